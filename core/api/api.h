@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP interface: Prometheus' API v1, lifecycle and pages. Knows the
+ * store, PromQL and what agent/ hands it as ops; never scrape, tsdb or
+ * remote themselves.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include <sonde/base.h>
+
+#include "model/labels.h"
+#include "model/selfmetrics.h"
+#include "net/net.h"
+#include "storage/storage.h"
+#include "util/arena.h"
+#include "util/clock.h"
+
+/* Targets as the pages show them (agent/ fills these from scrape's). */
+struct api_target {
+    sonde_str job, scrape_url, global_url, last_error;
+    struct labels labels, discovered;
+    const char *health; /* "up", "down", "unknown" */
+    sonde_msec last_scrape;
+    double last_scrape_seconds;
+    sonde_msec interval, timeout;
+};
+struct api_dropped {
+    sonde_str job;
+    struct labels discovered;
+};
+struct api_pool {
+    sonde_str job;
+    size_t dropped;
+};
+struct api_targets {
+    struct api_target *active;
+    size_t active_count;
+    struct api_dropped *dropped;
+    size_t dropped_count;
+    struct api_pool *pools;
+    size_t pool_count;
+};
+struct api_metadata {
+    struct metadata meta;
+    const struct labels *target;
+};
+struct api_flag {
+    const char *name;
+    sonde_str value;
+};
+
+struct api_runtime {
+    sonde_msec start_time, last_config_time;
+    bool reload_success;
+    sonde_str cwd, hostname, retention;
+    uint64_t corruptions;
+    size_t threads;
+    /* of the store's head */
+    size_t series, chunks, label_pairs;
+    sonde_msec head_min, head_max;
+    uint64_t wal_first, wal_last, wal_current; /* replay progress */
+};
+
+/* What the rest of the agent does for the pages; all thread-safe, results in
+ * the arena. A function that is NULL: that page answers that it is not
+ * available. */
+struct api_ops {
+    void (*targets)(void *arg, struct arena *a, struct api_targets *out);
+    void (*metadata)(void *arg, struct arena *a, struct api_metadata **out,
+                     size_t *n);
+    /* The running configuration as normalised YAML, secrets masked. */
+    sonde_str (*config_yaml)(void *arg, struct arena *a);
+    /* Reloads and waits; the error is what a person reads. */
+    sonde_code (*reload)(void *arg, struct sonde_err *err);
+    /* Asks for termination; false if it was asked before. */
+    bool (*quit)(void *arg);
+    bool (*ready)(void *arg);
+    bool (*stopping)(void *arg);
+    void (*runtime)(void *arg, struct arena *a, struct api_runtime *out);
+    void *arg;
+};
+
+struct api_options {
+    const struct clock *clock;
+    struct selfmetrics *metrics;
+    struct storage *storage;
+    struct api_ops ops;
+    const struct api_flag *flags; /* sorted by name; borrowed */
+    size_t flag_count;
+    bool lifecycle, admin, agent_mode;
+    sonde_str external_url, route_prefix; /* "" or "/x" */
+    sonde_str cors_origin;
+    sonde_msec lookback_ms, query_timeout_ms;
+    int64_t query_max_concurrency;
+};
+
+struct api;
+SONDE_NODISCARD sonde_code api_new(const struct api_options *options,
+                                   struct api **out, struct sonde_err *err);
+void api_free(struct api *api);
+/* The store is there only after replay; until then handlers that need it
+ * answer 503. */
+void api_set_storage(struct api *api, struct storage *storage);
+/* The table for http_server_start; valid as long as `api`. */
+const struct http_route *api_routes(const struct api *api, size_t *count);
+
+#endif

@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += core/discovery/libdiscovery.la
+core_discovery_libdiscovery_la_SOURCES = core/discovery/discovery.h 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host side of <sonde/plugin.h>: finding and checking plugin files,
+ * filling options, instances, the sink that turns what a plugin emits into
+ * exposition text. Emitting text lets everything a plugin says take the same
+ * road as a scraped body: one scanner, one series cache, one set of rules.
+ */
+#ifndef PLUGIN_PLUGIN_H
+#define PLUGIN_PLUGIN_H
+
+#include <sonde/base.h>
+#include <sonde/plugin.h>
+
+#include "config/schema.h"
+#include "util/arena.h"
+#include "util/buf.h"
+
+/* ---- the registry: registry.c ------------------------------------------ */
+
+struct plugin; /* a loaded plugin file */
+struct plugins;
+
+/* Loads every *.so of the folders (in order). A file that is refused is
+ * logged with the reason and the remedy and remembered, so that a job that
+ * names it gets that reason. The names must not clash. */
+struct plugins *plugins_new(const char *const *dirs, size_t n);
+void plugins_free(struct plugins *p); /* after all instances are closed */
+
+/* SONDE_ENOTFOUND with the nearest name and the folders searched, or why the
+ * file of that name was refused. */
+SONDE_NODISCARD sonde_code plugin_find(const struct plugins *p, sonde_str name,
+                                       const struct plugin **out,
+                                       struct sonde_err *err);
+size_t plugins_count(const struct plugins *p);
+const struct plugin *plugins_at(const struct plugins *p, size_t i);
+/* Files that were refused, with why. */
+size_t plugins_refused_count(const struct plugins *p);
+const char *plugins_refused_at(const struct plugins *p, size_t i,
+                               const char **path);
+
+/* Loads one file; the checks (owner, mode, ABI, entry, description) and
+ * their messages are here. */
+SONDE_NODISCARD sonde_code plugin_load(const char *path, struct plugin **out,
+                                       struct sonde_err *err);
+void plugin_unload(struct plugin *p);
+
+const struct sonde_plugin *plugin_desc(const struct plugin *p);
+const char *plugin_path(const struct plugin *p);
+const struct sonde_family *plugin_family(const struct plugin *p, size_t i);
+bool plugin_is_fetch(const struct plugin *p);
+
+/* Checks an options node as a start would: table, then the plugin's own
+ * check. For `sonde check config`. */
+SONDE_NODISCARD sonde_code plugin_check_options(const struct plugin *p,
+                                                struct config_ctx *ctx,
+                                                const struct yaml_node *node,
+                                                struct sonde_err *err);
+
+/* ---- instances: instance.c ---------------------------------------------- */
+
+struct plugin_instance;
+struct plugin_target {
+    sonde_str job, address, scheme, metrics_path;
+    const struct yaml_node *options;    /* of the job; may be NULL        */
+    const struct config_map *overrides; /* from __param_ labels; or NULL  */
+};
+/* Strings of the target are copied. */
+SONDE_NODISCARD sonde_code plugin_open(const struct plugin *p,
+                                       const struct plugin_target *target,
+                                       struct plugin_instance **out,
+                                       struct sonde_err *err);
+void plugin_close(struct plugin_instance *i); /* NULL is fine */
+
+/* A collection: blocking, until `deadline` (monotonic). On success `out` has
+ * the exposition text (0.0.4) of what was emitted. */
+SONDE_NODISCARD sonde_code plugin_collect(struct plugin_instance *i,
+                                          sonde_msec deadline, struct buf *out,
+                                          struct sonde_err *err);
+/* Fetch plugins: the plan, and a parsed answer's text appended to `out`.
+ * Duplicates are checked within one answer. */
+SONDE_NODISCARD sonde_code plugin_plan(struct plugin_instance *i,
+                                       struct sonde_plan *out,
+                                       struct sonde_err *err);
+SONDE_NODISCARD sonde_code plugin_parse(struct plugin_instance *i,
+                                        const struct sonde_response *response,
+                                        struct buf *out, struct sonde_err *err);
+
+/* ---- printing: show.c ---------------------------------------------------- */
+
+/* Options and metrics of a plugin as `sonde plugins show` prints them, and a
+ * working snippet for conf.d. */
+void plugin_show(struct buf *b, const struct plugin *p);
+void plugin_sample(struct buf *b, const struct plugin *p);
+
+#endif

@@ -1,0 +1,2 @@
+noinst_LTLIBRARIES += core/remote/libremote.la
+core_remote_libremote_la_SOURCES = core/remote/remote.h 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Remote write, sending (1.0): one queue per endpoint follows the write-ahead
+ * log with a cursor that is saved, so that a restart goes on where the last
+ * acknowledged batch ended.
+ */
+#ifndef REMOTE_REMOTE_H
+#define REMOTE_REMOTE_H
+
+#include <sonde/base.h>
+
+#include "config/schema.h"
+#include "model/selfmetrics.h"
+#include "net/net.h"
+#include "pipeline/pipeline.h"
+#include "storage/storage.h"
+#include "wal/wal.h"
+
+struct remote_queue_config {
+    struct config_head head;
+    int64_t capacity, max_shards, min_shards, max_samples_per_send;
+    sonde_msec batch_send_deadline, min_backoff, max_backoff;
+    bool retry_on_http_429;
+    sonde_msec sample_age_limit;
+};
+struct remote_metadata_config {
+    struct config_head head;
+    bool send;
+    sonde_msec send_interval;
+    int64_t max_samples_per_send;
+};
+struct remote_write_config {
+    struct config_head head;
+    sonde_str url, name;
+    sonde_msec remote_timeout;
+    struct config_map headers;
+    struct config_blocks write_relabel_configs; /* struct relabel_rule    */
+    sonde_str protobuf_message;
+    bool send_exemplars, send_native_histograms, round_robin_dns;
+    struct remote_queue_config queue_config;
+    struct remote_metadata_config metadata_config;
+    struct http_client_config http;
+};
+extern const struct config_block_def remote_write_block;
+
+struct remote_manager;
+struct remote_deps {
+    struct selfmetrics *metrics;
+    struct storage *storage; /* to look labels up */
+    struct wal *wal;
+    const char *wal_dir;
+    const char *state_dir; /* where cursors are saved, one file each    */
+    sonde_msec flush_deadline_ms;
+    /* Families known now, for metadata requests; may be NULL. Copies into
+     * the arena. */
+    void (*metadata)(void *arg, struct arena *a, struct metadata **out,
+                     size_t *n);
+    void *metadata_arg;
+};
+SONDE_NODISCARD sonde_code remote_manager_new(const struct remote_deps *deps,
+                                              struct remote_manager **out,
+                                              struct sonde_err *err);
+/* Flushes for up to the flush deadline, saves the cursors. NULL is fine. */
+void remote_manager_free(struct remote_manager *m);
+
+/* Endpoints that did not change keep their queues. `owner` as in
+ * struct scrape_jobs. */
+struct remote_endpoints {
+    const struct remote_write_config *const *items;
+    size_t count;
+    const struct config_map *external_labels;
+    void *owner;
+    void (*ref)(void *owner);
+    void (*unref)(void *owner);
+};
+SONDE_NODISCARD sonde_code remote_manager_apply(
+    struct remote_manager *m, const struct remote_endpoints *endpoints,
+    struct sonde_err *err);
+
+/* The oldest log position some endpoint still needs; false if there is no
+ * endpoint. For whoever deletes segments. */
+bool remote_manager_oldest(struct remote_manager *m, struct wal_position *out);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs and their targets: discovery's groups become targets by relabeling,
+ * each target has a schedule, a loop collects it (HTTP on the loop's own
+ * thread, plugins' `collect` on a pool), and what came in goes line by line
+ * through the target's series cache into the store, as one transaction.
+ */
+#ifndef SCRAPE_SCRAPE_H
+#define SCRAPE_SCRAPE_H
+
+#include <sonde/base.h>
+
+#include "config/schema.h"
+#include "discovery/discovery.h"
+#include "model/labels.h"
+#include "model/selfmetrics.h"
+#include "net/net.h"
+#include "pipeline/pipeline.h"
+#include "plugin/plugin.h"
+#include "storage/storage.h"
+#include "util/clock.h"
+
+/* ---- configuration: scrape_config.c ------------------------------------ */
+
+/* A scrape_config, which is also a job of a plugin. Values of 0 for interval
+ * and timeout mean "as global says" until scrape_config_finish. */
+struct scrape_config {
+    struct config_head head;
+    sonde_str job_name;
+    sonde_str plugin;                /* "prometheus" by default          */
+    const struct yaml_node *options; /* the plugin's                     */
+    sonde_msec scrape_interval, scrape_timeout;
+    sonde_str metrics_path, scheme;
+    struct config_map params;
+    bool honor_labels, honor_timestamps, track_timestamps_staleness;
+    bool enable_compression, extra_scrape_metrics;
+    struct sonde_list scrape_protocols;
+    sonde_str fallback_scrape_protocol;
+    int64_t body_size_limit, sample_limit, label_limit;
+    int64_t label_name_length_limit, label_value_length_limit;
+    int64_t target_limit, keep_dropped_targets;
+    int metric_name_validation_scheme; /* 0 unset, utf8, legacy           */
+    struct http_client_config http;
+    struct config_blocks static_configs;         /* struct static_config  */
+    struct config_blocks file_sd_configs;        /* struct file_sd_config */
+    struct config_blocks relabel_configs;        /* struct relabel_rule   */
+    struct config_blocks metric_relabel_configs; /* struct relabel_rule   */
+};
+extern const struct config_block_def scrape_config_block;
+
+/* Of `global`, what a job inherits. */
+struct scrape_globals {
+    sonde_msec scrape_interval, scrape_timeout;
+    struct sonde_list scrape_protocols;
+    int64_t body_size_limit, sample_limit, label_limit;
+    int64_t label_name_length_limit, label_value_length_limit;
+    int64_t target_limit, keep_dropped_targets;
+    int metric_name_validation_scheme;
+    struct config_map external_labels; /* seed of the schedule offsets    */
+};
+/* Fills what the job left unset and checks what needs both (timeout not
+ * above interval). */
+SONDE_NODISCARD sonde_code scrape_config_finish(struct scrape_config *c,
+                                                const struct scrape_globals *g,
+                                                struct sonde_err *err);
+
+/* ---- the manager: manager.c --------------------------------------------- */
+
+struct scrape_manager;
+struct scrape_deps {
+    const struct clock *clock;
+    struct selfmetrics *metrics;
+    struct storage *storage;
+    const struct plugins *plugins;
+    size_t loops;          /* 0: one per core, up to 4                    */
+    size_t collectors_max; /* 0: 64 */
+};
+SONDE_NODISCARD sonde_code scrape_manager_new(const struct scrape_deps *deps,
+                                              struct scrape_manager **out,
+                                              struct sonde_err *err);
+/* Stops all loops; scrapes in flight are dropped. No stale markers (a
+ * restart is not an end). NULL is fine. */
+void scrape_manager_free(struct scrape_manager *m);
+
+/* Makes the jobs be these. Jobs whose configuration did not change keep
+ * their targets, caches and schedules; the others end (stale markers as
+ * Prometheus writes them) and start anew. `jobs` must outlive the manager or
+ * the next apply (`jobs_ref` is released by `jobs_unref` when nobody reads
+ * them any more). On an error nothing changed. */
+struct scrape_jobs {
+    const struct scrape_config *const *items;
+    size_t count;
+    const struct scrape_globals *globals;
+    void *owner;
+    void (*ref)(void *owner);
+    void (*unref)(void *owner);
+};
+SONDE_NODISCARD sonde_code scrape_manager_apply(struct scrape_manager *m,
+                                                const struct scrape_jobs *jobs,
+                                                struct sonde_err *err);
+
+/* ---- what the status pages show: status.c -------------------------------- */
+
+enum target_health {
+    TARGET_UNKNOWN,
+    TARGET_UP,
+    TARGET_DOWN
+};
+
+struct target_status {
+    sonde_str job, scrape_url, global_url;
+    struct labels labels, discovered;
+    enum target_health health;
+    sonde_str last_error;
+    sonde_msec last_scrape; /* 0: never                              */
+    double last_scrape_seconds;
+    sonde_msec interval, timeout;
+};
+struct dropped_target {
+    sonde_str job;
+    struct labels discovered;
+};
+struct targets_status {
+    struct target_status *active;
+    size_t active_count;
+    struct dropped_target *dropped;
+    size_t dropped_count;
+    struct {
+        sonde_str job;
+        size_t dropped;
+    } * pools; /* all jobs, sorted */
+    size_t pool_count;
+};
+/* A snapshot in the arena, sorted by job, then URL. */
+void scrape_status(struct scrape_manager *m, struct arena *a,
+                   struct targets_status *out);
+
+/* Metadata of the families that targets expose now. */
+struct metadata_status {
+    struct metadata meta;
+    const struct labels *target;
+};
+void scrape_metadata(struct scrape_manager *m, struct arena *a,
+                     struct metadata_status **out, size_t *n);
+
+/* ---- one collection by hand: oneshot.c ------------------------------------
+ */
+
+/* `sonde scrape PLUGIN TARGET`: one collection of a target of this job, the
+ * exposition text in `out`, blocking. `options` (name -> text) override. */
+SONDE_NODISCARD sonde_code scrape_oneshot(const struct scrape_config *job,
+                                          const struct plugins *plugins,
+                                          sonde_str address,
+                                          const struct config_map *options,
+                                          struct buf *out,
+                                          struct sonde_err *err);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The doors of a store, and nothing behind them: appending, querying,
+ * looking a series up by its reference. tsdb implements them, scrape, promql
+ * and remote use them, and none of these sees another. fake.c is a small
+ * in-memory store for unit tests.
+ *
+ * A series reference is a number from 1 that names one label set for as long
+ * as the store holds the series, across restarts; the write-ahead log speaks
+ * of series by the same numbers.
+ */
+#ifndef STORAGE_STORAGE_H
+#define STORAGE_STORAGE_H
+
+#include <sonde/base.h>
+#include <sonde/option.h>
+
+#include "model/labels.h"
+#include "model/sample.h"
+#include "storage/matcher.h"
+
+typedef uint64_t series_ref;
+
+/* ---- appending -------------------------------------------------------- */
+
+struct storage_sample {
+    series_ref ref;
+    sonde_msec t;
+    double v;
+};
+
+/* What became of a batch, judged sample by sample as Prometheus does. */
+struct append_stats {
+    size_t appended;
+    size_t duplicate_same;  /* same time, same bits: fine, dropped      */
+    size_t duplicate_other; /* same time, other value                   */
+    size_t out_of_order;
+    size_t too_old;        /* below the store's lower bound            */
+    size_t too_far;        /* more than 10 min ahead of the clock      */
+    size_t unknown_series; /* the reference is not held any more       */
+};
+
+/*
+ * A transaction of one writer (a scrape, a remote-write request). Nothing is
+ * seen by anybody before commit; commit writes the log, then the memory, and
+ * when it returns SONDE_OK the samples survive a kill of the process. Used
+ * from one thread at a time; any number of appenders may be open.
+ */
+struct appender;
+struct appender_ops {
+    /* Finds or makes a series. `labels` must be a valid set with a name;
+     * its bytes are copied. */
+    sonde_code (*series)(struct appender *a, const struct labels *labels,
+                         series_ref *out, struct sonde_err *err);
+    /* Whether a reference is (still) held. */
+    bool (*known)(struct appender *a, series_ref ref);
+    /* Takes a copy of samples; they may come in any order of series, runs of
+     * ascending references are fastest. */
+    void (*append)(struct appender *a, const struct storage_sample *samples,
+                   size_t n);
+    /* Metadata of the series' family changed or is new. Optional. */
+    void (*metadata)(struct appender *a, series_ref ref,
+                     const struct metadata *m);
+    /* Both end the transaction; the appender may be used for the next one.
+     * `stats` may be NULL. On an error nothing was appended. */
+    sonde_code (*commit)(struct appender *a, struct append_stats *stats,
+                         struct sonde_err *err);
+    void (*rollback)(struct appender *a);
+    void (*free)(struct appender *a);
+};
+struct appender {
+    const struct appender_ops *ops;
+};
+
+static inline sonde_code appender_series(struct appender *a,
+                                         const struct labels *labels,
+                                         series_ref *out, struct sonde_err *err)
+{
+    return a->ops->series(a, labels, out, err);
+}
+static inline bool appender_known(struct appender *a, series_ref ref)
+{
+    return a->ops->known(a, ref);
+}
+static inline void appender_append(struct appender *a,
+                                   const struct storage_sample *samples,
+                                   size_t n)
+{
+    a->ops->append(a, samples, n);
+}
+static inline void appender_metadata(struct appender *a, series_ref ref,
+                                     const struct metadata *m)
+{
+    if (a->ops->metadata)
+        a->ops->metadata(a, ref, m);
+}
+static inline sonde_code appender_commit(struct appender *a,
+                                         struct append_stats *stats,
+                                         struct sonde_err *err)
+{
+    return a->ops->commit(a, stats, err);
+}
+static inline void appender_rollback(struct appender *a)
+{
+    a->ops->rollback(a);
+}
+static inline void appender_free(struct appender *a)
+{
+    if (a)
+        a->ops->free(a);
+}
+
+/* ---- querying --------------------------------------------------------- */
+
+/* A series' samples as columns; grows by mem_grow, free with
+ * columns_fini. */
+struct columns {
+    sonde_msec *t;
+    double *v;
+    size_t count, cap_t, cap_v;
+};
+void columns_fini(struct columns *c);
+void columns_push(struct columns *c, sonde_msec t, double v);
+
+/* One selected series; valid until the next series_set_next. */
+struct storage_series;
+struct storage_series_ops {
+    /* Appends the samples with mint <= t <= maxt, in order of time, stale
+     * markers included. */
+    sonde_code (*read)(struct storage_series *s, sonde_msec mint,
+                       sonde_msec maxt, struct columns *out,
+                       struct sonde_err *err);
+};
+struct storage_series {
+    const struct storage_series_ops *ops;
+    struct labels labels; /* borrowed: valid as long as the series        */
+};
+
+struct series_set;
+struct series_set_ops {
+    /* SONDE_OK and a series, SONDE_ENOTFOUND at the end, or an error. */
+    sonde_code (*next)(struct series_set *set, struct storage_series **out,
+                       struct sonde_err *err);
+    void (*free)(struct series_set *set);
+};
+struct series_set {
+    const struct series_set_ops *ops;
+};
+
+/* What the caller will do with the answer; a store may ignore it. */
+struct select_hints {
+    sonde_msec mint, maxt; /* closed */
+    size_t limit;          /* series at most; 0: all */
+};
+
+struct querier;
+struct querier_ops {
+    /* Series that all matchers accept and that may have samples in range;
+     * order undefined. The matchers stay the caller's. */
+    sonde_code (*select)(struct querier *q, const struct matcher *matchers,
+                         size_t n, const struct select_hints *hints,
+                         struct series_set **out, struct sonde_err *err);
+    /* Sorted names (label == NULL) or values of a label, of the series that
+     * all matchers accept; the strings are the arena's. */
+    sonde_code (*label_values)(struct querier *q, const sonde_str *label,
+                               const struct matcher *matchers, size_t n,
+                               const struct select_hints *hints,
+                               struct arena *arena, struct sonde_list *out,
+                               struct sonde_err *err);
+    void (*free)(struct querier *q);
+};
+struct querier {
+    const struct querier_ops *ops;
+};
+
+/* ---- the store -------------------------------------------------------- */
+
+struct storage;
+struct storage_ops {
+    struct appender *(*appender)(struct storage *s);
+    sonde_code (*querier)(struct storage *s, sonde_msec mint, sonde_msec maxt,
+                          struct querier **out, struct sonde_err *err);
+    /* The labels of a reference, copied into the arena; false if unknown.
+     * Thread-safe; for the senders that tail the log. */
+    bool (*labels)(struct storage *s, series_ref ref, struct arena *arena,
+                   struct labels *out);
+};
+struct storage {
+    const struct storage_ops *ops;
+};
+
+static inline struct appender *storage_appender(struct storage *s)
+{
+    return s->ops->appender(s);
+}
+
+/* fake.c: appends in memory, reads back; for unit tests. `storage_fake_free`
+ * frees it; appended samples are seen after commit only. */
+struct storage *storage_fake_new(void);
+void storage_fake_free(struct storage *s);
+
+#endif

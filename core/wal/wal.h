@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The write-ahead log, byte for byte Prometheus' (tsdb/docs/format/wal.md):
+ * segments of 32 KiB pages, records in CRC-checked fragments, snappy
+ * compressed. One writer per folder; any number of tailing cursors read
+ * behind it, in this process or after a restart.
+ *
+ * A written record survives a kill of the process when wal_append returns.
+ * A write that fails part-way is cut off again (or the segment is left) before
+ * the next record, so that damage never swallows later ones.
+ */
+#ifndef WAL_WAL_H
+#define WAL_WAL_H
+
+#include <sonde/base.h>
+
+#include "model/labels.h"
+#include "model/sample.h"
+#include "model/selfmetrics.h"
+#include "util/buf.h"
+
+/* ---- the writer: writer.c --------------------------------------------- */
+
+struct wal;
+
+struct wal_options {
+    size_t segment_bytes;     /* 0: 128 MiB                                   */
+    bool compress;            /* snappy, kept where smaller                   */
+    bool always_sync;         /* fsync before wal_append returns              */
+    sonde_msec sync_every_ms; /* group commit in the background; 0: never */
+    struct selfmetrics *metrics; /* prometheus_tsdb_wal_...; may be NULL  */
+};
+
+/* Opens DIR (made if absent) and starts a new segment behind the last one;
+ * never appends to an old segment. */
+SONDE_NODISCARD sonde_code wal_open(const char *dir,
+                                    const struct wal_options *options,
+                                    struct wal **out, struct sonde_err *err);
+void wal_close(struct wal *w); /* syncs; NULL is fine */
+
+/* Logs records, in order, by one write. Thread-safe: concurrent calls are
+ * serialised and each call's records stay together. */
+SONDE_NODISCARD sonde_code wal_append(struct wal *w, const sonde_str *records,
+                                      size_t n, struct sonde_err *err);
+SONDE_NODISCARD sonde_code wal_sync(struct wal *w, struct sonde_err *err);
+
+/* A place in the log: an offset in a segment file, on a record boundary. */
+struct wal_position {
+    uint64_t segment;
+    uint64_t offset;
+};
+static inline int wal_position_cmp(struct wal_position a, struct wal_position b)
+{
+    if (a.segment != b.segment)
+        return a.segment < b.segment ? -1 : 1;
+    return a.offset < b.offset ? -1 : a.offset > b.offset;
+}
+struct wal_position wal_end(struct wal *w);
+/* Waits until the log's end is beyond `at` or `deadline_ms` (monotonic) has
+ * come; true if there is more. */
+bool wal_wait(struct wal *w, struct wal_position at, sonde_msec deadline_ms);
+/* Wakes all waiters, for shutting down. */
+void wal_wake(struct wal *w);
+/* Bytes of all segments. */
+uint64_t wal_size(struct wal *w);
+
+/* ---- reading: reader.c ------------------------------------------------ */
+
+/* Reads all records from a position to the end, checkpoint first if `from`
+ * is the beginning ({0,0}). `record` is valid for the call. What is damaged
+ * is handed to `damage` (may be NULL) with where and why; reading goes on
+ * with the next intact record or segment. A callback that returns other than
+ * SONDE_OK stops the reading with that code. A torn tail of the last segment
+ * (a kill in the middle of a write) is damage of `bytes` at the end. */
+struct wal_damage {
+    const char *path;
+    struct wal_position at;
+    uint64_t bytes; /* skipped                                            */
+    const char *why;
+};
+struct wal_replay {
+    sonde_code (*record)(void *arg, sonde_str record, struct wal_position end,
+                         struct sonde_err *err);
+    void (*damage)(void *arg, const struct wal_damage *damage);
+    /* Before each segment, for progress; may be NULL. */
+    void (*segment)(void *arg, uint64_t segment, uint64_t last);
+    void *arg;
+};
+SONDE_NODISCARD sonde_code wal_replay(const char *dir, struct wal_position from,
+                                      const struct wal_replay *replay,
+                                      struct sonde_err *err);
+
+/* A cursor that follows the log. `from` {0,0} begins at the oldest record.
+ * wal_cursor_next gives SONDE_EAGAIN at the end of what is written. */
+struct wal_cursor;
+SONDE_NODISCARD sonde_code wal_cursor_open(const char *dir,
+                                           struct wal_position from,
+                                           struct wal_cursor **out,
+                                           struct sonde_err *err);
+void wal_cursor_close(struct wal_cursor *c);
+SONDE_NODISCARD sonde_code wal_cursor_next(struct wal_cursor *c,
+                                           sonde_str *record,
+                                           struct sonde_err *err);
+/* Just behind the record that was read last. */
+struct wal_position wal_cursor_position(const struct wal_cursor *c);
+
+/* ---- records: record.c ------------------------------------------------ */
+
+enum wal_record_type {
+    WAL_SERIES = 1,
+    WAL_SAMPLES = 2,
+    WAL_TOMBSTONES = 3,
+    WAL_EXEMPLARS = 4,
+    WAL_MMAP_MARKERS = 5,
+    WAL_METADATA = 6,
+    WAL_HISTOGRAMS = 7,
+    WAL_FLOAT_HISTOGRAMS = 8,
+};
+
+/* Encoding into one record: begin, add..., then wal_append. */
+void wal_series_begin(struct buf *b);
+void wal_series_add(struct buf *b, uint64_t ref, const struct labels *l);
+
+struct wal_samples_writer {
+    struct buf *b;
+    uint64_t ref0;
+    sonde_msec t0;
+    bool any;
+};
+void wal_samples_begin(struct wal_samples_writer *w, struct buf *b);
+void wal_samples_add(struct wal_samples_writer *w, uint64_t ref, sonde_msec t,
+                     double v);
+
+void wal_metadata_begin(struct buf *b);
+void wal_metadata_add(struct buf *b, uint64_t ref, const struct metadata *m);
+
+/* The type of a record; 0 if it is empty. */
+static inline int wal_record_type(sonde_str record)
+{
+    return record.len ? (unsigned char)record.ptr[0] : 0;
+}
+/* Decoding: calls `each` for every element. Views are of the record; `l` is
+ * valid for the call. Leftover or missing bytes are SONDE_ECORRUPT. */
+SONDE_NODISCARD sonde_code
+wal_series_decode(sonde_str record,
+                  void (*each)(void *arg, uint64_t ref, const struct labels *l),
+                  void *arg, struct sonde_err *err);
+SONDE_NODISCARD sonde_code wal_samples_decode(
+    sonde_str record,
+    void (*each)(void *arg, uint64_t ref, sonde_msec t, double v), void *arg,
+    struct sonde_err *err);
+SONDE_NODISCARD sonde_code wal_metadata_decode(
+    sonde_str record,
+    void (*each)(void *arg, uint64_t ref, const struct metadata *m), void *arg,
+    struct sonde_err *err);
+
+#endif

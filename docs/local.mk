@@ -1,0 +1,1 @@
+# printed from the tables

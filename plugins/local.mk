@@ -1,0 +1,9 @@
+# One fragment a plugin. A plugin is a module that exports one symbol and
+# links nothing of the agent.
+LDFLAGS_PLUGIN = -module -avoid-version -shared \
+	-export-symbols-regex '^sonde_plugin_entry$$' $(SONDE_PLUGIN_DEFS) \
+	$(AM_LDFLAGS)
+include plugins/prometheus/local.mk
+include plugins/fastapi/local.mk
+include plugins/redis/local.mk
+include plugins/example/local.mk
