@@ -25,10 +25,12 @@ int tap_run(const char *suite, const struct tap_test *tests, size_t n);
 /* An assertion that says which row of a table failed. */
 #define ROW_ASSERT(row, cond)                                                  \
     do {                                                                       \
-        if (!(cond))                                                           \
+        CU_BOOL row_ok_ = (cond) ? CU_TRUE : CU_FALSE;                         \
+        if (!row_ok_)                                                          \
             tap_note("%s:%d: row of line %d: %s", __FILE__, __LINE__,          \
                      (row)->line, #cond);                                      \
-        CU_ASSERT(cond);                                                       \
+        (void)CU_assertImplementation(row_ok_, (unsigned)__LINE__, #cond,      \
+                                      __FILE__, "", CU_FALSE);                 \
     } while (0)
 __attribute__((format(printf, 1, 2))) void tap_note(const char *fmt, ...);
 
