@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One collection without a store: for `sonde scrape PLUGIN TARGET`, where a
+ * person looks at what a target says. Fetched bodies are shown as they came.
+ */
+#include <string.h>
+
+#include "scrape/scrape.h"
+#include "util/clock.h"
+#include "util/str.h"
+
+#define BODY_MAX_BYTES ((size_t)64 << 20)
+
+struct oneshot {
+    const struct scrape_config *job;
+    struct plugin_instance *instance;
+    sonde_str address;
+    sonde_msec deadline;
+    struct buf *out;
+};
+
+static sonde_str url_of(struct arena *a, const struct oneshot *o,
+                        const struct sonde_request *r)
+{
+    sonde_str path = r->path.len ? r->path : o->job->metrics_path;
+
+    return arena_printf(a, "%.*s://%.*s%s%.*s", SONDE_ARG(o->job->scheme),
+                        SONDE_ARG(o->address),
+                        path.len && path.ptr[0] == '/' ? "" : "/",
+                        SONDE_ARG(path));
+}
+
+static sonde_code fetch_one(struct oneshot *o, const struct sonde_plan *plan,
+                            size_t i, struct arena *a, struct sonde_err *err)
+{
+    const struct sonde_request *r = &plan->requests[i];
+    sonde_str url = url_of(a, o, r);
+    sonde_msec left = o->deadline - clock_monotonic(&clock_system);
+    const struct http_request request = { .url = url,
+                                          .timeout_ms = left > 1 ? left : 1,
+                                          .body_limit_bytes = BODY_MAX_BYTES,
+                                          .accept_gzip = true };
+    uint64_t began = clock_ns();
+    struct sonde_response response = { .struct_size = sizeof(response),
+                                       .request = i };
+    struct buf body;
+    sonde_code rc;
+
+    buf_init(&body);
+    rc = http_fetch(&o->job->http, &request, &body, &response.status, err);
+    if (rc == SONDE_OK && response.status != 200 &&
+        !(r->flags & SONDE_FETCH_MAY_FAIL))
+        rc = sonde_err_set(err, SONDE_EPROTO,
+                           "GET %.*s: server returned HTTP status %d",
+                           SONDE_ARG(url), response.status);
+    if (rc == SONDE_OK && r->body == SONDE_BODY_EXPOSITION) {
+        buf_put(o->out, buf_str(&body));
+    } else if (rc == SONDE_OK || (r->flags & SONDE_FETCH_MAY_FAIL)) {
+        response.code = rc;
+        response.error = rc == SONDE_OK ? NULL : err->text;
+        response.body = buf_str(&body);
+        response.duration_seconds = (double)(clock_ns() - began) / 1e9;
+        rc = plugin_parse(o->instance, &response, o->out, err);
+    }
+    buf_fini(&body);
+    return rc;
+}
+
+static sonde_code fetch_all(struct oneshot *o, struct sonde_err *err)
+{
+    struct sonde_plan plan = { .struct_size = sizeof(plan) };
+    sonde_code rc = plugin_plan(o->instance, &plan, err);
+    struct arena a;
+
+    arena_init(&a);
+    for (size_t i = 0; rc == SONDE_OK && i < plan.count; i++)
+        rc = fetch_one(o, &plan, i, &a, err);
+    arena_fini(&a);
+    return rc;
+}
+
+sonde_code scrape_oneshot(const struct scrape_config *job,
+                          const struct plugins *plugins, sonde_str address,
+                          const struct config_map *options, struct buf *out,
+                          struct sonde_err *err)
+{
+    const struct plugin *plugin;
+    struct oneshot o = { .job = job, .out = out, .address = address };
+    struct plugin_target target = {
+        .job = job->job_name,
+        .address = address,
+        .scheme = job->scheme,
+        .metrics_path = job->metrics_path,
+        .options = job->options,
+        .overrides = options,
+    };
+    sonde_code rc = plugin_find(plugins, job->plugin, &plugin, err);
+
+    if (rc == SONDE_OK)
+        rc = plugin_open(plugin, &target, &o.instance, err);
+    o.deadline = clock_monotonic(&clock_system) + job->scrape_timeout;
+    if (rc == SONDE_OK && plugin_is_fetch(plugin))
+        rc = fetch_all(&o, err);
+    else if (rc == SONDE_OK)
+        rc = plugin_collect(o.instance, o.deadline, out, err);
+    plugin_close(o.instance);
+    return rc;
+}
