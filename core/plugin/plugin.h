@@ -22,7 +22,8 @@ struct plugins;
 
 /* Loads every *.so of the folders (in order). A file that is refused is
  * logged with the reason and the remedy and remembered, so that a job that
- * names it gets that reason. The names must not clash. */
+ * names it gets that reason. Of two files with one name the first stands and
+ * the second is refused. */
 struct plugins *plugins_new(const char *const *dirs, size_t n);
 void plugins_free(struct plugins *p); /* after all instances are closed */
 
@@ -63,8 +64,10 @@ struct plugin_target {
     sonde_str job, address, scheme, metrics_path;
     const struct yaml_node *options;    /* of the job; may be NULL        */
     const struct config_map *overrides; /* from __param_ labels; or NULL  */
+    bool expand_env; /* ${VAR} in the options' scalars                    */
 };
-/* Strings of the target are copied. */
+/* Strings of the target are copied; the plugin's default port is added to an
+ * address that is a bare host. */
 SONDE_NODISCARD sonde_code plugin_open(const struct plugin *p,
                                        const struct plugin_target *target,
                                        struct plugin_instance **out,

@@ -44,7 +44,7 @@ enum {
 };
 
 struct sonde_option {
-    const char *name;
+    const char *name; /* [a-z][a-z0-9_]*, the field's name by the macros  */
     enum sonde_option_kind kind;
     uint32_t flags;
     size_t offset;        /* of the field in the plugin's struct          */

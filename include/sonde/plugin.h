@@ -68,12 +68,13 @@ enum sonde_metric_type {
 /* One row per family that the plugin can emit; values are emitted by the
  * row's index, so names, types and help stand in one place only. */
 struct sonde_family {
-    const char *name; /* full name, as exposed                            */
+    const char *name; /* full name, as exposed: [a-zA-Z_:][a-zA-Z0-9_:]*  */
     enum sonde_metric_type type;
     const char *unit; /* "seconds", "bytes" or NULL                       */
     const char *help;
     const char *labels[SONDE_LABELS_MAX]; /* names, in the order in which
-                         values are given; ends at the first NULL         */
+                         values are given; ends at the first NULL; none
+                         begins with "__"                                 */
 };
 
 /* Where a collection's values go; made by the host for one collection. */
@@ -97,7 +98,7 @@ enum sonde_log_level {
 };
 
 /* What the host does for a plugin. All functions are thread-safe. `target`
- * is the handle that `open` was given. */
+ * is the handle that `open` was given (for `log` also NULL: no target yet). */
 struct sonde_target;
 
 struct sonde_host {
@@ -120,23 +121,30 @@ struct sonde_host {
      * the result need not be checked at each call. */
     sonde_code (*sample)(struct sonde_sink *sink, size_t family,
                          const sonde_str *labels, double value);
-    /* A classic histogram: emits _bucket (with +Inf), _sum and _count. */
+    /* A classic histogram: emits _bucket (with +Inf), _sum and _count. The
+     * family declares no label "le". Bounds rise, counts do not fall and none
+     * is above `count`. */
     sonde_code (*histogram)(struct sonde_sink *sink, size_t family,
                             const sonde_str *labels,
                             const struct sonde_bucket *buckets, size_t n,
                             uint64_t count, double sum);
-    /* A summary's quantile rows are emitted by `sample` with a label
-     * "quantile"; this adds _sum and _count. */
+    /* A summary's quantile rows are emitted by `sample`, with "quantile" among
+     * the family's labels; this adds _sum and _count (the value given for
+     * "quantile" is not looked at). */
     sonde_code (*summary)(struct sonde_sink *sink, size_t family,
                           const sonde_str *labels, uint64_t count, double sum);
     /* A sample of a family that is only known at run time, with label names
-     * given beside the values. The type and help of the first call stand. */
+     * given beside the values. The type and help of the first call stand; the
+     * name must not be one that the plugin declares. COUNTER, GAUGE and
+     * UNKNOWN only. The host copies. */
     sonde_code (*dynamic)(struct sonde_sink *sink,
                           const struct sonde_family *family,
                           const sonde_str *labels, double value);
 
     /* Opens "host:port", "[v6]:port" or "unix:/path" before `deadline`
-     * (monotonic). Reads return between 1 and `cap` bytes, 0 at the end. */
+     * (monotonic). A write sends all of it or fails. Reads return between 1
+     * and `cap` bytes, 0 at the end. After a failure other than of the
+     * opening, close it: where the conversation stands is not known. */
     sonde_code (*stream_open)(const struct sonde_target *target,
                               sonde_str address, sonde_msec deadline,
                               struct sonde_stream **out, struct sonde_err *err);
@@ -160,20 +168,24 @@ struct sonde_open {
     const struct sonde_target *target; /* handle for the host's services  */
     const void *options;    /* the plugin's struct, filled from its table  */
     sonde_str job;          /* job_name                                    */
-    sonde_str address;      /* __address__ after relabeling                */
+    sonde_str address;      /* __address__ after relabeling; default_port
+                               added when it is a bare host               */
     sonde_str scheme;       /* __scheme__: "http" or "https"               */
     sonde_str metrics_path; /* __metrics_path__                            */
 };
 
-/* What a fetch plugin asks the host to GET. */
+/* What a fetch plugin asks the host to GET: up to SONDE_FETCH_MAX requests to
+ * the target's address and scheme. `path` begins with '/' and has no blanks;
+ * it must stay valid until the next call for the instance. */
 enum sonde_body {
     SONDE_BODY_EXPOSITION, /* Prometheus text or OpenMetrics: host reads  */
     SONDE_BODY_PLUGIN,     /* handed to `parse`                           */
 };
 
 enum {
-    /* A failure of this request (connect, status, timeout) is told to
-     * `parse` instead of failing the collection. */
+    /* A failure of this request (connect, timeout, a status other than 2xx,
+     * a body that is too long) is told to `parse` instead of failing the
+     * collection; for EXPOSITION too, then without a body. */
     SONDE_FETCH_MAY_FAIL = 1 << 0,
 };
 
@@ -240,6 +252,9 @@ struct sonde_plugin {
     /* Checks options beyond what the table can say; no I/O. Optional. */
     sonde_code (*check)(const void *options, struct sonde_err *err);
 };
+
+/* Label values in place: SONDE_LABELS(SONDE_STR("a"), value). */
+#define SONDE_LABELS(...) ((const sonde_str[]){ __VA_ARGS__ })
 
 /* True if the other side's structure, by its own size, has the field and the
  * field is not NULL. */

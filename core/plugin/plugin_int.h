@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share. */
+#ifndef PLUGIN_PLUGIN_INT_H
+#define PLUGIN_PLUGIN_INT_H
+
+#include "plugin/plugin.h"
+
+/* Bounds. A plugin is trusted code, what it reads is not: these keep a
+ * target that answers without end from filling the agent. */
+#define PLUGIN_FILES_MAX         1024
+#define PLUGIN_NAME_MAX          64
+#define PLUGIN_FAMILIES_MAX      4096
+#define PLUGIN_OPTIONS_MAX       256
+#define PLUGIN_OPTIONS_SIZE_MAX  (1u << 20)
+#define PLUGIN_SAMPLES_MAX       1000000
+#define PLUGIN_TEXT_BYTES_MAX    ((size_t)256 << 20)
+#define PLUGIN_LABEL_BYTES_MAX   65536
+#define PLUGIN_METRIC_BYTES_MAX  1024
+#define PLUGIN_HELP_BYTES_MAX    4096
+#define PLUGIN_DYNAMIC_MAX       10000
+#define PLUGIN_BUCKETS_MAX       1024
+#define PLUGIN_READ_FILE_MAX     ((size_t)1 << 20)
+#define PLUGIN_REQUEST_BYTES_MAX 4096
+
+struct plugin {
+    void *dl; /* NULL in tests of descriptions                            */
+    const struct sonde_plugin *desc;
+    char *path; /* symlinks resolved                                      */
+};
+
+/* All that a description must hold to before anything of it is used; `path`
+ * is for messages. */
+SONDE_NODISCARD sonde_code plugin_check_desc(const struct sonde_plugin *desc,
+                                             const char *path,
+                                             struct sonde_err *err);
+const struct sonde_option *plugin_option(const struct sonde_plugin *desc,
+                                         size_t i);
+
+/* The name rules of check.c: [a-z][a-z0-9_]*, a metric's, a label's. */
+bool plugin_name_ok(const char *z);
+bool plugin_metric_name_ok(const char *z);
+bool plugin_label_name_ok(const char *z);
+
+/* The host's table: services.c. */
+const struct sonde_host *plugin_host(void);
+
+/* The handle that services know a target by. */
+struct sonde_target {
+    const char *plugin;
+    sonde_str job, address;
+    struct buf file; /* what read_file returned last */
+};
+
+/* ---- sink.c ------------------------------------------------------------- */
+
+struct sonde_sink *sink_new(const struct plugin *p);
+void sink_free(struct sonde_sink *s); /* NULL is fine */
+/* Appends what was emitted to `out`, or says what was wrong with it. */
+SONDE_NODISCARD sonde_code sink_finish(struct sonde_sink *s, struct buf *out,
+                                       struct sonde_err *err);
+sonde_code sink_sample(struct sonde_sink *s, size_t family,
+                       const sonde_str *labels, double value);
+sonde_code sink_histogram(struct sonde_sink *s, size_t family,
+                          const sonde_str *labels,
+                          const struct sonde_bucket *buckets, size_t n,
+                          uint64_t count, double sum);
+sonde_code sink_summary(struct sonde_sink *s, size_t family,
+                        const sonde_str *labels, uint64_t count, double sum);
+sonde_code sink_dynamic(struct sonde_sink *s, const struct sonde_family *family,
+                        const sonde_str *labels, double value);
+
+#endif

@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a plugin emits, turned into exposition text 0.0.4.
+ *
+ * Lines go into one buffer in the order in which they come. The text format
+ * wants a family's lines together, but a plugin that walks a reply line by
+ * line emits families interleaved; so each run of lines of one family is a
+ * chunk, a family chains its chunks, and sink_finish copies family by family,
+ * with HELP and TYPE in front. Nothing is buffered per family, and a plugin
+ * that emits in order costs one chunk a family.
+ *
+ * Everything is checked here so that no plugin can bend the pipeline: the
+ * family's index and type, label values as UTF-8 and bounded, series given
+ * twice (a hash set of the series' text, compared byte by byte on a hit),
+ * and the number and size of all. The first error sticks and fails the
+ * collection; what was emitted before it is dropped with it, because half a
+ * collection looks like targets that lost their series.
+ *
+ * Labels stand in the declared order. Those of a dynamic family are sorted by
+ * name, so that the same labels given in another order are the same series.
+ *
+ * A sink lives for one collection and belongs to one thread.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "model/number.h"
+#include "plugin/plugin_int.h"
+#include "util/arena.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+struct chunk {
+    size_t from, to; /* in `text`            */
+    size_t next;     /* 1 + index, or 0      */
+};
+
+struct sink_family {
+    const struct sonde_family *row; /* labels of a dynamic one: unused */
+    size_t first, last;             /* chunks: 1 + index, or 0         */
+};
+
+struct series {
+    uint64_t hash;
+    size_t from;  /* of its text */
+    uint32_t len; /* 0: a free slot */
+};
+
+struct sonde_sink {
+    const struct plugin *plugin;
+    struct buf text;
+    struct chunk *chunks;
+    size_t chunk_count, chunk_cap;
+    struct sink_family *families; /* declared ones, then dynamic ones   */
+    size_t family_count, family_cap;
+    size_t *order; /* of first emission           */
+    size_t order_count, order_cap;
+    size_t current; /* family of the last chunk, or SIZE_MAX            */
+    struct series *set;
+    size_t set_cap; /* a power of two; 0 before the first sample        */
+    size_t samples;
+    size_t *names; /* dynamic families by hash of their name: 1 + index */
+    size_t names_cap, names_count;
+    struct arena arena; /* names and help of dynamic families           */
+    struct sonde_err err;
+    sonde_code code; /* sticks */
+};
+
+struct sonde_sink *sink_new(const struct plugin *p)
+{
+    struct sonde_sink *s = mem_new(struct sonde_sink);
+
+    s->plugin = p;
+    s->current = SIZE_MAX;
+    buf_init(&s->text);
+    s->text.limit = PLUGIN_TEXT_BYTES_MAX;
+    arena_init(&s->arena);
+    s->family_count = p->desc->family_count;
+    s->families = mem_grow(NULL, &s->family_cap, s->family_count + 1,
+                           sizeof(*s->families));
+    for (size_t i = 0; i < s->family_count; i++)
+        s->families[i] = (struct sink_family){ .row = plugin_family(p, i) };
+    return s;
+}
+
+void sink_free(struct sonde_sink *s)
+{
+    if (!s)
+        return;
+    buf_fini(&s->text);
+    arena_fini(&s->arena);
+    free(s->chunks);
+    free(s->families);
+    free(s->order);
+    free(s->set);
+    free(s->names);
+    free(s);
+}
+
+SONDE_PRINTF(3, 4)
+static sonde_code sink_fail(struct sonde_sink *s, sonde_code code,
+                            const char *fmt, ...)
+{
+    va_list ap;
+
+    if (s->code == SONDE_OK) {
+        va_start(ap, fmt);
+        s->code = sonde_err_vset(&s->err, code, fmt, ap);
+        va_end(ap);
+    }
+    return s->code;
+}
+
+/* ---- chunks -----------------------------------------------------------------
+ */
+
+static void chunk_begin(struct sonde_sink *s, size_t family)
+{
+    struct sink_family *f = &s->families[family];
+
+    if (s->current == family)
+        return;
+    s->current = family;
+    s->chunks = mem_grow(s->chunks, &s->chunk_cap, s->chunk_count + 1,
+                         sizeof(*s->chunks));
+    s->chunks[s->chunk_count++] =
+        (struct chunk){ .from = s->text.len, .to = s->text.len };
+    if (f->last) {
+        s->chunks[f->last - 1].next = s->chunk_count;
+    } else {
+        f->first = s->chunk_count;
+        s->order = mem_grow(s->order, &s->order_cap, s->order_count + 1,
+                            sizeof(*s->order));
+        s->order[s->order_count++] = family;
+    }
+    f->last = s->chunk_count;
+}
+
+/* ---- series seen
+ * -------------------------------------------------------------- */
+
+static struct series *set_slot(const struct sonde_sink *s, uint64_t hash,
+                               const char *key, size_t len)
+{
+    size_t i = (size_t)hash & (s->set_cap - 1);
+
+    for (;; i = (i + 1) & (s->set_cap - 1)) {
+        struct series *e = &s->set[i];
+
+        if (e->len == 0)
+            return e;
+        if (e->hash == hash && e->len == len &&
+            memcmp(s->text.data + e->from, key, len) == 0)
+            return e;
+    }
+}
+
+static void set_grow(struct sonde_sink *s)
+{
+    struct series *old = s->set;
+    size_t old_cap = s->set_cap;
+
+    s->set_cap = old_cap ? old_cap * 2 : 256;
+    s->set = mem_zalloc(s->set_cap * sizeof(*s->set));
+    for (size_t i = 0; i < old_cap; i++) {
+        if (old[i].len)
+            *set_slot(s, old[i].hash, s->text.data + old[i].from, old[i].len) =
+                old[i];
+    }
+    free(old);
+}
+
+/* The series' text is the last `len` bytes of the buffer. */
+static sonde_code set_add(struct sonde_sink *s, size_t from)
+{
+    size_t len = s->text.len - from;
+    const char *key = s->text.data + from;
+    uint64_t hash = XXH3_64bits(key, len);
+    struct series *slot;
+
+    if ((s->samples + 1) * 4 > s->set_cap * 3)
+        set_grow(s);
+    slot = set_slot(s, hash, key, len);
+    if (slot->len)
+        return sink_fail(s, SONDE_EDUPLICATE,
+                         "series %.*s was emitted twice in one collection",
+                         (int)(len < 300 ? len : 300), key);
+    *slot = (struct series){ hash, from, (uint32_t)len };
+    s->samples++;
+    return SONDE_OK;
+}
+
+/* ---- lines
+ * ---------------------------------------------------------------------- */
+
+/* A series being written: what surrounds the family's own name and labels. */
+struct line {
+    size_t family;
+    const char *suffix; /* "", "_bucket", ...                            */
+    const sonde_str *labels;
+    const char *skip; /* label left out, or NULL                         */
+    const double *le; /* bound of a bucket, or NULL                      */
+    const struct sonde_family *names; /* has the labels' names           */
+    double value;
+};
+
+static void put_value(struct buf *b, sonde_str v)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i < v.len; i++) {
+        char c = v.ptr[i];
+
+        if (c != '\\' && c != '"' && c != '\n')
+            continue;
+        buf_bytes(b, v.ptr + from, i - from);
+        buf_char(b, '\\');
+        buf_char(b, c == '\n' ? 'n' : c);
+        from = i + 1;
+    }
+    if (v.len > from)
+        buf_bytes(b, v.ptr + from, v.len - from);
+}
+
+static void put_label(struct buf *b, bool *any, const char *name)
+{
+    buf_char(b, *any ? ',' : '{');
+    *any = true;
+    buf_cstr(b, name);
+    buf_cstr(b, "=\"");
+}
+
+static sonde_code check_value(struct sonde_sink *s, const struct line *l,
+                              size_t i)
+{
+    sonde_str v = l->labels[i];
+
+    if (v.len > PLUGIN_LABEL_BYTES_MAX)
+        return sink_fail(s, SONDE_ELIMIT,
+                         "%s: the value of label %s has %zu bytes, at most %d "
+                         "are taken",
+                         l->names->name, l->names->labels[i], v.len,
+                         PLUGIN_LABEL_BYTES_MAX);
+    if (!str_is_utf8(v))
+        return sink_fail(s, SONDE_EINVAL,
+                         "%s: the value of label %s is not valid UTF-8",
+                         l->names->name, l->names->labels[i]);
+    return SONDE_OK;
+}
+
+static sonde_code put_labels(struct sonde_sink *s, const struct line *l)
+{
+    struct buf *b = &s->text;
+    bool any = false;
+
+    for (size_t i = 0; i < SONDE_LABELS_MAX && l->names->labels[i]; i++) {
+        const char *name = l->names->labels[i];
+
+        if (l->labels[i].len == 0 || (l->skip && strcmp(name, l->skip) == 0))
+            continue;
+        if (check_value(s, l, i) != SONDE_OK)
+            return s->code;
+        put_label(b, &any, name);
+        put_value(b, l->labels[i]);
+        buf_char(b, '"');
+    }
+    if (l->le) {
+        put_label(b, &any, "le");
+        buf_number(b, *l->le, NUMBER_TEXT);
+        buf_char(b, '"');
+    }
+    if (any)
+        buf_char(b, '}');
+    return SONDE_OK;
+}
+
+static sonde_code put_line(struct sonde_sink *s, const struct line *l)
+{
+    size_t from;
+
+    if (s->code != SONDE_OK)
+        return s->code;
+    if (s->samples >= PLUGIN_SAMPLES_MAX)
+        return sink_fail(s, SONDE_ELIMIT,
+                         "more than %d samples in one collection",
+                         PLUGIN_SAMPLES_MAX);
+    if (l->names->labels[0] && !l->labels)
+        return sink_fail(s, SONDE_EINVAL,
+                         "%s declares labels but was emitted without",
+                         l->names->name);
+    chunk_begin(s, l->family);
+    from = s->text.len;
+    buf_cstr(&s->text, l->names->name);
+    buf_cstr(&s->text, l->suffix);
+    if (put_labels(s, l) != SONDE_OK)
+        return s->code;
+    if (!buf_failed(&s->text) && set_add(s, from) != SONDE_OK)
+        return s->code;
+    buf_char(&s->text, ' ');
+    buf_number(&s->text, l->value, NUMBER_TEXT);
+    buf_char(&s->text, '\n');
+    if (buf_failed(&s->text))
+        return sink_fail(s, SONDE_ELIMIT,
+                         "more than %zu bytes of samples in one collection",
+                         PLUGIN_TEXT_BYTES_MAX);
+    s->chunks[s->chunk_count - 1].to = s->text.len;
+    return SONDE_OK;
+}
+
+/* ---- declared families
+ * ------------------------------------------------------------ */
+
+static const struct sonde_family *declared(struct sonde_sink *s, size_t i)
+{
+    const struct sonde_family *row = plugin_family(s->plugin, i);
+
+    if (!row)
+        (void)sink_fail(s, SONDE_EINVAL,
+                        "family %zu was emitted, the plugin declares %zu", i,
+                        s->plugin->desc->family_count);
+    return s->code == SONDE_OK ? row : NULL;
+}
+
+sonde_code sink_sample(struct sonde_sink *s, size_t family,
+                       const sonde_str *labels, double value)
+{
+    const struct sonde_family *row = declared(s, family);
+
+    if (!row)
+        return s->code;
+    if (row->type == SONDE_METRIC_HISTOGRAM)
+        return sink_fail(s, SONDE_EINVAL,
+                         "%s is a histogram: emit it with `histogram`",
+                         row->name);
+    return put_line(s, &(struct line){ .family = family,
+                                       .suffix = "",
+                                       .labels = labels,
+                                       .names = row,
+                                       .value = value });
+}
+
+static sonde_code check_buckets(struct sonde_sink *s,
+                                const struct sonde_family *row,
+                                const struct sonde_bucket *b, size_t n,
+                                uint64_t count)
+{
+    if (row->type != SONDE_METRIC_HISTOGRAM)
+        return sink_fail(s, SONDE_EINVAL, "%s is not a histogram", row->name);
+    if (n > PLUGIN_BUCKETS_MAX)
+        return sink_fail(s, SONDE_ELIMIT,
+                         "%s: %zu buckets, at most %d are "
+                         "taken",
+                         row->name, n, PLUGIN_BUCKETS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(b[i].upper) || b[i].count > count ||
+            (i > 0 &&
+             (b[i].upper <= b[i - 1].upper || b[i].count < b[i - 1].count)))
+            return sink_fail(s, SONDE_EINVAL,
+                             "%s: bucket %zu is out of order: bounds must "
+                             "rise, counts must not fall nor pass the total",
+                             row->name, i);
+    }
+    return SONDE_OK;
+}
+
+sonde_code sink_histogram(struct sonde_sink *s, size_t family,
+                          const sonde_str *labels,
+                          const struct sonde_bucket *buckets, size_t n,
+                          uint64_t count, double sum)
+{
+    const struct sonde_family *row = declared(s, family);
+    struct line l = { .family = family, .labels = labels, .names = row };
+    const double inf = INFINITY;
+
+    if (!row || check_buckets(s, row, buckets, n, count) != SONDE_OK)
+        return s->code;
+    l.suffix = "_bucket";
+    for (size_t i = 0; i < n && !isinf(buckets[i].upper); i++) {
+        l.le = &buckets[i].upper;
+        l.value = (double)buckets[i].count;
+        (void)put_line(s, &l);
+    }
+    l.le = &inf;
+    l.value = (double)count;
+    (void)put_line(s, &l);
+    l.le = NULL;
+    l.suffix = "_sum";
+    l.value = sum;
+    (void)put_line(s, &l);
+    l.suffix = "_count";
+    l.value = (double)count;
+    return put_line(s, &l);
+}
+
+sonde_code sink_summary(struct sonde_sink *s, size_t family,
+                        const sonde_str *labels, uint64_t count, double sum)
+{
+    const struct sonde_family *row = declared(s, family);
+    struct line l = { .family = family,
+                      .labels = labels,
+                      .names = row,
+                      .suffix = "_sum",
+                      .skip = "quantile",
+                      .value = sum };
+
+    if (!row)
+        return s->code;
+    if (row->type != SONDE_METRIC_SUMMARY)
+        return sink_fail(s, SONDE_EINVAL, "%s is not a summary", row->name);
+    (void)put_line(s, &l);
+    l.suffix = "_count";
+    l.value = (double)count;
+    return put_line(s, &l);
+}
+
+/* ---- families known only at run time
+ * ------------------------------------------------ */
+
+static size_t *name_slot(const struct sonde_sink *s, const char *name)
+{
+    size_t i = (size_t)XXH3_64bits(name, strlen(name)) & (s->names_cap - 1);
+
+    while (s->names[i] &&
+           strcmp(s->families[s->names[i] - 1].row->name, name) != 0)
+        i = (i + 1) & (s->names_cap - 1);
+    return &s->names[i];
+}
+
+static void names_grow(struct sonde_sink *s)
+{
+    size_t *old = s->names;
+    size_t old_cap = s->names_cap;
+
+    s->names_cap = old_cap ? old_cap * 2 : 64;
+    s->names = mem_zalloc(s->names_cap * sizeof(*s->names));
+    for (size_t i = 0; i < old_cap; i++) {
+        if (old[i])
+            *name_slot(s, s->families[old[i] - 1].row->name) = old[i];
+    }
+    free(old);
+}
+
+static sonde_code dynamic_check(struct sonde_sink *s,
+                                const struct sonde_family *f)
+{
+    if (!plugin_metric_name_ok(f->name))
+        return sink_fail(s, SONDE_EINVAL, "\"%.300s\" is not a metric name",
+                         f->name ? f->name : "");
+    if (f->type != SONDE_METRIC_COUNTER && f->type != SONDE_METRIC_GAUGE &&
+        f->type != SONDE_METRIC_UNKNOWN)
+        return sink_fail(s, SONDE_EINVAL,
+                         "%s: a family that is not declared can only be a "
+                         "counter, a gauge or unknown",
+                         f->name);
+    if (s->names_count >= PLUGIN_DYNAMIC_MAX)
+        return sink_fail(s, SONDE_ELIMIT,
+                         "more than %d families that are not declared",
+                         PLUGIN_DYNAMIC_MAX);
+    for (size_t i = 0; i < s->plugin->desc->family_count; i++) {
+        if (strcmp(plugin_family(s->plugin, i)->name, f->name) == 0)
+            return sink_fail(s, SONDE_EINVAL,
+                             "%s is declared: emit it by its index", f->name);
+    }
+    return SONDE_OK;
+}
+
+/* The family of that name, made at its first sample. */
+static sonde_code dynamic_family(struct sonde_sink *s,
+                                 const struct sonde_family *f, size_t *out)
+{
+    struct sonde_family *row;
+    size_t *slot;
+
+    if ((s->names_count + 1) * 2 > s->names_cap)
+        names_grow(s);
+    slot = f->name ? name_slot(s, f->name) : NULL;
+    if (slot && *slot) {
+        *out = *slot - 1;
+        return SONDE_OK;
+    }
+    if (dynamic_check(s, f) != SONDE_OK)
+        return s->code;
+    row = arena_new(&s->arena, struct sonde_family);
+    row->name = arena_cstr(&s->arena, sonde_cstr(f->name));
+    row->type = f->type;
+    row->help = arena_cstr(
+        &s->arena, str_sub(sonde_cstr(f->help), 0, PLUGIN_HELP_BYTES_MAX));
+    s->families = mem_grow(s->families, &s->family_cap, s->family_count + 1,
+                           sizeof(*s->families));
+    s->families[s->family_count] = (struct sink_family){ .row = row };
+    s->names_count++;
+    *out = s->family_count++;
+    *slot = s->family_count;
+    return SONDE_OK;
+}
+
+/* Copies names and values sorted by name. */
+static sonde_code dynamic_labels(struct sonde_sink *s,
+                                 const struct sonde_family *f,
+                                 const sonde_str *labels,
+                                 struct sonde_family *names, sonde_str *values)
+{
+    size_t n = 0;
+
+    for (; n < SONDE_LABELS_MAX && f->labels[n]; n++) {
+        const char *name = f->labels[n];
+        size_t k = n;
+
+        if (!plugin_label_name_ok(name))
+            return sink_fail(s, SONDE_EINVAL,
+                             "%s: label name \"%.300s\" is not valid", f->name,
+                             name);
+        for (; k > 0 && strcmp(names->labels[k - 1], name) > 0; k--) {
+            names->labels[k] = names->labels[k - 1];
+            values[k] = values[k - 1];
+        }
+        if (k > 0 && strcmp(names->labels[k - 1], name) == 0)
+            return sink_fail(s, SONDE_EDUPLICATE, "%s has label %s twice",
+                             f->name, name);
+        names->labels[k] = name;
+        values[k] = labels ? labels[n] : (sonde_str){ 0 };
+    }
+    return SONDE_OK;
+}
+
+sonde_code sink_dynamic(struct sonde_sink *s, const struct sonde_family *family,
+                        const sonde_str *labels, double value)
+{
+    struct sonde_family names = { .name = family->name };
+    sonde_str values[SONDE_LABELS_MAX];
+    size_t i;
+
+    if (s->code != SONDE_OK || dynamic_family(s, family, &i) != SONDE_OK ||
+        dynamic_labels(s, family, labels, &names, values) != SONDE_OK)
+        return s->code;
+    return put_line(s, &(struct line){ .family = i,
+                                       .suffix = "",
+                                       .labels = values,
+                                       .names = &names,
+                                       .value = value });
+}
+
+/* ---- the page
+ * ------------------------------------------------------------------------ */
+
+static const char *type_name(enum sonde_metric_type type)
+{
+    switch (type) {
+    case SONDE_METRIC_COUNTER:
+        return "counter";
+    case SONDE_METRIC_GAUGE:
+    case SONDE_METRIC_INFO: /* format 0.0.4 has neither of these two */
+    case SONDE_METRIC_STATESET:
+        return "gauge";
+    case SONDE_METRIC_HISTOGRAM:
+        return "histogram";
+    case SONDE_METRIC_SUMMARY:
+        return "summary";
+    case SONDE_METRIC_UNKNOWN:
+        break;
+    }
+    return "untyped";
+}
+
+static void put_head(struct buf *out, const struct sonde_family *row)
+{
+    if (row->help && *row->help) {
+        buf_printf(out, "# HELP %s ", row->name);
+        for (const char *p = row->help; *p; p++) {
+            if (*p == '\\' || *p == '\n')
+                buf_char(out, '\\');
+            buf_char(out, *p == '\n' ? 'n' : *p);
+        }
+        buf_char(out, '\n');
+    }
+    buf_printf(out, "# TYPE %s %s\n", row->name, type_name(row->type));
+}
+
+sonde_code sink_finish(struct sonde_sink *s, struct buf *out,
+                       struct sonde_err *err)
+{
+    if (s->code != SONDE_OK)
+        return sonde_err_set(err, s->code, "%s", s->err.text);
+    for (size_t i = 0; i < s->order_count; i++) {
+        const struct sink_family *f = &s->families[s->order[i]];
+
+        put_head(out, f->row);
+        for (size_t c = f->first; c; c = s->chunks[c - 1].next)
+            buf_bytes(out, s->text.data + s->chunks[c - 1].from,
+                      s->chunks[c - 1].to - s->chunks[c - 1].from);
+    }
+    if (buf_failed(out))
+        return sonde_err_set(err, SONDE_ELIMIT,
+                             "the collection's text is longer than %zu bytes",
+                             out->limit);
+    return SONDE_OK;
+}

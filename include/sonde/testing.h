@@ -1,0 +1,918 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A fake host, to run a plugin inside its own unit test: no agent, no
+ * configuration, no sockets unless wanted. Header-only; include it in the
+ * test program, never in a plugin.
+ *
+ *     struct sonde_fake fake;
+ *     static const struct sonde_fake_step talk[] = {
+ *         { SONDE_FAKE_EXPECT, SONDE_STR("stats\r\n") },
+ *         { SONDE_FAKE_SEND, SONDE_STR("up 1\r\n") },
+ *     };
+ *
+ *     sonde_fake_init(&fake, sonde_plugin_entry);
+ *     SONDE_FAKE_SCRIPT(&fake, talk);
+ *     sonde_fake_option(&fake, "password", "secret");
+ *     assert(sonde_fake_open(&fake, "127.0.0.1:1234") == SONDE_OK);
+ *     assert(sonde_fake_collect(&fake, 1000) == SONDE_OK);
+ *     assert(sonde_fake_value(&fake, "thing_up") == 1);
+ *     sonde_fake_fini(&fake);
+ *
+ * The sink checks what the agent's sink checks and records exposition text in
+ * `fake.text`. A script plays the target; without one, streams are real
+ * sockets. With a script time stands still and only moves when a step stalls
+ * until a deadline, so tests never wait.
+ *
+ * The host's clocks have no argument by which to find the fake, so the fake
+ * in use is a variable of the thread: one fake at a time per thread, and the
+ * header is for one source file of a test.
+ */
+#ifndef SONDE_TESTING_H
+#define SONDE_TESTING_H
+
+#include <errno.h>
+#include <math.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sonde/plugin.h>
+
+/* ---- what a test sees ---------------------------------------------------- */
+
+/* Where the clock of a scripted fake stands at first. */
+#define SONDE_FAKE_NOW INT64_C(1700000000000)
+
+enum sonde_fake_kind {
+    SONDE_FAKE_SEND,    /* reads return these bytes                       */
+    SONDE_FAKE_EXPECT,  /* what was written begins with these bytes       */
+    SONDE_FAKE_SKIP,    /* forget what was written so far                 */
+    SONDE_FAKE_STALL,   /* a read finds nothing until its deadline        */
+    SONDE_FAKE_END,     /* the target closes: a read returns 0 bytes      */
+    SONDE_FAKE_RESET,   /* the next read or write fails                   */
+    SONDE_FAKE_REFUSE,  /* the next opening is refused                    */
+    SONDE_FAKE_CONNECT, /* waits for the next opening                     */
+};
+
+struct sonde_fake_step {
+    enum sonde_fake_kind kind;
+    sonde_str bytes;
+    size_t chunk; /* SEND: most bytes a read returns; 0: as asked         */
+};
+
+struct sonde_fake_text {
+    char *ptr; /* NUL-terminated once something was written               */
+    size_t len, cap;
+};
+
+struct sonde_stream {
+    int fd; /* -1: plays the script                                       */
+};
+
+struct sonde_target {
+    char *file; /* what read_file returned last                           */
+};
+
+struct sonde_sink {
+    sonde_code code; /* sticks                                            */
+    size_t samples;
+};
+
+struct sonde_fake {
+    struct sonde_host host; /* what the plugin's entry is given           */
+    const struct sonde_plugin *plugin;
+    struct sonde_target target;
+    struct sonde_sink sink;
+    struct sonde_open open;
+    void *options;
+    struct sonde_instance *instance;
+
+    struct sonde_fake_text text;    /* samples of the last collection        */
+    struct sonde_fake_text keys;    /* their series, one per line            */
+    struct sonde_fake_text log;     /* "level: text\n" each                  */
+    struct sonde_fake_text written; /* to streams, all of it              */
+    struct sonde_err err;           /* of the last call that failed       */
+
+    const struct sonde_fake_step *steps;
+    size_t step_count, step;
+    size_t sent, expected; /* bytes of SEND done; of `written` matched    */
+    size_t opened, closed; /* streams                                     */
+    sonde_msec now_ms, monotonic_ms;
+};
+
+/* ---- small parts ----------------------------------------------------------
+ */
+
+static _Thread_local struct sonde_fake *sonde_fake_in_use;
+
+static inline void sonde_fake_add(struct sonde_fake_text *t, const void *p,
+                                  size_t n)
+{
+    if (t->len + n + 1 > t->cap) {
+        t->cap = (t->len + n + 1) * 2;
+        t->ptr = (char *)realloc(t->ptr, t->cap);
+        if (!t->ptr)
+            abort();
+    }
+    if (n)
+        memcpy(t->ptr + t->len, p, n);
+    t->len += n;
+    t->ptr[t->len] = '\0';
+}
+
+static inline void sonde_fake_addz(struct sonde_fake_text *t, const char *z)
+{
+    sonde_fake_add(t, z, strlen(z));
+}
+
+static inline void sonde_fake_clear(struct sonde_fake_text *t)
+{
+    t->len = 0;
+    if (t->ptr)
+        t->ptr[0] = '\0';
+}
+
+/* The text so far, never NULL. */
+static inline const char *sonde_fake_cstr(const struct sonde_fake_text *t)
+{
+    return t->ptr ? t->ptr : "";
+}
+
+static inline void sonde_fake_number(struct sonde_fake_text *t, double v)
+{
+    char out[64];
+
+    if (isnan(v)) {
+        sonde_fake_addz(t, "NaN");
+        return;
+    }
+    if (isinf(v)) {
+        sonde_fake_addz(t, v > 0 ? "+Inf" : "-Inf");
+        return;
+    }
+    for (int digits = 1; digits <= 17; digits++) {
+        (void)snprintf(out, sizeof(out), "%.*g", digits, v);
+        if (strtod(out, NULL) == v)
+            break;
+    }
+    sonde_fake_addz(t, out);
+}
+
+static inline bool sonde_fake_utf8(sonde_str s)
+{
+    static const unsigned char first_min[5] = { 0, 0, 0xc2, 0xe0, 0xf0 };
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    size_t i = 0;
+
+    while (i < s.len) {
+        size_t n = p[i] < 0x80   ? 1
+                   : p[i] < 0xc2 ? 0
+                   : p[i] < 0xe0 ? 2
+                   : p[i] < 0xf0 ? 3
+                   : p[i] < 0xf5 ? 4
+                                 : 0;
+
+        if (n == 0 || i + n > s.len || (n > 1 && p[i] < first_min[n]))
+            return false;
+        for (size_t k = 1; k < n; k++) {
+            if ((p[i + k] & 0xc0) != 0x80)
+                return false;
+        }
+        if ((p[i] == 0xe0 && p[i + 1] < 0xa0) ||
+            (p[i] == 0xed && p[i + 1] > 0x9f) ||
+            (p[i] == 0xf0 && p[i + 1] < 0x90) ||
+            (p[i] == 0xf4 && p[i + 1] > 0x8f))
+            return false;
+        i += n;
+    }
+    return true;
+}
+
+/* ---- the sink -------------------------------------------------------------
+ */
+
+SONDE_PRINTF(2, 3)
+static inline sonde_code sonde_fake_refuse(struct sonde_sink *sink,
+                                           const char *fmt, ...)
+{
+    struct sonde_fake *f = sonde_fake_in_use;
+    va_list ap;
+
+    if (sink->code == SONDE_OK) {
+        va_start(ap, fmt);
+        sink->code = sonde_err_vset(&f->err, SONDE_EINVAL, fmt, ap);
+        va_end(ap);
+    }
+    return sink->code;
+}
+
+static inline const struct sonde_family *sonde_fake_family(size_t i)
+{
+    const struct sonde_plugin *p = sonde_fake_in_use->plugin;
+
+    if (i >= p->family_count)
+        return NULL;
+    return (
+        const struct sonde_family *)(const void *)((const char *)p->families +
+                                                   i * p->family_size);
+}
+
+static inline void sonde_fake_label(struct sonde_fake_text *t, bool *any,
+                                    const char *name, sonde_str value)
+{
+    sonde_fake_addz(t, *any ? "," : "{");
+    *any = true;
+    sonde_fake_addz(t, name);
+    sonde_fake_addz(t, "=\"");
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.ptr[i];
+
+        if (c == '\\' || c == '"')
+            sonde_fake_add(t, "\\", 1);
+        sonde_fake_add(t, c == '\n' ? "\\n" : &c, c == '\n' ? 2 : 1);
+    }
+    sonde_fake_addz(t, "\"");
+}
+
+/* True if `line` (without its end) is a whole line of `t`. */
+static inline bool sonde_fake_has_line(const struct sonde_fake_text *t,
+                                       const char *line, size_t len)
+{
+    const char *p = sonde_fake_cstr(t);
+
+    while ((p = strstr(p, line))) {
+        if ((p == t->ptr || p[-1] == '\n') && p[len] == '\n')
+            return true;
+        p++;
+    }
+    return false;
+}
+
+static inline sonde_code sonde_fake_emit(struct sonde_sink *sink,
+                                         const struct sonde_family *family,
+                                         const char *suffix,
+                                         const sonde_str *labels,
+                                         const double *bound, double value)
+{
+    struct sonde_fake *f = sonde_fake_in_use;
+    struct sonde_fake_text key = { 0 };
+    bool any = false;
+
+    if (sink->code != SONDE_OK)
+        return sink->code;
+    sonde_fake_addz(&key, family->name);
+    sonde_fake_addz(&key, suffix);
+    for (size_t i = 0; i < SONDE_LABELS_MAX && family->labels[i]; i++) {
+        if (!labels || (*suffix && strcmp(family->labels[i], "quantile") == 0))
+            continue;
+        if (!sonde_fake_utf8(labels[i]))
+            (void)sonde_fake_refuse(sink, "%s: label %s is not UTF-8",
+                                    family->name, family->labels[i]);
+        else if (labels[i].len)
+            sonde_fake_label(&key, &any, family->labels[i], labels[i]);
+    }
+    if (bound) {
+        struct sonde_fake_text le = { 0 };
+
+        sonde_fake_number(&le, *bound);
+        sonde_fake_label(&key, &any, "le", (sonde_str){ le.ptr, le.len });
+        free(le.ptr);
+    }
+    if (any)
+        sonde_fake_addz(&key, "}");
+    if (sonde_fake_has_line(&f->keys, key.ptr, key.len))
+        (void)sonde_fake_refuse(sink, "duplicate series %s", key.ptr);
+    sonde_fake_add(&f->keys, key.ptr, key.len);
+    sonde_fake_addz(&f->keys, "\n");
+    sonde_fake_add(&f->text, key.ptr, key.len);
+    sonde_fake_addz(&f->text, " ");
+    sonde_fake_number(&f->text, value);
+    sonde_fake_addz(&f->text, "\n");
+    free(key.ptr);
+    sink->samples++;
+    return sink->code;
+}
+
+static inline sonde_code sonde_fake_sample(struct sonde_sink *sink, size_t i,
+                                           const sonde_str *labels,
+                                           double value)
+{
+    const struct sonde_family *family = sonde_fake_family(i);
+
+    if (!family)
+        return sonde_fake_refuse(sink, "family %zu is not declared", i);
+    if (family->type == SONDE_METRIC_HISTOGRAM)
+        return sonde_fake_refuse(sink, "%s is a histogram", family->name);
+    if (family->labels[0] && !labels)
+        return sonde_fake_refuse(sink, "%s needs labels", family->name);
+    return sonde_fake_emit(sink, family, "", labels, NULL, value);
+}
+
+static inline sonde_code sonde_fake_histogram(struct sonde_sink *sink, size_t i,
+                                              const sonde_str *labels,
+                                              const struct sonde_bucket *b,
+                                              size_t n, uint64_t count,
+                                              double sum)
+{
+    const struct sonde_family *family = sonde_fake_family(i);
+    double inf = INFINITY;
+
+    if (!family || family->type != SONDE_METRIC_HISTOGRAM)
+        return sonde_fake_refuse(sink, "family %zu is no histogram", i);
+    for (size_t k = 0; k < n; k++) {
+        if (isnan(b[k].upper) || b[k].count > count ||
+            (k &&
+             (b[k].upper <= b[k - 1].upper || b[k].count < b[k - 1].count)))
+            return sonde_fake_refuse(sink, "%s: bucket %zu is out of order",
+                                     family->name, k);
+        if (!isinf(b[k].upper))
+            (void)sonde_fake_emit(sink, family, "_bucket", labels, &b[k].upper,
+                                  (double)b[k].count);
+    }
+    (void)sonde_fake_emit(sink, family, "_bucket", labels, &inf, (double)count);
+    (void)sonde_fake_emit(sink, family, "_sum", labels, NULL, sum);
+    return sonde_fake_emit(sink, family, "_count", labels, NULL, (double)count);
+}
+
+static inline sonde_code sonde_fake_summary(struct sonde_sink *sink, size_t i,
+                                            const sonde_str *labels,
+                                            uint64_t count, double sum)
+{
+    const struct sonde_family *family = sonde_fake_family(i);
+
+    if (!family || family->type != SONDE_METRIC_SUMMARY)
+        return sonde_fake_refuse(sink, "family %zu is no summary", i);
+    (void)sonde_fake_emit(sink, family, "_sum", labels, NULL, sum);
+    return sonde_fake_emit(sink, family, "_count", labels, NULL, (double)count);
+}
+
+static inline sonde_code sonde_fake_dynamic(struct sonde_sink *sink,
+                                            const struct sonde_family *family,
+                                            const sonde_str *labels,
+                                            double value)
+{
+    for (size_t i = 0; sonde_fake_family(i); i++) {
+        if (strcmp(sonde_fake_family(i)->name, family->name) == 0)
+            return sonde_fake_refuse(sink, "%s is declared: emit it by index",
+                                     family->name);
+    }
+    return sonde_fake_emit(sink, family, "", labels, NULL, value);
+}
+
+/* ---- log, clocks, files ----------------------------------------------------
+ */
+
+SONDE_PRINTF(3, 4)
+static inline void sonde_fake_log(const struct sonde_target *target,
+                                  enum sonde_log_level level, const char *fmt,
+                                  ...)
+{
+    static const char *const names[] = { "debug", "info", "warn", "error" };
+    struct sonde_fake_text *log = &sonde_fake_in_use->log;
+    char line[1024];
+    va_list ap;
+
+    (void)target;
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    sonde_fake_addz(log, names[(size_t)level % 4]);
+    sonde_fake_addz(log, ": ");
+    sonde_fake_addz(log, line);
+    sonde_fake_addz(log, "\n");
+}
+
+static inline sonde_msec sonde_fake_clock(clockid_t which)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(which, &ts);
+    return (sonde_msec)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static inline sonde_msec sonde_fake_now(void)
+{
+    struct sonde_fake *f = sonde_fake_in_use;
+
+    return f->steps ? f->now_ms : sonde_fake_clock(CLOCK_REALTIME);
+}
+
+static inline sonde_msec sonde_fake_monotonic(void)
+{
+    struct sonde_fake *f = sonde_fake_in_use;
+
+    return f->steps ? f->monotonic_ms : sonde_fake_clock(CLOCK_MONOTONIC);
+}
+
+/* Moves the clocks of a scripted fake. */
+static inline void sonde_fake_advance(struct sonde_fake *f, sonde_msec by_ms)
+{
+    f->now_ms += by_ms;
+    f->monotonic_ms += by_ms;
+}
+
+static inline sonde_code sonde_fake_read_file(const struct sonde_target *target,
+                                              sonde_str path, sonde_str *out,
+                                              struct sonde_err *err)
+{
+    struct sonde_target *t = &sonde_fake_in_use->target;
+    char name[4096];
+    FILE *f;
+    size_t n;
+
+    (void)target;
+    (void)snprintf(name, sizeof(name), "%.*s", SONDE_ARG(path));
+    f = fopen(name, "re");
+    if (!f)
+        return sonde_err_set(err, SONDE_ENOTFOUND, "read %s: %s", name,
+                             strerror(errno));
+    free(t->file);
+    t->file = (char *)calloc(1, 65536);
+    n = t->file ? fread(t->file, 1, 65535, f) : 0;
+    (void)fclose(f);
+    if (n && t->file[n - 1] == '\n')
+        n--;
+    *out = (sonde_str){ t->file, n };
+    return SONDE_OK;
+}
+
+/* ---- streams: the script ----------------------------------------------------
+ */
+
+static inline const struct sonde_fake_step *
+sonde_fake_next(struct sonde_fake *f)
+{
+    return f->step < f->step_count ? &f->steps[f->step] : NULL;
+}
+
+static inline sonde_code sonde_fake_expect(struct sonde_fake *f, sonde_str want,
+                                           struct sonde_err *err)
+{
+    size_t left = f->written.len - f->expected;
+    const char *got = sonde_fake_cstr(&f->written) + f->expected;
+
+    if (left < want.len || memcmp(got, want.ptr, want.len) != 0) {
+        (void)sonde_err_set(&f->err, SONDE_EPROTO,
+                            "script step %zu: expected \"%.*s\", got \"%s\"",
+                            f->step, SONDE_ARG(want), got);
+        return sonde_err_set(err, SONDE_EPROTO, "%s", f->err.text);
+    }
+    f->expected += want.len;
+    return SONDE_OK;
+}
+
+static inline sonde_code
+sonde_fake_script_read(struct sonde_fake *f, void *data, size_t cap,
+                       size_t *got, sonde_msec deadline, struct sonde_err *err)
+{
+    const struct sonde_fake_step *s;
+    sonde_code rc;
+
+    while ((s = sonde_fake_next(f)) && s->kind != SONDE_FAKE_SEND) {
+        if (s->kind == SONDE_FAKE_CONNECT || s->kind == SONDE_FAKE_REFUSE ||
+            s->kind == SONDE_FAKE_STALL)
+            break;
+        f->step++;
+        if (s->kind == SONDE_FAKE_END)
+            return SONDE_OK;
+        if (s->kind == SONDE_FAKE_RESET)
+            return sonde_err_set(err, SONDE_EIO,
+                                 "read: Connection reset by peer");
+        rc = s->kind == SONDE_FAKE_EXPECT ? sonde_fake_expect(f, s->bytes, err)
+                                          : SONDE_OK;
+        if (rc != SONDE_OK)
+            return rc;
+        if (s->kind == SONDE_FAKE_SKIP)
+            f->expected = f->written.len;
+    }
+    if (!s || s->kind != SONDE_FAKE_SEND) {
+        f->step += s && s->kind == SONDE_FAKE_STALL;
+        if (deadline > f->monotonic_ms)
+            sonde_fake_advance(f, deadline - f->monotonic_ms);
+        return sonde_err_set(err, SONDE_ETIMEOUT, "read: deadline exceeded");
+    }
+    if (s->chunk && cap > s->chunk)
+        cap = s->chunk;
+    if (cap > s->bytes.len - f->sent)
+        cap = s->bytes.len - f->sent;
+    memcpy(data, s->bytes.ptr + f->sent, cap);
+    *got = cap;
+    f->sent += cap;
+    if (f->sent == s->bytes.len) {
+        f->sent = 0;
+        f->step++;
+    }
+    return SONDE_OK;
+}
+
+/* ---- streams: sockets
+ * -------------------------------------------------------- */
+
+static inline sonde_code sonde_fake_wait(int fd, short events,
+                                         sonde_msec deadline,
+                                         struct sonde_err *err)
+{
+    struct pollfd p = { .fd = fd, .events = events };
+    sonde_msec left = deadline - sonde_fake_clock(CLOCK_MONOTONIC);
+
+    if (left > 0 && poll(&p, 1, left > 60000 ? 60000 : (int)left) > 0)
+        return SONDE_OK;
+    return sonde_err_set(err, SONDE_ETIMEOUT, "deadline exceeded");
+}
+
+static inline int sonde_fake_dial(sonde_str address)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *ai = NULL;
+    char host[256], *port;
+    int fd;
+
+    (void)snprintf(host, sizeof(host), "%.*s", SONDE_ARG(address));
+    if (strncmp(host, "unix:", 5) == 0) {
+        struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+        (void)snprintf(un.sun_path, sizeof(un.sun_path), "%.100s", host + 5);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0)
+            return fd;
+        if (fd >= 0)
+            (void)close(fd);
+        return -1;
+    }
+    port = strrchr(host, ':');
+    if (!port)
+        return -1;
+    *port++ = '\0';
+    if (host[0] == '[' && port - host >= 3 && port[-2] == ']')
+        port[-2] = '\0';
+    if (getaddrinfo(host[0] == '[' ? host + 1 : host, port, &hints, &ai) != 0)
+        return -1;
+    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, ai->ai_addr, ai->ai_addrlen) != 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(ai);
+    return fd;
+}
+
+static inline sonde_code sonde_fake_stream_open(const struct sonde_target *t,
+                                                sonde_str address,
+                                                sonde_msec deadline,
+                                                struct sonde_stream **out,
+                                                struct sonde_err *err)
+{
+    struct sonde_fake *f = sonde_fake_in_use;
+    const struct sonde_fake_step *s = sonde_fake_next(f);
+    int fd = -1;
+
+    (void)t;
+    (void)deadline;
+    if (s && s->kind == SONDE_FAKE_CONNECT)
+        f->step++;
+    if (s && s->kind == SONDE_FAKE_REFUSE) {
+        f->step++;
+        return sonde_err_set(err, SONDE_ECONNECT,
+                             "connect to %.*s: Connection refused",
+                             SONDE_ARG(address));
+    }
+    if (!f->steps && (fd = sonde_fake_dial(address)) < 0)
+        return sonde_err_set(err, SONDE_ECONNECT, "connect to %.*s: %s",
+                             SONDE_ARG(address), strerror(errno));
+    *out = (struct sonde_stream *)calloc(1, sizeof(**out));
+    if (!*out)
+        abort();
+    (*out)->fd = fd;
+    f->opened++;
+    return SONDE_OK;
+}
+
+static inline sonde_code sonde_fake_stream_write(struct sonde_stream *s,
+                                                 const void *data, size_t len,
+                                                 sonde_msec deadline,
+                                                 struct sonde_err *err)
+{
+    struct sonde_fake *f = sonde_fake_in_use;
+    const struct sonde_fake_step *step = sonde_fake_next(f);
+    const char *p = (const char *)data;
+    sonde_code rc;
+
+    if (step && step->kind == SONDE_FAKE_RESET) {
+        f->step++;
+        return sonde_err_set(err, SONDE_EIO, "write: Broken pipe");
+    }
+    sonde_fake_add(&f->written, data, len);
+    while (s->fd >= 0 && len) {
+        ssize_t n;
+
+        rc = sonde_fake_wait(s->fd, POLLOUT, deadline, err);
+        if (rc != SONDE_OK)
+            return rc;
+        n = send(s->fd, p, len, MSG_NOSIGNAL);
+        if (n < 0)
+            return sonde_err_set(err, SONDE_EIO, "write: %s", strerror(errno));
+        p += n;
+        len -= (size_t)n;
+    }
+    return SONDE_OK;
+}
+
+static inline sonde_code
+sonde_fake_stream_read(struct sonde_stream *s, void *data, size_t cap,
+                       size_t *got, sonde_msec deadline, struct sonde_err *err)
+{
+    sonde_code rc;
+    ssize_t n;
+
+    *got = 0;
+    if (s->fd < 0)
+        return sonde_fake_script_read(sonde_fake_in_use, data, cap, got,
+                                      deadline, err);
+    rc = sonde_fake_wait(s->fd, POLLIN, deadline, err);
+    if (rc != SONDE_OK)
+        return rc;
+    n = recv(s->fd, data, cap, 0);
+    if (n < 0)
+        return sonde_err_set(err, SONDE_EIO, "read: %s", strerror(errno));
+    *got = (size_t)n;
+    return SONDE_OK;
+}
+
+static inline void sonde_fake_stream_close(struct sonde_stream *s)
+{
+    if (!s)
+        return;
+    if (s->fd >= 0)
+        (void)close(s->fd);
+    sonde_fake_in_use->closed++;
+    free(s);
+}
+
+/* ---- options
+ * ------------------------------------------------------------------ */
+
+/* 1h30m, 15s, 500ms; 512MB. */
+static inline bool sonde_fake_units(const char *z, bool size, int64_t *out)
+{
+    static const struct {
+        const char *unit;
+        bool size;
+        int64_t factor;
+    } units[] = { { "ms", false, 1 },       { "s", false, 1000 },
+                  { "m", false, 60000 },    { "h", false, 3600000 },
+                  { "d", false, 86400000 }, { "KB", true, 1 << 10 },
+                  { "MB", true, 1 << 20 },  { "GB", true, 1 << 30 },
+                  { "B", true, 1 } };
+    size_t n = sizeof(units) / sizeof(units[0]), i;
+
+    *out = 0;
+    if (strcmp(z, "0") == 0)
+        return true;
+    while (*z) {
+        char *end;
+        long long v = strtoll(z, &end, 10);
+
+        for (i = 0; i < n; i++) {
+            if (units[i].size == size && end > z &&
+                strncmp(end, units[i].unit, strlen(units[i].unit)) == 0)
+                break;
+        }
+        if (i == n)
+            return false;
+        *out += v * units[i].factor;
+        z = end + strlen(units[i].unit);
+    }
+    return true;
+}
+
+static inline void sonde_fake_list(struct sonde_list *l, const char *z)
+{
+    sonde_str *items =
+        (sonde_str *)realloc((void *)l->items, (l->count + 1) * sizeof(*items));
+
+    if (!items)
+        abort();
+    items[l->count] = sonde_cstr(z);
+    l->items = items;
+    l->count++;
+}
+
+/* `value` must outlive the fake; a list grows by one item a call. */
+static inline sonde_code sonde_fake_fill(const struct sonde_option *o,
+                                         void *field, const char *value)
+{
+    char *end = NULL;
+
+    switch (o->kind) {
+    case SONDE_OPT_KIND_STR:
+    case SONDE_OPT_KIND_SECRET:
+    case SONDE_OPT_KIND_FILE:
+        *(sonde_str *)field = sonde_cstr(value);
+        return SONDE_OK;
+    case SONDE_OPT_KIND_BOOL:
+        *(bool *)field = strcmp(value, "true") == 0;
+        return SONDE_OK;
+    case SONDE_OPT_KIND_INT:
+        *(int64_t *)field = strtoll(value, &end, 10);
+        return *end ? SONDE_EINVAL : SONDE_OK;
+    case SONDE_OPT_KIND_FLOAT:
+        *(double *)field = strtod(value, &end);
+        return *end ? SONDE_EINVAL : SONDE_OK;
+    case SONDE_OPT_KIND_DURATION:
+    case SONDE_OPT_KIND_SIZE:
+        return sonde_fake_units(value, o->kind == SONDE_OPT_KIND_SIZE,
+                                (int64_t *)field)
+                   ? SONDE_OK
+                   : SONDE_EINVAL;
+    case SONDE_OPT_KIND_LIST:
+        sonde_fake_list((struct sonde_list *)field, value);
+        return SONDE_OK;
+    default:
+        return SONDE_EINVAL;
+    }
+}
+
+static inline const struct sonde_option *
+sonde_fake_option_at(const struct sonde_plugin *p, size_t i)
+{
+    return (
+        const struct sonde_option *)(const void *)((const char *)p->options +
+                                                   i * p->option_size);
+}
+
+/* Gives an option a value, as the configuration would. Bounds and choices are
+ * the agent's business and not looked at. */
+static inline sonde_code sonde_fake_option(struct sonde_fake *f,
+                                           const char *name, const char *value)
+{
+    for (size_t i = 0; i < f->plugin->option_count; i++) {
+        const struct sonde_option *o = sonde_fake_option_at(f->plugin, i);
+
+        if (strcmp(o->name, name) == 0)
+            return sonde_fake_fill(o, (char *)f->options + o->offset, value);
+    }
+    return sonde_err_set(&f->err, SONDE_ENOTFOUND, "no option %s", name);
+}
+
+/* ---- life
+ * ----------------------------------------------------------------------- */
+
+typedef const struct sonde_plugin *
+sonde_fake_entry(const struct sonde_host *host);
+
+/* Makes the fake the one in use on this thread and asks the plugin for its
+ * description; options have their fallbacks. */
+static inline void sonde_fake_init(struct sonde_fake *f,
+                                   sonde_fake_entry *entry)
+{
+    *f = (struct sonde_fake){
+        .host = { .struct_size = sizeof(struct sonde_host),
+                  .abi_major = SONDE_ABI_MAJOR,
+                  .abi_minor = SONDE_ABI_MINOR,
+                  .version = "0.0.0-test",
+                  .log = sonde_fake_log,
+                  .now = sonde_fake_now,
+                  .monotonic = sonde_fake_monotonic,
+                  .sample = sonde_fake_sample,
+                  .histogram = sonde_fake_histogram,
+                  .summary = sonde_fake_summary,
+                  .dynamic = sonde_fake_dynamic,
+                  .stream_open = sonde_fake_stream_open,
+                  .stream_write = sonde_fake_stream_write,
+                  .stream_read = sonde_fake_stream_read,
+                  .stream_close = sonde_fake_stream_close,
+                  .read_file = sonde_fake_read_file },
+        .now_ms = SONDE_FAKE_NOW,
+        .monotonic_ms = 1000,
+    };
+    sonde_fake_in_use = f;
+    f->plugin = entry(&f->host);
+    f->options = calloc(1, f->plugin->options_size + 1);
+    if (!f->options)
+        abort();
+    for (size_t i = 0; i < f->plugin->option_count; i++) {
+        const struct sonde_option *o = sonde_fake_option_at(f->plugin, i);
+
+        if (o->fallback)
+            (void)sonde_fake_fill(o, (char *)f->options + o->offset,
+                                  o->fallback);
+    }
+}
+
+/* Lets a script play the target from here on. */
+#define SONDE_FAKE_SCRIPT(f, rows)                                             \
+    ((f)->steps = (rows), (f)->step_count = sizeof(rows) / sizeof((rows)[0]),  \
+     (f)->step = 0, (f)->sent = 0, (f)->expected = (f)->written.len)
+
+/* The plugin's `check`, then `open`. */
+static inline sonde_code sonde_fake_open(struct sonde_fake *f,
+                                         const char *address)
+{
+    sonde_code rc = SONDE_OK;
+
+    f->open = (struct sonde_open){ .struct_size = sizeof(struct sonde_open),
+                                   .target = &f->target,
+                                   .options = f->options,
+                                   .job = SONDE_STR("test"),
+                                   .address = sonde_cstr(address),
+                                   .scheme = SONDE_STR("http"),
+                                   .metrics_path = SONDE_STR("/metrics") };
+    if (f->plugin->check)
+        rc = f->plugin->check(f->options, &f->err);
+    if (rc == SONDE_OK)
+        rc = f->plugin->open(&f->host, &f->open, &f->instance, &f->err);
+    return rc;
+}
+
+static inline void sonde_fake_begin(struct sonde_fake *f)
+{
+    sonde_fake_clear(&f->text);
+    sonde_fake_clear(&f->keys);
+    f->sink = (struct sonde_sink){ 0 };
+    f->err = (struct sonde_err){ 0 };
+}
+
+/* One collection; what it emitted is in f->text, also when it failed. */
+static inline sonde_code sonde_fake_collect(struct sonde_fake *f,
+                                            sonde_msec timeout_ms)
+{
+    struct sonde_err err = { 0 };
+    sonde_code rc;
+
+    sonde_fake_begin(f);
+    rc = f->plugin->collect(f->instance, &f->sink,
+                            sonde_fake_monotonic() + timeout_ms, &err);
+    if (rc != SONDE_OK)
+        f->err = err;
+    return rc != SONDE_OK ? rc : f->sink.code;
+}
+
+/* The plan of a fetch plugin; then answers, one at a time. */
+static inline sonde_code sonde_fake_plan(struct sonde_fake *f,
+                                         struct sonde_plan *plan)
+{
+    *plan = (struct sonde_plan){ .struct_size = sizeof(*plan) };
+    return f->plugin->plan(f->instance, plan, &f->err);
+}
+
+static inline sonde_code sonde_fake_parse(struct sonde_fake *f,
+                                          const struct sonde_response *r)
+{
+    struct sonde_err err = { 0 };
+    sonde_code rc;
+
+    sonde_fake_begin(f);
+    rc = f->plugin->parse(f->instance, r, &f->sink, &err);
+    if (rc != SONDE_OK)
+        f->err = err;
+    return rc != SONDE_OK ? rc : f->sink.code;
+}
+
+/* The value of a series written as the exposition has it
+ * (`x_total{a="b"}`); NaN when it was not emitted. */
+static inline double sonde_fake_value(const struct sonde_fake *f,
+                                      const char *series)
+{
+    const char *p = sonde_fake_cstr(&f->text);
+    size_t len = strlen(series);
+
+    while ((p = strstr(p, series))) {
+        if ((p == f->text.ptr || p[-1] == '\n') && p[len] == ' ')
+            return strtod(p + len + 1, NULL);
+        p++;
+    }
+    return NAN;
+}
+
+/* Closes the instance and frees all. */
+static inline void sonde_fake_close(struct sonde_fake *f)
+{
+    if (f->plugin->close)
+        f->plugin->close(f->instance);
+    f->instance = NULL;
+}
+
+static inline void sonde_fake_fini(struct sonde_fake *f)
+{
+    sonde_fake_close(f);
+    for (size_t i = 0; i < f->plugin->option_count; i++) {
+        const struct sonde_option *o = sonde_fake_option_at(f->plugin, i);
+
+        if (o->kind == SONDE_OPT_KIND_LIST)
+            free((void *)((struct sonde_list *)(void *)((char *)f->options +
+                                                        o->offset))
+                     ->items);
+    }
+    free(f->options);
+    free(f->target.file);
+    free(f->text.ptr);
+    free(f->keys.ptr);
+    free(f->log.ptr);
+    free(f->written.ptr);
+    sonde_fake_in_use = NULL;
+}
+
+#endif
