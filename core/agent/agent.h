@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Puts the rooms together: start, reload, stop. The only place that sees
+ * everything.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <sonde/base.h>
+
+#include "api/api.h"
+#include "net/net.h"
+#include "util/arena.h"
+
+/* What the command line says; borrowed for the agent's life. */
+struct agent_options {
+    const char *config_file;
+    bool config_expand_env;
+    const char *const *plugin_dirs;
+    size_t plugin_dir_count;
+    bool log_only; /* --agent                                 */
+    const char *data_dir;
+    bool wal_compression;
+    bool wal_always_sync;
+    sonde_msec wal_sync_every_ms;
+    int64_t wal_segment_bytes;
+    sonde_msec flush_deadline_ms;
+    const char *const *listen;
+    size_t listen_count;
+    const char *web_config_file;
+    sonde_str external_url, route_prefix, cors_origin;
+    bool lifecycle, admin;
+    int64_t max_connections;
+    sonde_msec read_timeout_ms;
+    sonde_msec lookback_ms, query_timeout_ms;
+    int64_t query_max_concurrency;
+    sonde_str retention; /* as text, for status pages */
+    const struct api_flag *flags;
+    size_t flag_count;
+};
+
+/* Runs until it is told to stop. Returns the process' exit code: 0, 1 for a
+ * failure at run time, 2 for a bad configuration. Signals: SIGHUP reloads,
+ * SIGTERM and SIGINT drain and stop, a second one stops at once. */
+int agent_run(const struct agent_options *options);
+
+#endif

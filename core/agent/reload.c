@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reloading: everything is read, parsed and checked first; then the rooms
+ * swap; on any error the old configuration goes on and the reason is told.
+ * Reloads run on the main thread, one at a time; a web request that asks for
+ * one waits for the outcome of a reload that began after it asked.
+ */
+#include <stdlib.h>
+
+#include "agent/agent_int.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/str.h"
+
+sonde_code agent_load_config(struct agent *a, struct config **out,
+                             struct sonde_err *err)
+{
+    const struct config_load load = {
+        .file = a->options->config_file,
+        .plugins = a->plugins,
+        .expand_env = a->options->config_expand_env,
+    };
+    sonde_code rc = config_load(&load, out, err);
+
+    if (rc != SONDE_OK)
+        return rc;
+    for (size_t i = 0; i < (*out)->warnings.count; i++)
+        log_warn("config", "configuration",
+                 LOG_STR("warning", (*out)->warnings.items[i]));
+    return SONDE_OK;
+}
+
+static void ref_config(void *owner)
+{
+    (void)config_ref(owner);
+}
+
+static void unref_config(void *owner)
+{
+    config_unref(owner);
+}
+
+static sonde_code apply_remote(struct agent *a, struct config *c,
+                               struct sonde_err *err)
+{
+    const struct remote_endpoints endpoints = {
+        .items = c->remotes,
+        .count = c->remote_count,
+        .external_labels = &c->globals.external_labels,
+        .owner = c,
+        .ref = ref_config,
+        .unref = unref_config,
+    };
+
+    return remote_manager_apply(a->remote, &endpoints, err);
+}
+
+static sonde_code apply_scrape(struct agent *a, struct config *c,
+                               struct sonde_err *err)
+{
+    const struct scrape_jobs jobs = {
+        .items = c->jobs,
+        .count = c->job_count,
+        .globals = &c->globals,
+        .owner = c,
+        .ref = ref_config,
+        .unref = unref_config,
+    };
+
+    return scrape_manager_apply(a->scrape, &jobs, err);
+}
+
+/* Takes the new configuration as the running one. */
+static void adopt(struct agent *a, struct config *config)
+{
+    struct config *old;
+
+    (void)pthread_mutex_lock(&a->lock);
+    old = a->config;
+    a->config = config_ref(config);
+    a->reload_success = true;
+    a->last_config_time = clock_now(&clock_system);
+    metric_set(a->reload_ok, 1);
+    metric_set_real(a->reload_time, (double)a->last_config_time / 1000);
+    (void)pthread_mutex_unlock(&a->lock);
+    config_unref(old);
+}
+
+sonde_code agent_apply(struct agent *a, struct config *config,
+                       struct sonde_err *err)
+{
+    struct sonde_err ignored;
+    sonde_code rc = apply_remote(a, config, err);
+
+    if (rc != SONDE_OK)
+        return rc;
+    rc = apply_scrape(a, config, err);
+    if (rc == SONDE_OK) {
+        adopt(a, config);
+        return SONDE_OK;
+    }
+    if (a->config && apply_remote(a, a->config, &ignored) != SONDE_OK)
+        log_error("agent", "could not go back to the old remote_write",
+                  LOG_ERRTEXT(&ignored));
+    return rc;
+}
+
+static void reload_failed(struct agent *a)
+{
+    (void)pthread_mutex_lock(&a->lock);
+    a->reload_success = false;
+    metric_set(a->reload_ok, 0);
+    (void)pthread_mutex_unlock(&a->lock);
+}
+
+sonde_code agent_reload(struct agent *a, struct sonde_err *err)
+{
+    struct config *config = NULL;
+    sonde_code rc = agent_load_config(a, &config, err);
+
+    if (rc == SONDE_OK)
+        rc = agent_apply(a, config, err);
+    config_unref(config);
+    if (rc == SONDE_OK) {
+        log_info("agent", "configuration reloaded",
+                 LOG_CSTR("file", a->options->config_file));
+        return SONDE_OK;
+    }
+    reload_failed(a);
+    log_error("agent", "reload failed, the old configuration stays in force",
+              LOG_ERRTEXT(err));
+    return rc;
+}
+
+sonde_code agent_reload_wait(struct agent *a, struct sonde_err *err)
+{
+    struct reload_request r = { 0 };
+
+    (void)pthread_mutex_lock(&a->lock);
+    if (atomic_load(&a->stopping)) {
+        (void)pthread_mutex_unlock(&a->lock);
+        return sonde_err_set(err, SONDE_EUNAVAILABLE, "the agent is stopping");
+    }
+    r.next = a->requests;
+    a->requests = &r;
+    agent_wake(a);
+    while (!r.done)
+        (void)pthread_cond_wait(&a->reloaded, &a->lock);
+    (void)pthread_mutex_unlock(&a->lock);
+    if (r.code != SONDE_OK && err)
+        *err = r.err;
+    return r.code;
+}
+
+/* Answers all who waited when it began. */
+void agent_serve_reloads(struct agent *a)
+{
+    struct reload_request *r;
+    struct sonde_err err = { 0 };
+    sonde_code rc;
+
+    (void)pthread_mutex_lock(&a->lock);
+    r = a->requests;
+    a->requests = NULL;
+    (void)pthread_mutex_unlock(&a->lock);
+    if (!r)
+        return;
+    if (atomic_load(&a->stopping))
+        rc = sonde_err_set(&err, SONDE_EUNAVAILABLE, "the agent is stopping");
+    else
+        rc = agent_reload(a, &err);
+    (void)pthread_mutex_lock(&a->lock);
+    while (r) {
+        struct reload_request *next = r->next;
+
+        r->code = rc;
+        r->err = err;
+        r->done = true;
+        r = next;
+    }
+    (void)pthread_cond_broadcast(&a->reloaded);
+    (void)pthread_mutex_unlock(&a->lock);
+}

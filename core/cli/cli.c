@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Picks the sub-command. */
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/mem.h"
+#include "util/str.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    { "run", cli_run },           { "check", cli_check },
+    { "scrape", cli_scrape },     { "plugins", cli_plugins_main },
+    { "document", cli_document },
+};
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+void cli_error(const char *fmt, ...)
+{
+    va_list ap;
+
+    (void)fputs("sonde: ", stderr);
+    va_start(ap, fmt);
+    (void)vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    (void)fputc('\n', stderr);
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[COMMANDS];
+    const char *near;
+
+    for (size_t i = 0; i < COMMANDS; i++)
+        names[i] = commands[i].name;
+    near = str_nearest(sonde_cstr(name), names, COMMANDS);
+    cli_error("unknown command \"%s\"%s%s%s; see sonde --help", name,
+              near ? ", did you mean \"" : "", near ? near : "",
+              near ? "\"?" : "");
+    return CLI_USAGE;
+}
+
+int cli_main(int argc, char **argv)
+{
+    if (argc < 2 || argv[1][0] == '-')
+        return cli_run(argc, argv);
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "version") == 0) {
+        char *const flag[] = { argv[0],
+                               argv[1][0] == 'h' ? "--help" : "--version",
+                               NULL };
+
+        return cli_run(2, (char **)flag);
+    }
+    return unknown_command(argv[1]);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `sonde [FLAGS]`: from flags to a running agent. */
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
+#include "model/number.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+/* Keeps the heap from spreading: two arenas are enough for the threads that
+ * allocate at the same time, and large blocks go back to the system. */
+static void setup_heap(void)
+{
+    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    (void)mallopt(M_TRIM_THRESHOLD, 512 << 10);
+}
+
+static int print_help(void)
+{
+    struct buf b;
+
+    buf_init(&b);
+    flags_help(&b);
+    (void)fwrite(b.data, 1, b.len, stdout);
+    buf_fini(&b);
+    return CLI_OK;
+}
+
+static int setup_log(const struct flags *f)
+{
+    enum log_level level;
+
+    if (!log_level_parse(f->log_level, &level)) {
+        cli_error("--log.level: \"%.*s\" is none of debug, info, warn, error",
+                  SONDE_ARG(f->log_level));
+        return CLI_USAGE;
+    }
+    if (!str_eq_cstr(f->log_format, "logfmt") &&
+        !str_eq_cstr(f->log_format, "json")) {
+        cli_error("--log.format: \"%.*s\" is neither logfmt nor json",
+                  SONDE_ARG(f->log_format));
+        return CLI_USAGE;
+    }
+    log_setup(level,
+              str_eq_cstr(f->log_format, "json") ? LOG_JSON : LOG_LOGFMT);
+    for (size_t i = 0; i < f->warnings.count; i++)
+        log_warn("cli", "flag", LOG_STR("warning", f->warnings.items[i]));
+    return CLI_OK;
+}
+
+/* --storage.wal-sync: never, always, or how often. */
+static int read_sync(const struct flags *f, struct agent_options *o)
+{
+    if (str_eq_cstr(f->wal_sync, "never"))
+        return CLI_OK;
+    if (str_eq_cstr(f->wal_sync, "always")) {
+        o->wal_always_sync = true;
+        return CLI_OK;
+    }
+    if (duration_parse(f->wal_sync, &o->wal_sync_every_ms) &&
+        o->wal_sync_every_ms > 0)
+        return CLI_OK;
+    cli_error("--storage.wal-sync: \"%.*s\" is neither never, always nor a "
+              "duration such as 1s",
+              SONDE_ARG(f->wal_sync));
+    return CLI_USAGE;
+}
+
+static const char *const *to_cstrs(struct arena *a,
+                                   const struct sonde_list *list)
+{
+    const char **out = arena_array(a, const char *, list->count + 1);
+
+    for (size_t i = 0; i < list->count; i++)
+        out[i] = arena_cstr(a, list->items[i]);
+    return out;
+}
+
+static struct api_flag *copy_flags(struct arena *a, const struct flags *f)
+{
+    struct api_flag *out = arena_array(a, struct api_flag, f->all_count + 1);
+
+    for (size_t i = 0; i < f->all_count; i++)
+        out[i] = (struct api_flag){ .name = f->all[i].name,
+                                    .value = f->all[i].value };
+    return out;
+}
+
+static sonde_str retention_text(struct arena *a, const struct flags *f)
+{
+    struct buf b;
+    sonde_str s;
+
+    buf_init(&b);
+    if (f->retention_time || !f->retention_size)
+        buf_duration(&b, f->retention_time ? f->retention_time
+                                           : INT64_C(15) * 24 * 3600 * 1000);
+    if (f->retention_size) {
+        if (b.len)
+            buf_cstr(&b, " or ");
+        buf_size(&b, f->retention_size);
+    }
+    s = arena_str(a, buf_str(&b));
+    buf_fini(&b);
+    return s;
+}
+
+static int run_agent(struct arena *a, const struct flags *f)
+{
+    struct agent_options o = {
+        .config_file = arena_cstr(a, f->config_file),
+        .config_expand_env = f->config_expand_env,
+        .log_only = f->agent,
+        .data_dir = arena_cstr(a, f->agent ? f->agent_path : f->tsdb_path),
+        .wal_compression = f->wal_compression,
+        .wal_segment_bytes = f->wal_segment_size,
+        .flush_deadline_ms = f->flush_deadline,
+        .listen = to_cstrs(a, &f->listen_addresses),
+        .listen_count = f->listen_addresses.count,
+        .web_config_file = arena_cstr(a, f->web_config_file),
+        .external_url = f->external_url,
+        .route_prefix = f->route_prefix,
+        .cors_origin = f->cors_origin,
+        .lifecycle = f->lifecycle,
+        .admin = f->admin_api,
+        .max_connections = f->web_max_connections,
+        .read_timeout_ms = f->web_read_timeout,
+        .lookback_ms = f->query_lookback,
+        .query_timeout_ms = f->query_timeout,
+        .query_max_concurrency = f->query_max_concurrency,
+        .retention = retention_text(a, f),
+        .flags = copy_flags(a, f),
+        .flag_count = f->all_count,
+    };
+
+    if (read_sync(f, &o) != CLI_OK)
+        return CLI_USAGE;
+    cli_plugin_dirs(a, &f->plugin_paths, &o.plugin_dirs, &o.plugin_dir_count);
+    return agent_run(&o);
+}
+
+int cli_run(int argc, char **argv)
+{
+    struct arena a;
+    struct flags f;
+    struct sonde_err err;
+    int code;
+
+    setup_heap();
+    arena_init(&a);
+    if (flags_parse(&a, argc, argv, &f, &err) != SONDE_OK) {
+        cli_error("%s", err.text);
+        code = CLI_USAGE;
+    } else if (f.help) {
+        code = print_help();
+    } else if (f.version) {
+        (void)puts("sonde " PACKAGE_VERSION);
+        code = CLI_OK;
+    } else {
+        code = setup_log(&f);
+        if (code == CLI_OK)
+            code = run_agent(&a, &f);
+    }
+    arena_fini(&a);
+    return code;
+}
