@@ -31,10 +31,14 @@ struct yaml_node {
     size_t line, column; /* from 1                                        */
     sonde_str scalar;    /* of a SCALAR, unescaped                        */
     bool quoted;         /* a quoted scalar is never null, bool or number */
+    bool secret;         /* printed as <secret>, and all below it         */
     struct yaml_node **items; /* of a SEQUENCE; values of a MAPPING       */
     struct yaml_node **keys;  /* of a MAPPING: SCALAR nodes               */
     size_t count;
 };
+
+/* Longest document; for the caller that reads the file. */
+#define YAML_TEXT_MAX_BYTES (16u << 20)
 
 /* Reads one document. Anchors, aliases and merge keys are resolved; depth,
  * size and the number of nodes (aliases counted each time) are bounded;
@@ -66,7 +70,7 @@ enum config_kind {
     CONFIG_STR_LIST,   /* struct sonde_list                               */
     CONFIG_PATH_LIST,  /* struct sonde_list; globs, relative as PATH      */
     CONFIG_STR_MAP,    /* struct config_map                               */
-    CONFIG_LIST_MAP,   /* struct config_map, values with commas: params   */
+    CONFIG_LIST_MAP,   /* struct config_map, values are lists: params     */
     CONFIG_BLOCK,      /* T *: NULL when the key is absent                */
     CONFIG_INLINE,     /* T: a block inside the struct, defaults filled   */
     CONFIG_BLOCK_LIST, /* struct config_blocks of T                       */
@@ -94,6 +98,8 @@ enum {
     CONFIG_UNUSED = 1 << 1, /* known, of no effect yet: one warning     */
     CONFIG_FOLD = 1 << 2,   /* choices compare without case             */
     CONFIG_HIDDEN = 1 << 3, /* an old spelling: not in the docs         */
+    CONFIG_FLOW = 1 << 4,   /* a list printed as [a, b]                 */
+    CONFIG_RAW = 1 << 5,    /* ${VAR} is left to the block's check      */
 };
 
 struct config_block_def;
@@ -107,6 +113,8 @@ struct config_key {
     const char *help;     /* one sentence                                 */
     const char *const *choices; /* of ENUM, NULL-terminated               */
     int64_t min, max; /* both 0: none                                 */
+    /* Of the BLOCK kinds and INLINE. A NODE may have one: what stands there,
+     * or each item of a list of such, is checked by it and kept unread. */
     const struct config_block_def *block;
 };
 
@@ -179,10 +187,17 @@ struct config_block_def {
                __VA_ARGS__)
 #define CONFIG_ROW_NODE(T, f, ...)                                             \
     CONFIG_ROW(T, f, const struct yaml_node *, CONFIG_NODE, __VA_ARGS__)
-/* A key that is known but that no room implements yet. */
-#define CONFIG_ROW_UNUSED(keyname, ...)                                        \
+/* A key that is checked and then forgotten: of a block that nobody reads. */
+#define CONFIG_ROW_CHECKED(keyname, k, ...)                                    \
     {                                                                          \
-        .name = (keyname), .kind = CONFIG_NODE, .flags = CONFIG_UNUSED,        \
+        .name = (keyname), .kind = (k), .offset = SIZE_MAX, __VA_ARGS__        \
+    }
+/* A key that is known but that no room implements yet: one warning. */
+#define CONFIG_ROW_UNUSED(keyname, ...)                                        \
+    CONFIG_ROW_UNUSED_AS(keyname, CONFIG_NODE, __VA_ARGS__)
+#define CONFIG_ROW_UNUSED_AS(keyname, k, ...)                                  \
+    {                                                                          \
+        .name = (keyname), .kind = (k), .flags = CONFIG_UNUSED,                \
         .offset = SIZE_MAX, __VA_ARGS__                                        \
     }
 #define CONFIG_BLOCK_DEF(blockname, T, rows, checkfn, helptext)                \
@@ -199,15 +214,27 @@ SONDE_NODISCARD sonde_code config_read(struct config_ctx *ctx,
                                        const struct yaml_node *node, void *out,
                                        struct sonde_err *err);
 
+/* The text of a scalar node, ${VAR} expanded if the context says so; empty
+ * for a null node. For `check`s that read a NODE. */
+SONDE_NODISCARD sonde_code config_text(struct config_ctx *ctx,
+                                       const struct yaml_node *node,
+                                       sonde_str *out, struct sonde_err *err);
+
 /* A plugin's options by its table: `stride` is the size of its rows. Values
  * of `overrides` (option name -> text; from __param_NAME labels) win over
- * the node's, those over the environment's, those over the fallback. */
+ * the node's, those over the environment's, those over the fallback. Names
+ * in `overrides` that are not options are left alone: labels __param_NAME
+ * are also the parameters of a URL. Every row's field is set. */
 SONDE_NODISCARD sonde_code options_read(struct config_ctx *ctx,
                                         const struct sonde_option *rows,
                                         size_t count, size_t stride,
                                         const struct yaml_node *node,
                                         const struct config_map *overrides,
                                         void *out, struct sonde_err *err);
+
+/* Marks what the table calls secret, so that config_print masks it. */
+void options_mark_secrets(const struct sonde_option *rows, size_t count,
+                          size_t stride, const struct yaml_node *node);
 
 /* The block as normalised YAML: defaults filled in, secrets masked, absent
  * optional blocks left out. `indent` in spaces. */
