@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way of a request. libmicrohttpd calls `call_step` when the headers are
+ * there, for each piece of the body, and at the end; and once more after a
+ * suspended connection was resumed:
+ *
+ *     NEW ── who is it? ──▶ HASHING (on a worker) ──┐
+ *      │ password known, or none needed             │
+ *      ▼                                            ▼
+ *     rate limit, route, method, readiness, announced size
+ *      ▼
+ *     ADMITTED ── body is gathered ──▶ quick handler, on this thread
+ *      ▼
+ *     WORKING (on a worker) ──▶ REPLIED
+ *
+ * Whoever may not come in is told so before a byte of the body is read.
+ * A connection is suspended before its job is queued, and resumed by the job
+ * as its last act; between the two only the worker touches the call.
+ *
+ * Bodies are bounded by their route, and all bodies in memory together by
+ * BODIES_MAX_BYTES. One that passes its limit although it did not announce
+ * it is read on without being kept, because an answer in the middle of a
+ * body would not be read by most clients; but only so far.
+ */
+#include <stdlib.h>
+
+#include "net/server_int.h"
+#include "util/clock.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#define BODIES_MAX_BYTES ((size_t)256 << 20)
+#define DROP_MAX_BYTES   ((size_t)4 << 20)
+
+/* ---- what handlers ask --------------------------------------------------- */
+
+enum http_method http_call_method(const struct http_call *c)
+{
+    return c->method;
+}
+
+sonde_str http_call_path(const struct http_call *c)
+{
+    return c->path;
+}
+
+sonde_str http_call_header(const struct http_call *c, const char *name)
+{
+    return sonde_cstr(
+        MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name));
+}
+
+bool http_call_param(const struct http_call *c, const char *name, size_t i,
+                     sonde_str *out)
+{
+    return http_params_get(&c->params, name, i, out);
+}
+
+bool http_call_params_broken(const struct http_call *c)
+{
+    return c->params.broken;
+}
+
+sonde_str http_call_body(const struct http_call *c)
+{
+    return buf_str(&c->body);
+}
+
+struct arena *http_call_arena(struct http_call *c)
+{
+    return &c->arena;
+}
+
+bool http_call_gone(const struct http_call *c)
+{
+    return atomic_load(&c->server->stopping) || conn_peer_gone(c->conn);
+}
+
+/* ---- beginning and end ----------------------------------------------------
+ */
+
+void *call_new(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+    struct listener *l = cls;
+    struct http_server *s = l->server;
+    struct http_call *c = mem_new(struct http_call);
+
+    c->server = s;
+    c->mhd = mhd;
+    arena_init(&c->arena);
+    buf_init(&c->body);
+    c->target = arena_cstr(&c->arena, sonde_cstr(uri));
+    pthread_mutex_lock(&s->mutex);
+    s->active++;
+    pthread_mutex_unlock(&s->mutex);
+    return c;
+}
+
+void call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
+                    enum MHD_RequestTerminationCode code)
+{
+    struct http_call *c = *ctx;
+    struct http_server *s;
+
+    (void)cls;
+    (void)mhd;
+    (void)code;
+    if (!c)
+        return;
+    *ctx = NULL;
+    s = c->server;
+    if (c->conn)
+        conn_deadline_set(c->conn);
+    atomic_fetch_sub(&s->body_bytes, c->body.len);
+    buf_fini(&c->body);
+    web_snapshot_unref(c->web);
+    free(c->answer);
+    arena_fini(&c->arena);
+    free(c);
+    pthread_mutex_lock(&s->mutex);
+    if (--s->active == 0)
+        pthread_cond_broadcast(&s->wake);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static enum http_method method_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum http_method method;
+    } names[] = {
+        { "GET", HTTP_GET },         { "HEAD", HTTP_HEAD },
+        { "POST", HTTP_POST },       { "PUT", HTTP_PUT },
+        { "OPTIONS", HTTP_OPTIONS }, { "DELETE", HTTP_DELETE },
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i].name) == 0)
+            return names[i].method;
+    return HTTP_OTHER;
+}
+
+/* ---- workers --------------------------------------------------------------
+ */
+
+static struct http_call *job_call(struct pool_job *job)
+{
+    return (struct http_call *)job;
+}
+
+static void hash_job(struct pool_job *job)
+{
+    struct http_call *c = job_call(job);
+
+    c->verdict = web_auth_hash(c->server->auth, c->web,
+                               http_call_header(c, "Authorization"));
+    MHD_resume_connection(c->mhd);
+}
+
+static void run_handler(struct http_call *c)
+{
+    c->route->handler(c, c->route->arg);
+    if (!c->replied)
+        reply_error(c, 500, "Internal Server Error\n");
+}
+
+static void handler_job(struct pool_job *job)
+{
+    struct http_call *c = job_call(job);
+
+    if (atomic_load(&c->server->stopping))
+        reply_error(c, 503, "Service Unavailable");
+    else
+        run_handler(c);
+    MHD_resume_connection(c->mhd);
+}
+
+/* Suspends the connection and queues the job. Without room for it the reply
+ * says so, and goes out like a worker's. */
+static void call_suspend(struct http_call *c, enum pool_lane lane,
+                         void (*run)(struct pool_job *))
+{
+    c->job.run = run;
+    c->stage = lane == POOL_HASH ? CALL_HASHING : CALL_WORKING;
+    conn_deadline_clear(c->conn);
+    MHD_suspend_connection(c->mhd);
+    if (pool_submit(&c->server->pool, lane, &c->job))
+        return;
+    atomic_fetch_add(&c->server->refused, 1);
+    c->stage = CALL_WORKING;
+    http_call_set_header(c, "Retry-After", SONDE_STR("1"));
+    reply_error(c, 503, "Service Unavailable: too many requests wait\n");
+    MHD_resume_connection(c->mhd);
+}
+
+/* ---- admission --------------------------------------------------------------
+ */
+
+static bool rate_pass(struct rate *r)
+{
+    sonde_msec now;
+    bool pass;
+
+    if (r->interval == 0)
+        return true;
+    pthread_mutex_lock(&r->mutex);
+    now = clock_monotonic(&clock_system);
+    r->tokens += (double)(now - r->last) / (double)r->interval;
+    r->last = now;
+    if (r->tokens > (double)r->burst)
+        r->tokens = (double)r->burst;
+    pass = r->tokens >= 1;
+    if (pass)
+        r->tokens -= 1;
+    pthread_mutex_unlock(&r->mutex);
+    return pass;
+}
+
+static void reply_unauthorized(struct http_call *c)
+{
+    atomic_fetch_add(&c->server->unauthorized, 1);
+    http_call_set_header(c, "WWW-Authenticate", SONDE_STR("Basic"));
+    reply_error(c, 401, "Unauthorized\n");
+}
+
+/* The size that the client announced, if it did. */
+static bool announced_too_much(const struct http_call *c)
+{
+    sonde_str s = http_call_header(c, "Content-Length");
+    uint64_t n;
+
+    return c->route->body_max_bytes > 0 && str_to_u64(s, &n) &&
+           n > c->route->body_max_bytes;
+}
+
+static void reply_too_large(struct http_call *c)
+{
+    atomic_fetch_add(&c->server->oversized, 1);
+    reply_error(c, 413, "Request Entity Too Large\n");
+}
+
+/* The client is known; what does it want? Replies to what goes no further. */
+static void call_admit(struct http_call *c)
+{
+    c->stage = CALL_ADMITTED;
+    if (c->verdict != WEB_YES) {
+        reply_unauthorized(c);
+        return;
+    }
+    if (!rate_pass(&c->server->rate)) {
+        atomic_fetch_add(&c->server->rate_limited, 1);
+        reply_error(c, 429, "Too Many Requests\n");
+        return;
+    }
+    call_route(c);
+    if (!c->replied && announced_too_much(c))
+        reply_too_large(c);
+}
+
+/* Of a connection whose client certificate is not one of the allowed,
+ * nothing is answered. */
+static bool certificate_allowed(const struct http_call *c)
+{
+    const union MHD_ConnectionInfo *info;
+
+    if (!c->conn->web || !c->conn->web->tls)
+        return true;
+    info = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    return info && web_tls_allows(c->conn->web->tls, info->tls_session);
+}
+
+static enum MHD_Result call_begin(struct http_call *c, const char *method)
+{
+    struct http_server *s = c->server;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    if (!info || !info->socket_context)
+        return MHD_NO;
+    c->conn = info->socket_context;
+    c->method = method_of(method);
+    c->verdict = WEB_YES;
+    if (!certificate_allowed(c))
+        return MHD_NO;
+    if (s->web) {
+        c->web = web_config_acquire(s->web);
+        if (!c->web) {
+            atomic_fetch_add(&s->config_errors, 1);
+            reply_error(c, 500, "Internal Server Error\n");
+            return reply_send(c);
+        }
+        c->verdict = web_auth_cached(s->auth, c->web,
+                                     http_call_header(c, "Authorization"));
+    }
+    if (c->verdict == WEB_HASH) {
+        call_suspend(c, POOL_HASH, hash_job);
+        return MHD_YES;
+    }
+    call_admit(c);
+    return c->replied ? reply_send(c) : MHD_YES;
+}
+
+/* ---- bodies -----------------------------------------------------------------
+ */
+
+/* Whether `n` more bytes may be kept; they are counted then. */
+static bool body_room(struct http_call *c, size_t n)
+{
+    struct http_server *s = c->server;
+
+    if (c->over || c->body.len + n > c->route->body_max_bytes)
+        return false;
+    if (atomic_fetch_add(&s->body_bytes, n) + n <= BODIES_MAX_BYTES)
+        return true;
+    atomic_fetch_sub(&s->body_bytes, n);
+    return false;
+}
+
+static enum MHD_Result call_body(struct http_call *c, const char *data,
+                                 size_t *len)
+{
+    size_t n = *len;
+
+    *len = 0;
+    if (body_room(c, n)) {
+        buf_bytes(&c->body, data, n);
+        return MHD_YES;
+    }
+    c->over = c->route->body_max_bytes > 0;
+    c->dropped += n;
+    return c->dropped > DROP_MAX_BYTES ? MHD_NO : MHD_YES;
+}
+
+static bool is_form(const struct http_call *c)
+{
+    sonde_str type = http_call_header(c, "Content-Type");
+
+    if (c->method != HTTP_POST && c->method != HTTP_PUT)
+        return false;
+    type = str_trim(str_sub(type, 0, str_index(type, ';')));
+    return str_eq_nocase(type, SONDE_STR("application/x-www-form-urlencoded"));
+}
+
+/* The request is whole. */
+static enum MHD_Result call_run(struct http_call *c)
+{
+    conn_deadline_clear(c->conn);
+    if (c->over) {
+        reply_too_large(c);
+        return reply_send(c);
+    }
+    http_params_parse(&c->arena,
+                      is_form(c) ? buf_str(&c->body) : (sonde_str){ 0 },
+                      c->query, &c->params);
+    if (c->params.too_many)
+        reply_error(c, 400, "too many parameters\n");
+    else if (c->route->quick)
+        run_handler(c);
+    else
+        call_suspend(c, POOL_WORK, handler_job);
+    return c->stage == CALL_ADMITTED ? reply_send(c) : MHD_YES;
+}
+
+enum MHD_Result call_step(void *cls, struct MHD_Connection *mhd,
+                          const char *url, const char *method,
+                          const char *version, const char *data, size_t *len,
+                          void **ctx)
+{
+    struct http_call *c = *ctx;
+
+    (void)cls;
+    (void)mhd;
+    (void)url;
+    (void)version;
+    switch (c->stage) {
+    case CALL_NEW:
+        return call_begin(c, method);
+    case CALL_HASHING:
+        conn_deadline_set(c->conn);
+        call_admit(c);
+        return c->replied ? reply_send(c) : MHD_YES;
+    case CALL_ADMITTED:
+        return *len > 0 ? call_body(c, data, len) : call_run(c);
+    case CALL_WORKING:
+        return reply_send(c);
+    case CALL_REPLIED:
+        break;
+    }
+    *len = 0;
+    return MHD_YES;
+}
