@@ -42,6 +42,7 @@ void wal_close(struct wal *w); /* syncs; NULL is fine */
  * serialised and each call's records stay together. */
 SONDE_NODISCARD sonde_code wal_append(struct wal *w, const sonde_str *records,
                                       size_t n, struct sonde_err *err);
+/* Returns when all that was appended before is on the disk. */
 SONDE_NODISCARD sonde_code wal_sync(struct wal *w, struct sonde_err *err);
 
 /* A place in the log: an offset in a segment file, on a record boundary. */
@@ -59,15 +60,33 @@ struct wal_position wal_end(struct wal *w);
 /* Waits until the log's end is beyond `at` or `deadline_ms` (monotonic) has
  * come; true if there is more. */
 bool wal_wait(struct wal *w, struct wal_position at, sonde_msec deadline_ms);
-/* Wakes all waiters, for shutting down. */
+/* Ends all waits, those to come too: for shutting down. */
 void wal_wake(struct wal *w);
 /* Bytes of all segments. */
 uint64_t wal_size(struct wal *w);
 
+/* Calls `fn` after each append, on the appending thread: it must be short
+ * and must not call the log. When wal_unwatch returns it is not running and
+ * will not run again. The struct is the caller's. */
+struct wal_watch {
+    void (*fn)(void *arg);
+    void *arg;
+    struct wal_watch *next;
+};
+void wal_watch(struct wal *w, struct wal_watch *watch);
+void wal_unwatch(struct wal *w, struct wal_watch *watch);
+
+/* Deletes the segments numbered below `keep`, oldest first; never the one
+ * that is written. */
+SONDE_NODISCARD sonde_code wal_truncate(struct wal *w, uint64_t keep,
+                                        struct sonde_err *err);
+
 /* ---- reading: reader.c ------------------------------------------------ */
 
 /* Reads all records from a position to the end, checkpoint first if `from`
- * is the beginning ({0,0}). `record` is valid for the call. What is damaged
+ * is the beginning ({0,0}); the `end` of a checkpoint's records is {0,0}.
+ * `record` is valid for the call. What is damaged, or missing in the row of
+ * segments,
  * is handed to `damage` (may be NULL) with where and why; reading goes on
  * with the next intact record or segment. A callback that returns other than
  * SONDE_OK stops the reading with that code. A torn tail of the last segment
@@ -90,14 +109,23 @@ SONDE_NODISCARD sonde_code wal_replay(const char *dir, struct wal_position from,
                                       const struct wal_replay *replay,
                                       struct sonde_err *err);
 
-/* A cursor that follows the log. `from` {0,0} begins at the oldest record.
- * wal_cursor_next gives SONDE_EAGAIN at the end of what is written. */
+/* A cursor that follows the log. `from` {0,0} begins at the oldest segment;
+ * checkpoints are not read. One thread at a time. */
 struct wal_cursor;
 SONDE_NODISCARD sonde_code wal_cursor_open(const char *dir,
                                            struct wal_position from,
                                            struct wal_cursor **out,
                                            struct sonde_err *err);
 void wal_cursor_close(struct wal_cursor *c);
+/* Nothing at or behind `end` is read: for readers in the writer's process,
+ * which know by wal_end() what is there to stay. Without it the cursor judges
+ * by the files, and a write that failed and was taken back at the wrong
+ * moment may look like damage. */
+void wal_cursor_limit(struct wal_cursor *c, struct wal_position end);
+/* The next record, valid until the next call; SONDE_EAGAIN at the end of what
+ * is written; SONDE_ECORRUPT where something is damaged or gone: `err` says
+ * what and where, and the next call goes on with the first intact record
+ * behind it. */
 SONDE_NODISCARD sonde_code wal_cursor_next(struct wal_cursor *c,
                                            sonde_str *record,
                                            struct sonde_err *err);
@@ -115,6 +143,7 @@ enum wal_record_type {
     WAL_METADATA = 6,
     WAL_HISTOGRAMS = 7,
     WAL_FLOAT_HISTOGRAMS = 8,
+    WAL_SAMPLES_V2 = 11, /* with start times; read, never written       */
 };
 
 /* Encoding into one record: begin, add..., then wal_append. */
@@ -140,7 +169,8 @@ static inline int wal_record_type(sonde_str record)
     return record.len ? (unsigned char)record.ptr[0] : 0;
 }
 /* Decoding: calls `each` for every element. Views are of the record; `l` is
- * valid for the call. Leftover or missing bytes are SONDE_ECORRUPT. */
+ * valid for the call, sorted, without empty values. Leftover or missing bytes
+ * are SONDE_ECORRUPT; elements before them have been handed over. */
 SONDE_NODISCARD sonde_code
 wal_series_decode(sonde_str record,
                   void (*each)(void *arg, uint64_t ref, const struct labels *l),
@@ -148,7 +178,7 @@ wal_series_decode(sonde_str record,
 SONDE_NODISCARD sonde_code wal_samples_decode(
     sonde_str record,
     void (*each)(void *arg, uint64_t ref, sonde_msec t, double v), void *arg,
-    struct sonde_err *err);
+    struct sonde_err *err); /* WAL_SAMPLES and WAL_SAMPLES_V2 */
 SONDE_NODISCARD sonde_code wal_metadata_decode(
     sonde_str record,
     void (*each)(void *arg, uint64_t ref, const struct metadata *m), void *arg,
