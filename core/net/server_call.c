@@ -79,38 +79,51 @@ bool http_call_gone(const struct http_call *c)
 /* ---- beginning and end ----------------------------------------------------
  */
 
+/* libmicrohttpd would split the query string into its own memory, for nobody,
+ * and hangs (0.9.75) when that runs out. `uri` points into its buffer; without
+ * anything behind the question mark there is nothing to split. */
+static void query_hide(const char *uri)
+{
+    const char *mark = strchr(uri, '?');
+
+    if (mark && mark[1] != '\0')
+        ((char *)(uintptr_t)mark)[1] = '\0';
+}
+
 void *call_new(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct listener *l = cls;
     struct http_server *s = l->server;
-    struct http_call *c = mem_new(struct http_call);
+    struct http_call *c;
 
+    if (!info || !info->socket_context)
+        return NULL;
+    c = mem_new(struct http_call);
     c->server = s;
     c->mhd = mhd;
+    c->conn = info->socket_context;
+    call_free(c->conn->call);
+    c->conn->call = c;
     arena_init(&c->arena);
     buf_init(&c->body);
     c->target = arena_cstr(&c->arena, sonde_cstr(uri));
+    query_hide(uri);
     pthread_mutex_lock(&s->mutex);
     s->active++;
     pthread_mutex_unlock(&s->mutex);
     return c;
 }
 
-void call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
-                    enum MHD_RequestTerminationCode code)
+void call_free(struct http_call *c)
 {
-    struct http_call *c = *ctx;
     struct http_server *s;
 
-    (void)cls;
-    (void)mhd;
-    (void)code;
     if (!c)
         return;
-    *ctx = NULL;
     s = c->server;
-    if (c->conn)
-        conn_deadline_set(c->conn);
+    c->conn->call = NULL;
     atomic_fetch_sub(&s->body_bytes, c->body.len);
     buf_fini(&c->body);
     web_snapshot_unref(c->web);
@@ -121,6 +134,23 @@ void call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
     if (--s->active == 0)
         pthread_cond_broadcast(&s->wake);
     pthread_mutex_unlock(&s->mutex);
+}
+
+/* Not called for all requests that libmicrohttpd refuses itself: those go
+ * with their connection. */
+void call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
+                    enum MHD_RequestTerminationCode code)
+{
+    struct http_call *c = *ctx;
+
+    (void)cls;
+    (void)mhd;
+    (void)code;
+    if (!c)
+        return;
+    *ctx = NULL;
+    conn_deadline_set(c->conn);
+    call_free(c);
 }
 
 static enum http_method method_of(const char *name)
@@ -272,12 +302,7 @@ static bool certificate_allowed(const struct http_call *c)
 static enum MHD_Result call_begin(struct http_call *c, const char *method)
 {
     struct http_server *s = c->server;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
-    if (!info || !info->socket_context)
-        return MHD_NO;
-    c->conn = info->socket_context;
     c->method = method_of(method);
     c->verdict = WEB_YES;
     if (!certificate_allowed(c))
@@ -372,6 +397,8 @@ enum MHD_Result call_step(void *cls, struct MHD_Connection *mhd,
     (void)mhd;
     (void)url;
     (void)version;
+    if (!c)
+        return MHD_NO;
     switch (c->stage) {
     case CALL_NEW:
         return call_begin(c, method);

@@ -133,6 +133,7 @@ void conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_ctx,
     }
     if (!c)
         return;
+    call_free(c->call);
     conn_unlink(c);
     web_snapshot_unref(c->web);
     free(c);

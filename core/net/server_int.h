@@ -21,6 +21,7 @@ struct http_conn {
     int fd;
     sonde_msec deadline;      /* monotonic; INT64_MAX: none now */
     struct web_snapshot *web; /* whose TLS it speaks; NULL: plain */
+    struct http_call *call;   /* that is being answered           */
 };
 
 /* Where a request stands; see server_call.c. */
@@ -119,6 +120,7 @@ void janitor_stop(struct http_server *s);
 
 /* ---- server_call.c ------------------------------------------------------ */
 
+void call_free(struct http_call *c); /* NULL is fine */
 void *call_new(void *cls, const char *uri, struct MHD_Connection *mhd);
 enum MHD_Result call_step(void *cls, struct MHD_Connection *mhd,
                           const char *url, const char *method,
