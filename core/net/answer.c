@@ -19,7 +19,8 @@
 #include "net/transfer.h"
 #include "util/str.h"
 
-#define HEADERS_MAX_BYTES  ((size_t)1 << 20)
+/* Below curl's own bound (300 KiB), so that the sentence is ours. */
+#define HEADERS_MAX_BYTES  ((size_t)256 << 10)
 #define UNREAD_MAX_BYTES   ((uint64_t)64 << 10)
 #define LIMIT_REACHED_TEXT "body size limit exceeded"
 
@@ -199,6 +200,10 @@ sonde_code answer_finish(struct transfer *t, struct sonde_err *err)
     struct answer *a = &t->answer;
     bool empty = a->status == 204 || str_eq_cstr(t->req.method, "HEAD");
 
+    if (!a->final)
+        return sonde_err_set(err, SONDE_EPROTO,
+                             "%s: unexpected EOF: the headers are cut off",
+                             http_error_what(t));
     if (!a->gunzip || gunzip_complete(a->gunzip) || (empty && !a->wire_bytes))
         return SONDE_OK;
     return sonde_err_set(err, SONDE_EPROTO,

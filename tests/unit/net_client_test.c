@@ -389,7 +389,7 @@ static const struct answer_row bad_rows[] = {
     { __LINE__, "/bad-length", SONDE_EPROTO, 0, "", "Content-Length" },
     { __LINE__, "/garbage", SONDE_EPROTO, 0, "", "malformed HTTP answer" },
     { __LINE__, "/nothing", SONDE_EPROTO, 0, "", "without an answer" },
-    { __LINE__, "/half-head", SONDE_EPROTO, 0, "", "" },
+    { __LINE__, "/half-head", SONDE_EPROTO, 0, "", "headers are cut off" },
     { __LINE__, "/many-headers", SONDE_ELIMIT, 0, "", "headers" },
     { __LINE__, "/endless", SONDE_ELIMIT, 200, NULL, "body size limit exceeded",
       100000 },
@@ -741,7 +741,7 @@ static void test_reuse_after_errors(void)
                                          "/nothing", "/ok", "/ok" };
     struct series s = { .timeout_ms = 100 };
 
-    CU_ASSERT_EQUAL(run_series(&s, paths, 7), 4);
+    CU_ASSERT_EQUAL(run_series(&s, paths, 7), 5);
     CU_ASSERT_EQUAL(s.codes[0], SONDE_ETIMEOUT);
     CU_ASSERT_EQUAL(s.codes[1], SONDE_OK);
     CU_ASSERT_EQUAL(s.codes[3], SONDE_OK);
