@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The syntax tree of PromQL. Nodes are the parse's arena's. */
+/*
+ * The syntax tree of PromQL. Nodes and strings are the parse's arena's; the
+ * compiled regular expressions of matchers are held until promql_fini.
+ */
 #ifndef PROMQL_AST_H
 #define PROMQL_AST_H
 
 #include <sonde/base.h>
+#include <sonde/option.h>
 
 #include "storage/matcher.h"
 
@@ -15,6 +19,157 @@ enum promql_type {
     PROMQL_MATRIX, /* range vector   */
 };
 
-struct promql_expr; /* completed by the room's owner; see parse.c */
+enum promql_kind {
+    PROMQL_NUMBER,
+    PROMQL_TEXT,
+    PROMQL_SELECTOR, /* an instant vector selector                       */
+    PROMQL_RANGE,    /* selector[5m]                                     */
+    PROMQL_SUBQUERY, /* expr[5m:1m]                                      */
+    PROMQL_CALL,
+    PROMQL_AGGREGATE,
+    PROMQL_BINARY,
+    PROMQL_UNARY,
+    PROMQL_PAREN,
+};
+
+enum promql_op {
+    /* binary, in the order of op_names in print.c */
+    PROMQL_ADD,
+    PROMQL_SUB,
+    PROMQL_MUL,
+    PROMQL_DIV,
+    PROMQL_MOD,
+    PROMQL_POW,
+    PROMQL_ATAN2,
+    PROMQL_EQL,
+    PROMQL_NEQ,
+    PROMQL_LTE,
+    PROMQL_LSS,
+    PROMQL_GTE,
+    PROMQL_GTR,
+    PROMQL_AND,
+    PROMQL_OR,
+    PROMQL_UNLESS,
+    /* aggregations */
+    PROMQL_SUM,
+    PROMQL_AVG,
+    PROMQL_COUNT,
+    PROMQL_MIN,
+    PROMQL_MAX,
+    PROMQL_GROUP,
+    PROMQL_STDDEV,
+    PROMQL_STDVAR,
+    PROMQL_TOPK,
+    PROMQL_BOTTOMK,
+    PROMQL_COUNT_VALUES,
+    PROMQL_QUANTILE,
+    PROMQL_LIMITK,
+    PROMQL_LIMIT_RATIO,
+    PROMQL_OP_COUNT
+};
+
+enum promql_at {
+    PROMQL_AT_NONE,
+    PROMQL_AT_TIME,
+    PROMQL_AT_START,
+    PROMQL_AT_END
+};
+
+/* `offset` and `@` of a selector or subquery. */
+struct promql_shift {
+    sonde_msec offset_ms; /* 0: none */
+    enum promql_at at;
+    sonde_msec at_ms;
+};
+
+enum promql_card {
+    PROMQL_ONE_TO_ONE,
+    PROMQL_MANY_TO_ONE,
+    PROMQL_ONE_TO_MANY,
+    PROMQL_MANY_TO_MANY
+};
+
+struct promql_matching {
+    enum promql_card card;
+    bool given; /* on or ignoring was written                            */
+    bool on;
+    struct sonde_list labels, include;
+};
+
+struct promql_function {
+    const char *name;
+    enum promql_type args[5];
+    int arg_count;
+    int variadic; /* 0: exact; n > 0: the last is optional, n of it at most;
+                     -1: any number of the last                           */
+    enum promql_type returns;
+    bool experimental;
+};
+
+struct promql_expr {
+    enum promql_kind kind;
+    enum promql_type type;
+    size_t begin, end; /* bytes in the query text */
+    union {
+        struct {
+            double value;
+            bool duration; /* written as 5m */
+        } number;
+        sonde_str text;
+        struct {
+            sonde_str name; /* before the braces; may be empty            */
+            struct matcher *matchers; /* the name's among them            */
+            size_t count, cap;
+            struct promql_expr *older; /* the parser's chain              */
+            struct promql_shift shift;
+        } selector;
+        struct {
+            struct promql_expr *selector;
+            sonde_msec range_ms;
+        } range;
+        struct {
+            struct promql_expr *expr;
+            sonde_msec range_ms, step_ms; /* step 0: the default          */
+            struct promql_shift shift;
+        } subquery;
+        struct {
+            const struct promql_function *function;
+            struct promql_expr **args;
+            size_t count;
+        } call;
+        struct {
+            enum promql_op op;
+            struct promql_expr *expr, *param; /* param may be NULL        */
+            bool without;
+            struct sonde_list labels;
+        } aggregate;
+        struct {
+            enum promql_op op;
+            struct promql_expr *lhs, *rhs;
+            bool return_bool;
+            struct promql_matching matching;
+        } binary;
+        struct {
+            bool minus;
+            struct promql_expr *expr;
+        } unary;
+        struct promql_expr *paren;
+    };
+};
+
+/* "sum", "+", ... */
+const char *promql_op_name(enum promql_op op);
+/* "instant vector", ... as error messages have it. */
+const char *promql_type_name(enum promql_type type);
+const struct promql_function *promql_function_find(sonde_str name);
+
+static inline bool promql_op_is_comparison(enum promql_op op)
+{
+    return op >= PROMQL_EQL && op <= PROMQL_GTR;
+}
+static inline bool promql_op_is_set(enum promql_op op)
+{
+    return op >= PROMQL_AND && op <= PROMQL_UNLESS;
+}
 
 #endif

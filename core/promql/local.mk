@@ -1,2 +1,20 @@
 noinst_LTLIBRARIES += core/promql/libpromql.la
-core_promql_libpromql_la_SOURCES = core/promql/ast.h core/promql/promql.h 
+core_promql_libpromql_la_SOURCES = \
+	core/promql/ast.h core/promql/promql.h core/promql/parse_int.h \
+	core/promql/check.c \
+	core/promql/eval.c \
+	core/promql/functions.c \
+	core/promql/lex.c core/promql/lex.h \
+	core/promql/parse.c \
+	core/promql/print.c \
+	core/promql/selector.c
+
+check_PROGRAMS += tests/unit/promql_test tests/fuzz/promql
+TESTS += tests/unit/promql_test tests/fuzz/promql
+tests_unit_promql_test_SOURCES = tests/unit/promql_test.c
+tests_unit_promql_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_promql_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
+tests_fuzz_promql_SOURCES = tests/fuzz/promql.c $(FUZZ_MAIN)
+tests_fuzz_promql_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_promql_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_promql_LDADD = $(LIB_PROMQL)
