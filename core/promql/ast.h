@@ -110,6 +110,7 @@ struct promql_expr {
     enum promql_kind kind;
     enum promql_type type;
     size_t begin, end; /* bytes in the query text */
+    unsigned chain;    /* how long the chain of left operands below it is */
     union {
         struct {
             double value;

@@ -16,6 +16,9 @@
 
 #define TEXT_BYTES_DEFAULT ((size_t)1 << 20)
 #define DEPTH_DEFAULT      200
+/* a + b + c + ... and x[1m:][1m:]... do not nest in the text, but in the tree,
+ * which is walked by recursion. */
+#define CHAIN_MAX 1000
 
 /* ---- errors
  * ------------------------------------------------------------------- */
@@ -94,6 +97,17 @@ static bool expect(struct parser *p, enum token_kind kind, const char *context,
 }
 
 static struct promql_expr *parse_binary(struct parser *p, int level);
+
+static void chain(struct parser *p, struct promql_expr *e,
+                  const struct promql_expr *below)
+{
+    e->chain = below->chain + 1;
+    if (e->chain > CHAIN_MAX)
+        parse_fail(p, e->begin,
+                   "expression nests too deeply (more than %d operators in a "
+                   "row)",
+                   CHAIN_MAX);
+}
 
 /* ---- label lists
  * ----------------------------------------------------------------- */
@@ -518,6 +532,7 @@ static struct promql_expr *parse_brackets(struct parser *p,
     e = parse_node(p, PROMQL_SUBQUERY, of->begin);
     e->type = PROMQL_MATRIX;
     e->subquery.expr = of;
+    chain(p, e, of);
     e->subquery.range_ms = range_ms;
     if (p->token.kind != TOKEN_RBRACKET && !parse_span(p, &e->subquery.step_ms))
         return e;
@@ -661,6 +676,7 @@ static struct promql_expr *parse_operator(struct parser *p,
 
     e->binary.op = p->token.op;
     e->binary.lhs = left;
+    chain(p, e, left);
     /* Errors about an operation point at its operator. */
     e->end = p->token.begin;
     parse_advance(p);
