@@ -5,3 +5,10 @@ TESTS += tests/unit/util_test
 tests_unit_util_test_SOURCES = tests/unit/util_test.c
 tests_unit_util_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_util_test_LDADD = $(LIBS_UNIT) $(LIB_UTIL)
+
+core_util_libutil_la_SOURCES += core/util/trim.c core/util/trim.h
+check_PROGRAMS += tests/unit/trim_test
+TESTS += tests/unit/trim_test
+tests_unit_trim_test_SOURCES = tests/unit/trim_test.c
+tests_unit_trim_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_trim_test_LDADD = $(LIBS_UNIT) $(LIB_UTIL)
