@@ -1,2 +1,15 @@
 noinst_LTLIBRARIES += core/api/libapi.la
-core_api_libapi_la_SOURCES = core/api/api.h 
+core_api_libapi_la_SOURCES = core/api/api.h core/api/api.c core/api/api_int.h \
+	core/api/envelope.c core/api/json.c core/api/json.h core/api/labels.c \
+	core/api/landing.c core/api/lifecycle.c core/api/metadata.c \
+	core/api/query.c core/api/selfpage.c core/api/status.c \
+	core/api/targets.c core/api/times.c core/api/times.h
+
+check_PROGRAMS += tests/unit/json_test tests/unit/api_test
+TESTS += tests/unit/json_test tests/unit/api_test
+tests_unit_json_test_SOURCES = tests/unit/json_test.c
+tests_unit_json_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_json_test_LDADD = $(LIBS_UNIT) core/api/libapi.la $(LIB_MODEL)
+tests_unit_api_test_SOURCES = tests/unit/api_test.c
+tests_unit_api_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_api_test_LDADD = $(LIBS_UNIT) $(LIB_API)

@@ -137,6 +137,11 @@ void http_reply(struct http_call *c, int status, const char *content_type,
     http_reply_take(c, status, content_type, &b);
 }
 
+int http_call_status(const struct http_call *c)
+{
+    return c->status;
+}
+
 void reply_error(struct http_call *c, int status, const char *text)
 {
     http_call_set_header(c, "X-Content-Type-Options", SONDE_STR("nosniff"));

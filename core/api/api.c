@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of endpoints, and what is done before each of them: counting,
+ * CORS headers, OPTIONS, the refusal of what agent mode has not. Handlers are
+ * one concept a file and know nothing of each other.
+ *
+ * All state of a request is the call's; the api itself does not change after
+ * api_new but for the store's pointer (set once replay is done), the gate of
+ * the queries, and counters. Handlers run on many threads.
+ */
+#include <stdlib.h>
+
+#include "api/api_int.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#define FORM_MAX_BYTES ((size_t)10 << 20) /* as Prometheus */
+
+#define GET     (1u << HTTP_GET)
+#define HEAD    (1u << HTTP_HEAD)
+#define POST    (1u << HTTP_POST)
+#define PUT     (1u << HTTP_PUT)
+#define OPTIONS (1u << HTTP_OPTIONS)
+#define ALL     ((1u << (HTTP_OTHER + 1)) - 1)
+
+static void handle_unknown(struct api *api, struct http_call *call)
+{
+    (void)api;
+    api_not_found(call);
+}
+
+/* Lists of rooms that do not exist yet are empty, not missing: clients that
+ * ask for alerts and rules show "none". */
+static void reply_lists(struct http_call *call, const char *const *keys)
+{
+    struct api_answer a;
+    struct json *j = answer_begin(&a, call);
+
+    json_object(j);
+    for (; *keys; keys++) {
+        json_key(j, *keys);
+        json_array(j);
+        json_array_end(j);
+    }
+    json_object_end(j);
+    answer_send(&a);
+}
+
+static void handle_alerts(struct api *api, struct http_call *call)
+{
+    (void)api;
+    reply_lists(call, (const char *const[]){ "alerts", NULL });
+}
+
+static void handle_rules(struct api *api, struct http_call *call)
+{
+    (void)api;
+    reply_lists(call, (const char *const[]){ "groups", NULL });
+}
+
+static void handle_alertmanagers(struct api *api, struct http_call *call)
+{
+    (void)api;
+    reply_lists(call, (const char *const[]){ "activeAlertmanagers",
+                                             "droppedAlertmanagers", NULL });
+}
+
+static void handle_notifications(struct api *api, struct http_call *call)
+{
+    struct api_answer a;
+    struct json *j = answer_begin(&a, call);
+
+    (void)api;
+    json_array(j);
+    json_array_end(j);
+    answer_send(&a);
+}
+
+static void handle_features(struct api *api, struct http_call *call)
+{
+    struct api_answer a;
+    struct json *j = answer_begin(&a, call);
+
+    json_object(j);
+    json_key(j, "prometheus");
+    json_object(j);
+    json_key(j, "agent_mode");
+    json_bool(j, api->options.agent_mode);
+    json_object_end(j);
+    json_object_end(j);
+    answer_send(&a);
+}
+
+static const struct api_endpoint endpoints[] = {
+    { "/", GET, ENDPOINT_EARLY | ENDPOINT_GZIP, handle_landing },
+    { "/-/healthy", GET | HEAD, ENDPOINT_EARLY | ENDPOINT_QUICK,
+      handle_healthy },
+    { "/-/ready", GET | HEAD, ENDPOINT_EARLY | ENDPOINT_QUICK, handle_ready },
+    { "/-/reload", GET | POST | PUT, ENDPOINT_EARLY, handle_reload },
+    { "/-/quit", GET | POST | PUT, ENDPOINT_EARLY, handle_quit },
+    { "/metrics", GET, ENDPOINT_EARLY | ENDPOINT_GZIP, handle_metrics },
+    { "/version", GET, ENDPOINT_EARLY, handle_version },
+    { "/api/v1/query", GET | POST,
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, handle_query },
+    { "/api/v1/query_range", GET | POST,
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, handle_query_range },
+    { "/api/v1/format_query", GET | POST, ENDPOINT_API | ENDPOINT_FORM,
+      handle_format_query },
+    { "/api/v1/series", GET | POST,
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, handle_series },
+    { "/api/v1/labels", GET | POST,
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, handle_labels },
+    { "/api/v1/label/*", GET, ENDPOINT_API | ENDPOINT_STORE,
+      handle_label_values },
+    { "/api/v1/metadata", GET, ENDPOINT_API, handle_metadata },
+    { "/api/v1/targets", GET, ENDPOINT_API, handle_targets },
+    { "/api/v1/targets/metadata", GET, ENDPOINT_API, handle_targets_metadata },
+    { "/api/v1/scrape_pools", GET, ENDPOINT_API, handle_scrape_pools },
+    { "/api/v1/alerts", GET, ENDPOINT_API | ENDPOINT_STORE, handle_alerts },
+    { "/api/v1/rules", GET, ENDPOINT_API | ENDPOINT_STORE, handle_rules },
+    { "/api/v1/alertmanagers", GET, ENDPOINT_API | ENDPOINT_STORE,
+      handle_alertmanagers },
+    { "/api/v1/features", GET, ENDPOINT_API, handle_features },
+    { "/api/v1/notifications", GET, ENDPOINT_API | ENDPOINT_EARLY,
+      handle_notifications },
+    { "/api/v1/status/config", GET, ENDPOINT_API, handle_config },
+    { "/api/v1/status/flags", GET, ENDPOINT_API, handle_flags },
+    { "/api/v1/status/runtimeinfo", GET, ENDPOINT_API, handle_runtimeinfo },
+    { "/api/v1/status/buildinfo", GET, ENDPOINT_API, handle_buildinfo },
+    { "/api/v1/status/tsdb", GET, ENDPOINT_API | ENDPOINT_STORE, handle_tsdb },
+    { "/api/v1/status/walreplay", GET, ENDPOINT_API | ENDPOINT_EARLY,
+      handle_walreplay },
+    { "/api/v1/*", ALL, ENDPOINT_API, handle_unknown },
+};
+#define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
+
+static void set_cors(const struct api *api, struct http_call *call)
+{
+    sonde_str origin = http_call_header(call, "Origin");
+
+    http_call_set_header(call, "Vary", SONDE_STR("Origin"));
+    if (origin.len == 0)
+        return;
+    http_call_set_header(
+        call, "Access-Control-Allow-Headers",
+        SONDE_STR("Accept, Authorization, Content-Type, Origin"));
+    http_call_set_header(call, "Access-Control-Allow-Methods",
+                         SONDE_STR("GET, POST, OPTIONS"));
+    http_call_set_header(call, "Access-Control-Expose-Headers",
+                         SONDE_STR("Date"));
+    if (!api->cors)
+        http_call_set_header(call, "Access-Control-Allow-Origin",
+                             SONDE_STR("*"));
+    else if (regex_match(api->cors, origin))
+        http_call_set_header(call, "Access-Control-Allow-Origin", origin);
+}
+
+static void count_request(struct api *api, const struct http_call *call,
+                          const struct api_endpoint *e)
+{
+    char labels[128];
+
+    (void)snprintf(labels, sizeof(labels), "code=\"%d\",handler=\"%s\"",
+                   http_call_status(call), e->path);
+    metric_inc(selfmetrics_counter(api->options.metrics,
+                                   "prometheus_http_requests_total",
+                                   "Counter of HTTP requests.", labels));
+}
+
+static void dispatch(struct http_call *call, void *arg)
+{
+    const struct api_slot *slot = arg;
+    const struct api_endpoint *e = slot->endpoint;
+    struct api *api = slot->api;
+
+    if (e->flags & ENDPOINT_API)
+        set_cors(api, call);
+    if ((e->flags & ENDPOINT_API) && http_call_method(call) == HTTP_OPTIONS)
+        http_reply(call, 204, "", (sonde_str){ 0 });
+    else if ((e->flags & ENDPOINT_STORE) && api->options.agent_mode)
+        api_error(call, API_EXECUTION, "unavailable with Prometheus Agent");
+    else
+        e->run(api, call);
+    count_request(api, call, e);
+}
+
+static void routes_make(struct api *api)
+{
+    api->routes = mem_zalloc(ENDPOINTS * sizeof(*api->routes));
+    api->slots = mem_zalloc(ENDPOINTS * sizeof(*api->slots));
+    api->route_count = ENDPOINTS;
+    for (size_t i = 0; i < ENDPOINTS; i++) {
+        const struct api_endpoint *e = &endpoints[i];
+        bool json = e->flags & ENDPOINT_API;
+
+        api->slots[i] = (struct api_slot){ api, e };
+        api->routes[i] = (struct http_route){
+            .path = e->path,
+            .methods = e->methods | (json ? OPTIONS : 0),
+            .handler = dispatch,
+            .arg = &api->slots[i],
+            .body_max_bytes = e->flags & ENDPOINT_FORM ? FORM_MAX_BYTES : 0,
+            .compress = json || (e->flags & ENDPOINT_GZIP),
+            .before_ready = e->flags & ENDPOINT_EARLY,
+            .quick = e->flags & ENDPOINT_QUICK,
+        };
+    }
+}
+
+static void metrics_register(struct api *api)
+{
+    struct selfmetrics *m = api->options.metrics;
+
+    api->queries_running =
+        selfmetrics_gauge(m, "prometheus_engine_queries",
+                          "The current number of queries being executed or "
+                          "waiting.",
+                          NULL);
+    api->queries_rejected = selfmetrics_counter(
+        m, "sonde_api_queries_rejected_total",
+        "Queries refused because too many were running and waiting.", NULL);
+    metric_set(selfmetrics_gauge(m, "prometheus_engine_queries_concurrent_max",
+                                 "The max number of concurrent queries.", NULL),
+               api->gate.limit);
+    if (m)
+        selfmetrics_callback(m, process_metrics, api);
+}
+
+sonde_code api_new(const struct api_options *options, struct api **out,
+                   struct sonde_err *err)
+{
+    struct api *api = mem_new(struct api);
+    sonde_str origin = options->cors_origin;
+    sonde_code rc = SONDE_OK;
+
+    api->options = *options;
+    if (api->options.lookback_ms <= 0)
+        api->options.lookback_ms = 5 * 60 * 1000;
+    if (api->options.query_timeout_ms <= 0)
+        api->options.query_timeout_ms = 2 * 60 * 1000;
+    if (api->options.query_max_concurrency <= 0)
+        api->options.query_max_concurrency = 20;
+    atomic_init(&api->storage, options->storage);
+    gate_init(&api->gate, api->options.query_max_concurrency);
+    if (origin.len > 0 && !str_eq_cstr(origin, ".*"))
+        rc = regex_new(origin, &api->cors, err);
+    if (rc != SONDE_OK) {
+        (void)sonde_err_prefix(err, "--web.cors.origin");
+        gate_fini(&api->gate);
+        free(api);
+        return rc;
+    }
+    routes_make(api);
+    metrics_register(api);
+    *out = api;
+    return SONDE_OK;
+}
+
+void api_free(struct api *api)
+{
+    if (!api)
+        return;
+    if (api->options.metrics)
+        selfmetrics_uncallback(api->options.metrics, process_metrics, api);
+    regex_unref(api->cors);
+    gate_fini(&api->gate);
+    free(api->routes);
+    free(api->slots);
+    free(api);
+}
+
+void api_set_storage(struct api *api, struct storage *storage)
+{
+    atomic_store(&api->storage, storage);
+}
+
+const struct http_route *api_routes(const struct api *api, size_t *count)
+{
+    *count = api->route_count;
+    return api->routes;
+}

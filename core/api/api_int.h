@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the handlers share: the answer's envelope, parameters, the context. */
+#ifndef API_API_INT_H
+#define API_API_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "api/api.h"
+#include "api/json.h"
+#include "storage/matcher.h"
+#include "util/regex.h"
+
+/* At most so many queries run; a few more may wait. */
+struct query_gate {
+    pthread_mutex_t mutex; /* guards what is below */
+    pthread_cond_t freed;
+    int64_t running, waiting, limit;
+};
+
+struct api_endpoint;
+struct api_slot { /* a route's argument */
+    struct api *api;
+    const struct api_endpoint *endpoint;
+};
+
+struct api {
+    struct api_options options;
+    _Atomic(struct storage *) storage;
+    struct regex *cors; /* NULL: every origin */
+    struct query_gate gate;
+    struct http_route *routes;
+    struct api_slot *slots;
+    size_t route_count;
+    struct metric *queries_running, *queries_rejected;
+};
+
+/* ---- endpoints -------------------------------------------------------------
+ */
+
+enum {
+    ENDPOINT_API = 1 << 0,   /* JSON: CORS headers, OPTIONS, compression    */
+    ENDPOINT_EARLY = 1 << 1, /* before readiness                            */
+    ENDPOINT_QUICK = 1 << 2, /* on the listener's thread                    */
+    ENDPOINT_STORE = 1 << 3, /* needs the store: not in agent mode          */
+    ENDPOINT_FORM = 1 << 4,  /* takes a form                                */
+    ENDPOINT_GZIP = 1 << 5,
+};
+
+typedef void api_fn(struct api *api, struct http_call *call);
+struct api_endpoint {
+    const char *path;
+    uint32_t methods; /* without OPTIONS */
+    uint32_t flags;
+    api_fn *run;
+};
+
+api_fn handle_healthy, handle_ready, handle_reload,
+    handle_quit;                                 /* lifecycle.c */
+api_fn handle_metrics;                           /* selfpage.c */
+api_fn handle_landing;                           /* landing.c */
+api_fn handle_targets, handle_scrape_pools;      /* targets.c */
+api_fn handle_metadata, handle_targets_metadata; /* metadata.c */
+api_fn handle_config, handle_flags, handle_runtimeinfo, handle_buildinfo,
+    handle_tsdb, handle_walreplay, handle_version;            /* status.c */
+api_fn handle_query, handle_query_range, handle_format_query; /* query.c */
+api_fn handle_series, handle_labels, handle_label_values;     /* labels.c */
+
+void gate_init(struct query_gate *g, int64_t limit);
+void gate_fini(struct query_gate *g);
+
+/* The process_* families; registered by api_new. */
+selfmetrics_fn process_metrics;
+
+/* ---- envelope.c
+ * --------------------------------------------------------------- */
+
+enum api_error {
+    API_BAD_DATA,
+    API_EXECUTION,
+    API_CANCELED,
+    API_TIMEOUT,
+    API_INTERNAL,
+    API_UNAVAILABLE,
+    API_NOT_READY /* unavailable, with 503 */
+};
+/* {"status":"error",...}; the text in full. */
+SONDE_PRINTF(3, 4)
+void api_error(struct http_call *call, enum api_error type, const char *fmt,
+               ...);
+/* By the code of what failed. */
+void api_fail(struct http_call *call, const struct sonde_err *err);
+void api_not_found(struct http_call *call);
+
+/* A successful answer: begin, write one value to `json`, send. */
+struct api_answer {
+    struct http_call *call;
+    struct buf buf;
+    struct json json;
+    const char *warning; /* at most one so far */
+};
+struct json *answer_begin(struct api_answer *a, struct http_call *call);
+void answer_send(struct api_answer *a);
+/* Not sent after all. */
+void answer_drop(struct api_answer *a);
+#define API_TRUNCATED "results truncated due to limit"
+
+/* Parameters; the bool ones answer 400 themselves and return false. Absent
+ * and empty ones leave `*out` alone. */
+sonde_str api_param(const struct http_call *call, const char *name);
+bool api_time_param(struct http_call *call, const char *name, sonde_msec *out);
+bool api_duration_param(struct http_call *call, const char *name,
+                        sonde_msec *out);
+/* Not negative; 0: none. */
+bool api_limit_param(struct http_call *call, size_t *out);
+/* A Go integer; the API's texts for what is not one differ. */
+bool api_int_parse(sonde_str s, int64_t *out);
+
+/* Of promql_parse_selector. */
+void api_matchers_fini(struct matcher *ms, size_t n);
+
+/* The store, or NULL after an answer that says why there is none. */
+struct storage *api_store(struct api *api, struct http_call *call);
+
+#endif

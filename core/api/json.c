@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See json.h. One flag is all the state there is: whether something stands
+ * before the next value in the same object or array. A query's answer may be
+ * hundreds of megabytes, so nothing is built in memory but the text itself;
+ * jansson is for documents that are read.
+ *
+ * Bytes that are not UTF-8 (they can come in by a query string) are replaced
+ * by U+FFFD, one for each, because JSON has no way to carry them.
+ */
+#include "api/json.h"
+
+#include <math.h>
+
+#include "model/number.h"
+#include "util/clock.h"
+
+static void json_next(struct json *j)
+{
+    if (j->comma)
+        buf_char(j->out, ',');
+    j->comma = true;
+}
+
+void json_object(struct json *j)
+{
+    json_next(j);
+    buf_char(j->out, '{');
+    j->comma = false;
+}
+
+void json_object_end(struct json *j)
+{
+    buf_char(j->out, '}');
+    j->comma = true;
+}
+
+void json_array(struct json *j)
+{
+    json_next(j);
+    buf_char(j->out, '[');
+    j->comma = false;
+}
+
+void json_array_end(struct json *j)
+{
+    buf_char(j->out, ']');
+    j->comma = true;
+}
+
+/* The length of the UTF-8 sequence at `p`, 0 if there is no valid one. */
+static size_t utf8_len(const unsigned char *p, size_t left)
+{
+    static const unsigned char low2[] = { [0xe0 - 0xe0] = 0xa0,
+                                          [0xf0 - 0xe0] = 0x90 };
+    static const unsigned char high2[] = { [0xed - 0xe0] = 0x9f,
+                                           [0xf4 - 0xe0] = 0x8f };
+    size_t n = p[0] < 0x80   ? 1
+               : p[0] < 0xc2 ? 0
+               : p[0] < 0xe0 ? 2
+               : p[0] < 0xf0 ? 3
+               : p[0] < 0xf5 ? 4
+                             : 0;
+    unsigned char low = 0x80, high = 0xbf;
+
+    if (n == 0 || n > left)
+        return 0;
+    if (n > 2 && (size_t)(p[0] - 0xe0) < sizeof(low2) && low2[p[0] - 0xe0])
+        low = low2[p[0] - 0xe0];
+    if (n > 2 && (size_t)(p[0] - 0xe0) < sizeof(high2) && high2[p[0] - 0xe0])
+        high = high2[p[0] - 0xe0];
+    for (size_t i = 1; i < n; i++) {
+        if (p[i] < low || p[i] > high)
+            return 0;
+        low = 0x80;
+        high = 0xbf;
+    }
+    return n;
+}
+
+/* Writes what stands for one ASCII byte that may not stand for itself. */
+static void put_escape(struct buf *b, unsigned char c)
+{
+    switch (c) {
+    case '"':
+        buf_cstr(b, "\\\"");
+        break;
+    case '\\':
+        buf_cstr(b, "\\\\");
+        break;
+    case '\n':
+        buf_cstr(b, "\\n");
+        break;
+    case '\r':
+        buf_cstr(b, "\\r");
+        break;
+    case '\t':
+        buf_cstr(b, "\\t");
+        break;
+    default:
+        buf_printf(b, "\\u%04x", c);
+    }
+}
+
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' &&
+           c != '>' && c != '&';
+}
+
+static void put_string(struct buf *b, sonde_str s)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    size_t from = 0, i = 0;
+
+    buf_char(b, '"');
+    while (i < s.len) {
+        size_t n = 1;
+
+        if (is_plain(p[i])) {
+            i++;
+            continue;
+        }
+        n = utf8_len(p + i, s.len - i);
+        if (n > 1 && !(n == 3 && p[i] == 0xe2 && p[i + 1] == 0x80 &&
+                       (p[i + 2] & 0xfe) == 0xa8)) {
+            i += n;
+            continue;
+        }
+        buf_bytes(b, p + from, i - from);
+        if (n == 1)
+            put_escape(b, p[i]);
+        else if (n == 0)
+            buf_cstr(b, "\\ufffd");
+        else
+            buf_printf(b, "\\u20%02x", p[i + 2] - 0x80);
+        i += n ? n : 1;
+        from = i;
+    }
+    if (s.len > from)
+        buf_bytes(b, p + from, s.len - from);
+    buf_char(b, '"');
+}
+
+void json_key(struct json *j, const char *key)
+{
+    json_next(j);
+    buf_char(j->out, '"');
+    buf_cstr(j->out, key);
+    buf_cstr(j->out, "\":");
+    j->comma = false;
+}
+
+void json_key_str(struct json *j, sonde_str key)
+{
+    json_next(j);
+    put_string(j->out, key);
+    buf_char(j->out, ':');
+    j->comma = false;
+}
+
+void json_str(struct json *j, sonde_str s)
+{
+    json_next(j);
+    put_string(j->out, s);
+}
+
+void json_cstr(struct json *j, const char *z)
+{
+    json_str(j, sonde_cstr(z));
+}
+
+void json_int(struct json *j, int64_t v)
+{
+    json_next(j);
+    buf_int(j->out, v);
+}
+
+void json_uint(struct json *j, uint64_t v)
+{
+    json_next(j);
+    buf_uint(j->out, v);
+}
+
+void json_real(struct json *j, double v)
+{
+    if (!isfinite(v)) {
+        json_null(j);
+        return;
+    }
+    json_next(j);
+    buf_number(j->out, v, NUMBER_API);
+}
+
+void json_bool(struct json *j, bool v)
+{
+    json_next(j);
+    buf_cstr(j->out, v ? "true" : "false");
+}
+
+void json_null(struct json *j)
+{
+    json_next(j);
+    buf_cstr(j->out, "null");
+}
+
+void json_value(struct json *j, double v)
+{
+    json_next(j);
+    buf_char(j->out, '"');
+    buf_number(j->out, v, NUMBER_API);
+    buf_char(j->out, '"');
+}
+
+void json_seconds(struct json *j, sonde_msec t)
+{
+    uint64_t abs = t < 0 ? 0 - (uint64_t)t : (uint64_t)t;
+
+    json_next(j);
+    if (t < 0)
+        buf_char(j->out, '-');
+    buf_uint(j->out, abs / 1000);
+    if (abs % 1000 != 0)
+        buf_printf(j->out, ".%03u", (unsigned)(abs % 1000));
+}
+
+void json_time(struct json *j, sonde_msec t)
+{
+    char text[CLOCK_RFC3339_MAX] = "0001-01-01T00:00:00Z";
+
+    if (t != 0)
+        clock_rfc3339(t, text);
+    json_cstr(j, text);
+}
+
+void json_labels(struct json *j, const struct labels *l)
+{
+    json_object(j);
+    for (size_t i = 0; i < l->count; i++) {
+        json_key_str(j, l->items[i].name);
+        json_str(j, l->items[i].value);
+    }
+    json_object_end(j);
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /api/v1/series, /api/v1/labels, /api/v1/label/NAME/values: what there is in
+ * the store, by selectors. Several selectors mean their union. Series are
+ * streamed as the store brings them: one that an earlier selector accepts was
+ * shown already, so that nothing has to be remembered.
+ */
+#include <stdlib.h>
+
+#include "api/api_int.h"
+#include "api/times.h"
+#include "promql/promql.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#define SELECTORS_MAX 1000
+
+struct selector {
+    struct matcher *items;
+    size_t count;
+};
+
+struct select_params {
+    struct selector *selectors;
+    size_t count;
+    sonde_msec start, end;
+    size_t limit;
+};
+
+static void params_fini(struct select_params *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        api_matchers_fini(p->selectors[i].items, p->selectors[i].count);
+}
+
+/* A selector that accepts everything is refused: it is nearly always a
+ * mistake, and always expensive. */
+static bool selects_something(const struct selector *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (!matcher_matches(&s->items[i], (sonde_str){ 0 }))
+            return true;
+    return false;
+}
+
+/* `prefix` is what Prometheus puts before the error on some endpoints. */
+static bool add_selector(struct http_call *call, struct select_params *p,
+                         sonde_str text, const char *prefix)
+{
+    struct selector *s = &p->selectors[p->count];
+    struct sonde_err err = { 0 };
+
+    if (promql_parse_selector(http_call_arena(call), text, &s->items, &s->count,
+                              &err) != SONDE_OK) {
+        api_error(call, API_BAD_DATA, "%s%s", prefix, err.text);
+        return false;
+    }
+    p->count++;
+    if (selects_something(s))
+        return true;
+    api_error(call, API_BAD_DATA,
+              "%smatch[] must contain at least one non-empty matcher", prefix);
+    return false;
+}
+
+/* False: it was replied to, and nothing has to be released. */
+static bool get_params(struct http_call *call, struct select_params *p,
+                       const char *prefix)
+{
+    size_t n = 0;
+    sonde_str v;
+
+    *p = (struct select_params){ .start = API_TIME_MIN, .end = API_TIME_MAX };
+    if (!api_limit_param(call, &p->limit) ||
+        !api_time_param(call, "start", &p->start) ||
+        !api_time_param(call, "end", &p->end))
+        return false;
+    while (n < SELECTORS_MAX && http_call_param(call, "match[]", n, &v))
+        n++;
+    p->selectors = arena_array(http_call_arena(call), struct selector, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        (void)http_call_param(call, "match[]", i, &v);
+        if (!add_selector(call, p, v, prefix)) {
+            params_fini(p);
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct select_hints hints_of(const struct select_params *p)
+{
+    return (struct select_hints){ .mint = p->start, .maxt = p->end };
+}
+
+/* ---- series
+ * ------------------------------------------------------------------ */
+
+static bool shown_before(const struct select_params *p, size_t i,
+                         const struct labels *l)
+{
+    for (size_t k = 0; k < i; k++)
+        if (matchers_match(p->selectors[k].items, p->selectors[k].count, l))
+            return true;
+    return false;
+}
+
+struct series_list {
+    struct api_answer answer;
+    size_t shown;
+};
+
+/* The series of the i-th selector. */
+static sonde_code put_series(struct series_list *list, struct querier *q,
+                             const struct select_params *p, size_t i,
+                             struct sonde_err *err)
+{
+    struct select_hints hints = hints_of(p);
+    struct storage_series *s;
+    struct series_set *set = NULL;
+    sonde_code rc = q->ops->select(q, p->selectors[i].items,
+                                   p->selectors[i].count, &hints, &set, err);
+
+    while (rc == SONDE_OK && (rc = set->ops->next(set, &s, err)) == SONDE_OK) {
+        if (shown_before(p, i, &s->labels))
+            continue;
+        if (p->limit > 0 && list->shown == p->limit) {
+            list->answer.warning = API_TRUNCATED;
+            break;
+        }
+        json_labels(&list->answer.json, &s->labels);
+        list->shown++;
+        if (buf_failed(&list->answer.buf) ||
+            (list->shown % 4096 == 0 && http_call_gone(list->answer.call)))
+            break;
+    }
+    if (set)
+        set->ops->free(set);
+    return rc == SONDE_ENOTFOUND ? SONDE_OK : rc;
+}
+
+static sonde_code open_querier(struct storage *store,
+                               const struct select_params *p,
+                               struct querier **out, struct sonde_err *err)
+{
+    return store->ops->querier(store, p->start, p->end, out, err);
+}
+
+void handle_series(struct api *api, struct http_call *call)
+{
+    struct storage *store = api_store(api, call);
+    struct series_list list = { 0 };
+    struct sonde_err err = { 0 };
+    struct querier *q = NULL;
+    struct select_params p;
+    sonde_code rc;
+
+    if (!store)
+        return;
+    if (http_call_params_broken(call)) {
+        api_error(call, API_BAD_DATA,
+                  "error parsing form values: invalid escape or semicolon");
+        return;
+    }
+    if (api_param(call, "match[]").len == 0) {
+        api_error(call, API_BAD_DATA, "no match[] parameter provided");
+        return;
+    }
+    if (!get_params(call, &p, "invalid parameter \"match[]\": "))
+        return;
+    json_array(answer_begin(&list.answer, call));
+    rc = open_querier(store, &p, &q, &err);
+    for (size_t i = 0; rc == SONDE_OK && i < p.count; i++)
+        rc = put_series(&list, q, &p, i, &err);
+    if (q)
+        q->ops->free(q);
+    params_fini(&p);
+    json_array_end(&list.answer.json);
+    if (rc == SONDE_OK) {
+        answer_send(&list.answer);
+        return;
+    }
+    answer_drop(&list.answer);
+    api_fail(call, &err);
+}
+
+/* ---- names and values
+ * ---------------------------------------------------------- */
+
+static int str_order(const void *a, const void *b)
+{
+    return str_cmp(*(const sonde_str *)a, *(const sonde_str *)b);
+}
+
+/* Sorted strings of several lists, each once. */
+struct name_list {
+    sonde_str *items;
+    size_t count, cap;
+};
+
+static void names_add(struct name_list *l, const struct sonde_list *more)
+{
+    if (more->count == 0)
+        return;
+    l->items =
+        mem_grow(l->items, &l->cap, l->count + more->count, sizeof(*l->items));
+    memcpy(l->items + l->count, more->items, more->count * sizeof(*l->items));
+    l->count += more->count;
+}
+
+static void names_sort(struct name_list *l)
+{
+    size_t n = 0;
+
+    if (l->count > 0)
+        qsort(l->items, l->count, sizeof(*l->items), str_order);
+    for (size_t i = 0; i < l->count; i++)
+        if (n == 0 || !sonde_str_eq(l->items[i], l->items[n - 1]))
+            l->items[n++] = l->items[i];
+    l->count = n;
+}
+
+static sonde_code get_names(struct querier *q, struct http_call *call,
+                            const struct select_params *p,
+                            const sonde_str *label, struct name_list *out,
+                            struct sonde_err *err)
+{
+    struct select_hints hints = hints_of(p);
+    size_t i = 0;
+
+    do {
+        const struct selector *s = p->count ? &p->selectors[i] : NULL;
+        struct sonde_list found = { 0 };
+        sonde_code rc = q->ops->label_values(
+            q, label, s ? s->items : NULL, s ? s->count : 0, &hints,
+            http_call_arena(call), &found, err);
+
+        if (rc != SONDE_OK)
+            return rc;
+        names_add(out, &found);
+    } while (++i < p->count);
+    names_sort(out);
+    return SONDE_OK;
+}
+
+static void reply_names(struct http_call *call, const struct name_list *l,
+                        size_t limit)
+{
+    struct api_answer a;
+    struct json *j = answer_begin(&a, call);
+
+    json_array(j);
+    for (size_t i = 0; i < l->count && (limit == 0 || i < limit); i++)
+        json_str(j, l->items[i]);
+    json_array_end(j);
+    if (limit > 0 && l->count > limit)
+        a.warning = API_TRUNCATED;
+    answer_send(&a);
+}
+
+/* Names if `label` is NULL, else that label's values. */
+static void list_names(struct api *api, struct http_call *call,
+                       const sonde_str *label)
+{
+    struct storage *store = api_store(api, call);
+    struct name_list names = { 0 };
+    struct sonde_err err = { 0 };
+    struct querier *q = NULL;
+    struct select_params p;
+    sonde_code rc;
+
+    if (!store || !get_params(call, &p, ""))
+        return;
+    rc = open_querier(store, &p, &q, &err);
+    if (rc == SONDE_OK)
+        rc = get_names(q, call, &p, label, &names, &err);
+    if (rc == SONDE_OK)
+        reply_names(call, &names, p.limit);
+    else
+        api_fail(call, &err);
+    if (q)
+        q->ops->free(q);
+    params_fini(&p);
+    free(names.items);
+}
+
+void handle_labels(struct api *api, struct http_call *call)
+{
+    list_names(api, call, NULL);
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
+static size_t put_utf8(char *p, uint32_t c)
+{
+    if (c < 0x80) {
+        p[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        p[0] = (char)(0xc0 | (c >> 6));
+        p[1] = (char)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    if (c < 0x10000) {
+        p[0] = (char)(0xe0 | (c >> 12));
+        p[1] = (char)(0x80 | ((c >> 6) & 0x3f));
+        p[2] = (char)(0x80 | (c & 0x3f));
+        return 3;
+    }
+    p[0] = (char)(0xf0 | (c >> 18));
+    p[1] = (char)(0x80 | ((c >> 12) & 0x3f));
+    p[2] = (char)(0x80 | ((c >> 6) & 0x3f));
+    p[3] = (char)(0x80 | (c & 0x3f));
+    return 4;
+}
+
+/* What stands at `*i`, after an underscore: another one, or "HEX_". The
+ * output is never longer than what it stands for. */
+static bool unescape_one(sonde_str s, size_t *i, char *out, size_t *n)
+{
+    uint32_t code = 0;
+    size_t digits = 0;
+
+    if (*i < s.len && s.ptr[*i] == '_') {
+        out[(*n)++] = '_';
+        ++*i;
+        return true;
+    }
+    for (; *i < s.len && s.ptr[*i] != '_'; ++*i) {
+        int v = hex_value(s.ptr[*i]);
+
+        if (v < 0 || ++digits > 6)
+            return false;
+        code = code * 16 + (uint32_t)v;
+    }
+    if (*i == s.len || digits == 0 || code > 0x10ffff ||
+        (code >= 0xd800 && code < 0xe000))
+        return false;
+    ++*i;
+    *n += put_utf8(out + *n, code);
+    return true;
+}
+
+/* A name in "values escaping": U__, then the name with "__" for "_" and
+ * "_HEX_" for what a legacy name may not hold. What is not well-formed is
+ * taken as it is. */
+static sonde_str unescape_name(struct arena *a, sonde_str name)
+{
+    sonde_str s = str_sub(name, 3, name.len);
+    size_t n = 0, i = 0;
+    char *out;
+
+    if (!str_starts(name, SONDE_STR("U__")))
+        return name;
+    out = arena_alloc(a, s.len * 2 + 4);
+    while (i < s.len) {
+        char c = s.ptr[i++];
+
+        if (c != '_')
+            out[n++] = c;
+        else if (!unescape_one(s, &i, out, &n))
+            return name;
+    }
+    return (sonde_str){ out, n };
+}
+
+/* /api/v1/label/NAME/values */
+void handle_label_values(struct api *api, struct http_call *call)
+{
+    static const sonde_str head = { "/api/v1/label/", 14 };
+    static const sonde_str tail = { "/values", 7 };
+    sonde_str path = http_call_path(call);
+    sonde_str name;
+
+    if (path.len <= head.len + tail.len || !str_ends(path, tail)) {
+        api_not_found(call);
+        return;
+    }
+    name = str_sub(path, head.len, path.len - tail.len);
+    if (str_index(name, '/') < name.len) {
+        api_not_found(call);
+        return;
+    }
+    name = unescape_name(http_call_arena(call), name);
+    if (!str_is_utf8(name)) {
+        api_error(call, API_BAD_DATA, "invalid label name: not UTF-8");
+        return;
+    }
+    list_names(api, call, &name);
+}
