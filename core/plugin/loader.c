@@ -65,22 +65,34 @@ static sonde_code check_writers(const char *what, const char *path, bool folder,
     if (stat(path, &st) != 0)
         return fs_err(err, errno, "stat", path);
     if (folder ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode))
-        return sonde_err_set(err, SONDE_EINVAL, "%s %s is not a plain file",
-                             what, path);
+        return sonde_err_set(err, SONDE_EINVAL, "%s %s is not a plain %s",
+                             what, path, folder ? "folder" : "file");
     rc = check_owner(&st, what, path, err);
     return rc != SONDE_OK ? rc : check_mode(&st, what, path, err);
 }
 
-static sonde_code check_file(const char *path, struct sonde_err *err)
+static sonde_code check_folder_of(const char *path, struct sonde_err *err)
 {
     char *folder = mem_strdup(fs_dirname(sonde_cstr(path)));
     sonde_code rc = check_writers("the folder", folder, true, err);
 
+    free(folder);
+    return rc;
+}
+
+/* `path` is as found, `real` without symlinks: who can write the folder of a
+ * link chooses what it points to. */
+static sonde_code check_file(const char *path, const char *real,
+                             struct sonde_err *err)
+{
+    sonde_code rc = check_folder_of(path, err);
+
     if (rc == SONDE_OK)
-        rc = check_writers("the file", path, false, err);
+        rc = check_folder_of(real, err);
+    if (rc == SONDE_OK)
+        rc = check_writers("the file", real, false, err);
     if (rc != SONDE_OK)
         (void)sonde_err_prefix(err, "plugin file %s is refused", path);
-    free(folder);
     return rc;
 }
 
@@ -129,7 +141,7 @@ sonde_code plugin_load(const char *path, struct plugin **out,
         return fs_err(err, errno, "open plugin", path);
     p = mem_new(struct plugin);
     p->path = real;
-    rc = check_file(p->path, err);
+    rc = check_file(path, p->path, err);
     if (rc == SONDE_OK)
         rc = load_desc(p, err);
     if (rc != SONDE_OK) {

@@ -1,2 +1,37 @@
 noinst_LTLIBRARIES += core/plugin/libplugin.la
-core_plugin_libplugin_la_SOURCES = core/plugin/plugin.h 
+core_plugin_libplugin_la_SOURCES = core/plugin/check.c \
+	core/plugin/instance.c core/plugin/loader.c core/plugin/plugin.h \
+	core/plugin/plugin_int.h core/plugin/registry.c \
+	core/plugin/services.c core/plugin/show.c core/plugin/sink.c
+EXTRA_DIST += core/plugin/README.md
+
+# Plugins for the loader's tests: one that is fine and some that are not.
+PLUGINS_TEST = tests/plugins/good.la tests/plugins/twin.la \
+	tests/plugins/wrong_abi.la tests/plugins/no_entry.la \
+	tests/plugins/declines.la tests/plugins/unresolved.la
+check_LTLIBRARIES += $(PLUGINS_TEST)
+LDFLAGS_PLUGIN_TEST = -module -avoid-version -shared -rpath /nowhere \
+	$(AM_LDFLAGS)
+tests_plugins_good_la_SOURCES = tests/plugins/good.c
+tests_plugins_good_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
+tests_plugins_twin_la_SOURCES = tests/plugins/twin.c
+tests_plugins_twin_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
+tests_plugins_wrong_abi_la_SOURCES = tests/plugins/wrong_abi.c
+tests_plugins_wrong_abi_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
+tests_plugins_no_entry_la_SOURCES = tests/plugins/no_entry.c
+tests_plugins_no_entry_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
+tests_plugins_declines_la_SOURCES = tests/plugins/declines.c
+tests_plugins_declines_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
+tests_plugins_unresolved_la_SOURCES = tests/plugins/unresolved.c
+tests_plugins_unresolved_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
+
+check_PROGRAMS += tests/unit/plugin_test tests/unit/plugin_sink_test
+TESTS += tests/unit/plugin_test tests/unit/plugin_sink_test
+tests_unit_plugin_test_SOURCES = tests/unit/plugin_test.c
+tests_unit_plugin_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_plugin_test_LDADD = $(LIBS_UNIT) $(LIB_PLUGIN)
+EXTRA_tests_unit_plugin_test_DEPENDENCIES = $(PLUGINS_TEST) \
+	plugins/example/loadavg.la
+tests_unit_plugin_sink_test_SOURCES = tests/unit/plugin_sink_test.c
+tests_unit_plugin_sink_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_plugin_sink_test_LDADD = $(LIBS_UNIT) $(LIB_PLUGIN)

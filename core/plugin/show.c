@@ -106,12 +106,11 @@ static void sample_option(struct buf *b, const struct sonde_option *o)
 {
     const char *value = o->example ? o->example : o->fallback;
 
-    buf_printf(b, "    #  # %s%s\n    #  %s: ", o->help ? o->help : "",
-               o->flags & SONDE_OPT_REQUIRED ? " (required)" : "", o->name);
+    buf_printf(b, "    #  # %s\n    #  %s: ", o->help ? o->help : "", o->name);
     if (!value)
         buf_cstr(b, o->kind == SONDE_OPT_KIND_LIST ? "[]" : "''");
     else if (o->kind == SONDE_OPT_KIND_LIST)
-        buf_printf(b, "[%s]", value);
+        buf_cstr(b, value);
     else if (is_plain(value))
         buf_cstr(b, value);
     else
@@ -119,7 +118,8 @@ static void sample_option(struct buf *b, const struct sonde_option *o)
     buf_char(b, '\n');
 }
 
-static void sample_required(struct buf *b, const struct sonde_plugin *d)
+/* Required options stand uncommented; true if there are any. */
+static bool sample_required(struct buf *b, const struct sonde_plugin *d)
 {
     bool any = false;
 
@@ -133,6 +133,7 @@ static void sample_required(struct buf *b, const struct sonde_plugin *d)
         buf_char(b, '\n');
         any = true;
     }
+    return any;
 }
 
 void plugin_sample(struct buf *b, const struct plugin *p)
@@ -153,9 +154,10 @@ void plugin_sample(struct buf *b, const struct plugin *p)
                    "    # Serve the last collection where the exporter would.\n"
                    "    #expose: ':%u'\n",
                    (unsigned)d->expose_port);
-    sample_required(b, d);
-    if (d->option_count)
+    if (!sample_required(b, d) && d->option_count)
         buf_cstr(b, "    #options:\n");
-    for (size_t i = 0; i < d->option_count; i++)
-        sample_option(b, plugin_option(d, i));
+    for (size_t i = 0; i < d->option_count; i++) {
+        if (!(plugin_option(d, i)->flags & SONDE_OPT_REQUIRED))
+            sample_option(b, plugin_option(d, i));
+    }
 }

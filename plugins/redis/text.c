@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes: a growing text, views cut at separators, UTF-8 made valid.
+ *
+ * A plugin links nothing of the agent, so the few helpers it needs are here.
+ * All take views into replies and allocate nothing but the growing text.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "redis.h"
+
+bool text_add(struct redis_text *t, const void *p, size_t n)
+{
+    if (n > SIZE_MAX / 2 - t->len - 1)
+        return false;
+    if (t->len + n + 1 > t->cap) {
+        size_t cap = (t->len + n + 1) * 2;
+        char *grown = realloc(t->ptr, cap);
+
+        if (!grown)
+            return false;
+        t->ptr = grown;
+        t->cap = cap;
+    }
+    if (n)
+        memcpy(t->ptr + t->len, p, n);
+    t->len += n;
+    t->ptr[t->len] = '\0';
+    return true;
+}
+
+bool text_addz(struct redis_text *t, const char *z)
+{
+    return text_add(t, z, strlen(z));
+}
+
+void text_fini(struct redis_text *t)
+{
+    free(t->ptr);
+    *t = (struct redis_text){ 0 };
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+sonde_str text_trim(sonde_str s)
+{
+    while (s.len && is_blank(s.ptr[0])) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len && is_blank(s.ptr[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+bool text_split(sonde_str *rest, char sep, sonde_str *part)
+{
+    const char *at;
+
+    if (!rest->ptr)
+        return false;
+    at = rest->len ? memchr(rest->ptr, sep, rest->len) : NULL;
+    if (!at) {
+        *part = *rest;
+        *rest = (sonde_str){ 0 };
+        return true;
+    }
+    *part = (sonde_str){ rest->ptr, (size_t)(at - rest->ptr) };
+    rest->len -= part->len + 1;
+    rest->ptr = at + 1;
+    return true;
+}
+
+bool text_starts(sonde_str s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return s.len >= n && memcmp(s.ptr, prefix, n) == 0;
+}
+
+bool text_is(sonde_str s, const char *z)
+{
+    return sonde_str_eq(s, sonde_cstr(z));
+}
+
+bool text_is_numbered(sonde_str s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    if (s.len <= n || !text_starts(s, prefix))
+        return false;
+    for (size_t i = n; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+    }
+    return true;
+}
+
+bool text_pair(sonde_str list, const char *key, sonde_str *out)
+{
+    sonde_str pair, name;
+
+    while (text_split(&list, ',', &pair)) {
+        if (text_split(&pair, '=', &name) && pair.ptr && text_is(name, key)) {
+            *out = pair;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Length of the valid UTF-8 sequence at the front of `n` bytes, or 0. */
+static size_t utf8_len(const unsigned char *p, size_t n)
+{
+    unsigned char low = 0x80, high = 0xbf;
+    size_t len;
+
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xc2 || p[0] > 0xf4)
+        return 0;
+    len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (len > n)
+        return 0;
+    /* Overlong forms, surrogates, beyond U+10FFFF. */
+    if (p[0] == 0xe0)
+        low = 0xa0;
+    else if (p[0] == 0xed)
+        high = 0x9f;
+    else if (p[0] == 0xf0)
+        low = 0x90;
+    else if (p[0] == 0xf4)
+        high = 0x8f;
+    for (size_t i = 1; i < len; i++) {
+        if (p[i] < low || p[i] > high)
+            return 0;
+        low = 0x80;
+        high = 0xbf;
+    }
+    return len;
+}
+
+bool text_add_utf8(struct redis_text *t, sonde_str s)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr;
+
+    for (size_t i = 0; i < s.len;) {
+        size_t n = utf8_len(p + i, s.len - i);
+
+        if (!(n ? text_add(t, p + i, n) : text_add(t, "\xef\xbf\xbd", 3)))
+            return false;
+        i += n ? n : 1;
+    }
+    return true;
+}
