@@ -1,1 +1,12 @@
-# see README.md
+# Against real servers; each file is a program of its own.
+INTEGRATION = \
+	tests/integration/bad_input.py \
+	tests/integration/crash.py \
+	tests/integration/door.py \
+	tests/integration/exporters.py \
+	tests/integration/plugins.py \
+	tests/integration/remote_write.py \
+	tests/integration/store.py
+TESTS += $(INTEGRATION)
+EXTRA_DIST += $(INTEGRATION) tests/integration/harness.py
+$(INTEGRATION:.py=.log): sonde
