@@ -32,13 +32,15 @@ SONDE_NODISCARD sonde_code expo_format_of(sonde_str content_type,
 
 /* One sample line. `series` is the text of name and labels exactly as
  * written, from the first byte of the name to the last of the braces (or of
- * the name), without blanks around it; expo_series takes it apart. */
+ * the name), without blanks after it; expo_series takes it apart and is the
+ * judge of its grammar: the scanner only says where it ends. */
 struct expo_sample {
     sonde_str series;
     double value; /* NaNs are normalised                                */
     sonde_msec t; /* if has_t                                           */
     bool has_t;
-    sonde_str exemplar; /* "{...} v [t]", OpenMetrics; usually empty      */
+    enum metric_type type; /* of the TYPE line read last                  */
+    sonde_str exemplar;    /* "{...} v [t]", OpenMetrics; usually empty      */
 };
 
 enum expo_meta_kind {
@@ -63,17 +65,24 @@ struct expo_handler {
     void *arg;
 };
 
+/* A longer line (raw LFs in its label values included) is an error. */
+#define EXPO_LINE_MAX_BYTES ((size_t)1 << 20)
+
 /* A scan in progress. Lines that span pieces are gathered in `rest`, which is
- * bounded by `line_max_bytes`. Errors stick. */
+ * bounded by `line_max_bytes`. Errors stick; those of a line begin with
+ * "line N: ", errors of the callbacks too if they are SONDE_EPARSE. */
 struct expo_scanner {
     enum expo_format format;
     const struct expo_handler *handler;
     struct buf rest;
     struct buf scratch;
     size_t line_max_bytes;
-    size_t line; /* number of the line being read, from 1 */
-    bool ended;  /* # EOF (OpenMetrics) or NUL (text) seen */
-    bool failed;
+    size_t line;           /* number of the line being read, from 1       */
+    enum metric_type type; /* of the TYPE line read last                  */
+    int quoting;           /* scan.c: how far the line in `rest` was ...  */
+    size_t quoting_at;     /* ... searched for the LF that ends it        */
+    bool ended;            /* # EOF (OpenMetrics) or NUL (text) seen      */
+    sonde_code failed;     /* SONDE_OK, or what the scan failed with      */
 };
 void expo_scanner_init(struct expo_scanner *s, enum expo_format format,
                        const struct expo_handler *handler);
@@ -84,19 +93,25 @@ SONDE_NODISCARD sonde_code expo_scan(struct expo_scanner *s, sonde_str piece,
 SONDE_NODISCARD sonde_code expo_scan_end(struct expo_scanner *s,
                                          struct sonde_err *err);
 
-/* Takes the series part of a line apart: sets __name__ and the labels,
- * unescaped and checked (UTF-8, no duplicate, name present). Strings are
- * views of `series` or the builder's arena's. */
+/* Takes the series part of a line apart: empties the builder, then sets
+ * __name__ and the labels, unescaped and checked (UTF-8, no duplicate, name
+ * present). Strings are views of `series` or the builder's arena's. */
 SONDE_NODISCARD sonde_code expo_series(sonde_str series,
                                        enum expo_format format,
                                        struct labels_builder *out,
                                        struct sonde_err *err);
+/* After expo_series: what Prometheus 3 does to the labels `le` of histograms
+ * and `quantile` of summaries, so that le="1" and le="1.0" are one series.
+ * `type` is the sample's. */
+void expo_normalise_bounds(struct labels_builder *lb, enum metric_type type);
 
 /* ---- writing text 0.0.4 ----------------------------------------------- */
 
-/* # HELP (if any) and # TYPE lines. */
+/* # HELP (if any) and # TYPE lines; types that text 0.0.4 does not have
+ * become the nearest one that it has. */
 void expo_write_family(struct buf *b, const struct metadata *m);
-/* name{labels} value [t]; `labels` holds __name__. */
+/* name{labels} value [t]; `labels` holds __name__. Names that are not plain
+ * are quoted. */
 void expo_write_sample(struct buf *b, const struct labels *l, double v,
                        const sonde_msec *t);
 /* Escaping of a label value: \ " and LF. */

@@ -1,5 +1,6 @@
-# Benchmarks: built and run on demand only (`make bench`).
-EXTRA_PROGRAMS = tests/bench/targets
-tests_bench_targets_SOURCES = tests/bench/targets.c
-tests_bench_targets_LDADD = $(LIB_UTIL) $(ZLIB_LIBS)
-CLEANFILES += tests/bench/targets
+# Micro-benchmarks of single rooms: built on demand, `make tests/bench/NAME`.
+EXTRA_PROGRAMS =
+
+EXTRA_PROGRAMS += tests/bench/expo_bench
+tests_bench_expo_bench_SOURCES = tests/bench/expo_bench.c
+tests_bench_expo_bench_LDADD = $(LIB_EXPO)
