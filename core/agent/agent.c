@@ -22,6 +22,7 @@
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/str.h"
+#include "util/trim.h"
 
 enum {
     EXIT_RUNTIME = 1,
@@ -249,7 +250,7 @@ static int run(struct agent *a, struct config *config)
     log_info("agent", "ready", LOG_CSTR("config", a->options->config_file),
              LOG_CSTR("data", a->options->data_dir),
              LOG_NUM("start_ms", clock_now(&clock_system) - a->start_time));
-    agent_trim_memory();
+    trim_resident();
     agent_wait(a);
     stop_rooms(a);
     log_info("agent", "stopped");

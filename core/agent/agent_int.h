@@ -78,7 +78,4 @@ void agent_wait(struct agent *a);
 /* From now on a SIGTERM or SIGINT ends the process at once. */
 void agent_signals_let_kill(void);
 
-/* trim.c */
-void agent_trim_memory(void);
-
 #endif
