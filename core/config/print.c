@@ -345,6 +345,16 @@ static void print_row(struct buf *b, const struct config_key *key,
     }
 }
 
+/* Whether what was printed from `start` on is the row's default. */
+static bool is_default(const struct buf *b, size_t start,
+                       const struct config_key *key)
+{
+    sonde_str line = { b->data + start, b->len - start };
+    sonde_str value = str_sub(line, str_index(line, ':') + 1, line.len);
+
+    return str_eq_cstr(str_trim(value), key->fallback);
+}
+
 void config_print(struct buf *b, const struct config_block_def *def,
                   const void *block, size_t indent)
 {
@@ -352,10 +362,13 @@ void config_print(struct buf *b, const struct config_block_def *def,
 
     for (size_t i = 0; i < def->count; i++) {
         const struct config_key *key = &def->keys[i];
+        size_t start = b->len;
 
         if (key->offset == SIZE_MAX)
             print_row_node(b, key, yaml_get(node, key->name), indent);
         else
             print_row(b, key, (const char *)block + key->offset, indent);
+        if ((key->flags & CONFIG_QUIET) && is_default(b, start, key))
+            b->len = start;
     }
 }

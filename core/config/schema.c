@@ -88,10 +88,7 @@ static sonde_code check_bounds(const struct where *w, const struct yaml_node *n,
     return SONDE_OK;
 }
 
-static void warn(struct config_ctx *ctx, const struct yaml_node *at,
-                 const char *fmt, ...) SONDE_PRINTF(3, 4);
-
-static void warn(struct config_ctx *ctx, const struct yaml_node *at,
+void config_warn(struct config_ctx *ctx, const struct yaml_node *at,
                  const char *fmt, ...)
 {
     struct sonde_err text;
@@ -479,8 +476,8 @@ static sonde_code read_row(struct reading *r, const struct config_key *key,
     struct where w = { r->ctx, key, r->err };
 
     if (key->flags & CONFIG_UNUSED) {
-        warn(r->ctx, at, "\"%s\" in %s has no effect yet", key->name,
-             r->def->name);
+        config_warn(r->ctx, at, "\"%s\" in %s has no effect yet", key->name,
+                    r->def->name);
         quiet.warn = NULL;
         w.ctx = &quiet;
     }
@@ -566,6 +563,18 @@ static sonde_code read_defaults(struct reading *r)
     return SONDE_OK;
 }
 
+static void note_made(struct config_ctx *ctx,
+                      const struct config_block_def *def, void *block)
+{
+    struct config_made *m;
+
+    if (!ctx->made)
+        return;
+    m = arena_new(ctx->arena, struct config_made);
+    *m = (struct config_made){ *ctx->made, def, block };
+    *ctx->made = m;
+}
+
 sonde_code config_read(struct config_ctx *ctx,
                        const struct config_block_def *def,
                        const struct yaml_node *node, void *out,
@@ -580,6 +589,7 @@ sonde_code config_read(struct config_ctx *ctx,
         r.node = node;
     memset(out, 0, def->size);
     ((struct config_head *)out)->node = r.node;
+    note_made(ctx, def, out);
     if (r.node && r.node->kind != YAML_MAPPING)
         return yaml_error(
             r.node, err, "expected %s, a mapping (key: value), got %.*s",

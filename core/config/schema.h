@@ -100,6 +100,7 @@ enum {
     CONFIG_HIDDEN = 1 << 3, /* an old spelling: not in the docs         */
     CONFIG_FLOW = 1 << 4,   /* a list printed as [a, b]                 */
     CONFIG_RAW = 1 << 5,    /* ${VAR} is left to the block's check      */
+    CONFIG_QUIET = 1 << 6,  /* not printed when it is the default       */
 };
 
 struct config_block_def;
@@ -118,13 +119,27 @@ struct config_key {
     const struct config_block_def *block;
 };
 
+/* A block that was read, or begun to be read before an error; for whoever
+ * releases what a `check` made. */
+struct config_made {
+    const struct config_made *next;
+    const struct config_block_def *def;
+    void *block;
+};
+
 struct config_ctx {
     struct arena *arena; /* of the configuration: all strings live there  */
     bool expand_env;     /* ${VAR} in scalars                             */
-    /* One warning per line; called by the engine and by `check`s.        */
+    /* One warning per line; called through config_warn. May be NULL.     */
     void (*warn)(void *arg, const char *text);
     void *warn_arg;
+    const struct config_made **made; /* list that grows; may be NULL      */
 };
+
+/* A warning with the place of `at`; for `check`s. */
+SONDE_PRINTF(3, 4)
+void config_warn(struct config_ctx *ctx, const struct yaml_node *at,
+                 const char *fmt, ...);
 
 /* Every struct that a block fills begins with this. */
 struct config_head {

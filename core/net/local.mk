@@ -7,10 +7,8 @@ core_net_libnet_la_SOURCES += core/net/answer.c core/net/client.c \
 	core/net/stream.c core/net/transfer.c core/net/transfer.h \
 	core/net/url.c core/net/url.h
 
-check_PROGRAMS += tests/unit/net_client_test tests/unit/net_stream_test \
-	tests/unit/net_tls_test
-TESTS += tests/unit/net_client_test tests/unit/net_stream_test \
-	tests/unit/net_tls_test
+check_PROGRAMS += tests/unit/net_client_test tests/unit/net_stream_test
+TESTS += tests/unit/net_client_test tests/unit/net_stream_test
 tests_unit_net_client_test_SOURCES = tests/unit/net_client_test.c \
 	tests/unit/net_peer.c tests/unit/net_peer.h
 tests_unit_net_client_test_CPPFLAGS = $(CPPFLAGS_UNIT)
@@ -19,6 +17,4 @@ tests_unit_net_stream_test_SOURCES = tests/unit/net_stream_test.c \
 	tests/unit/net_peer.c tests/unit/net_peer.h
 tests_unit_net_stream_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_net_stream_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
-tests_unit_net_tls_test_SOURCES = tests/unit/net_tls_test.c
-tests_unit_net_tls_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(GNUTLS_CFLAGS)
-tests_unit_net_tls_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
+core_net_libnet_la_SOURCES += core/net/client_config.c

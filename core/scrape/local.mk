@@ -1,14 +1,3 @@
 noinst_LTLIBRARIES += core/scrape/libscrape.la
-core_scrape_libscrape_la_SOURCES = \
-	core/scrape/collection.c core/scrape/collection.h \
-	core/scrape/collectors.c core/scrape/collectors.h \
-	core/scrape/family_cache.c core/scrape/family_cache.h \
-	core/scrape/job.c core/scrape/job.h \
-	core/scrape/loop.c core/scrape/loop.h \
-	core/scrape/manager.c core/scrape/manager.h \
-	core/scrape/metrics.h \
-	core/scrape/oneshot.c \
-	core/scrape/scrape.h \
-	core/scrape/series_cache.c core/scrape/series_cache.h \
-	core/scrape/status.c \
-	core/scrape/target.c core/scrape/target.h
+core_scrape_libscrape_la_SOURCES = core/scrape/scrape.h 
+core_scrape_libscrape_la_SOURCES += core/scrape/scrape_config.c

@@ -39,7 +39,7 @@ struct scrape_config {
     int64_t body_size_limit, sample_limit, label_limit;
     int64_t label_name_length_limit, label_value_length_limit;
     int64_t target_limit, keep_dropped_targets;
-    int metric_name_validation_scheme; /* 0 unset, utf8, legacy           */
+    int metric_name_validation_scheme; /* 0 unset, 1 utf8, 2 legacy       */
     struct http_client_config http;
     struct config_blocks static_configs;         /* struct static_config  */
     struct config_blocks file_sd_configs;        /* struct file_sd_config */
@@ -59,10 +59,15 @@ struct scrape_globals {
     struct config_map external_labels; /* seed of the schedule offsets    */
 };
 /* Fills what the job left unset and checks what needs both (timeout not
- * above interval). */
+ * above interval). The validation scheme is 1 or 2 afterwards. */
 SONDE_NODISCARD sonde_code scrape_config_finish(struct scrape_config *c,
                                                 const struct scrape_globals *g,
                                                 struct sonde_err *err);
+
+/* The values of a `scrape_protocols` key of this block: known, each once. */
+SONDE_NODISCARD sonde_code scrape_protocols_check(const struct yaml_node *block,
+                                                  const struct sonde_list *l,
+                                                  struct sonde_err *err);
 
 /* ---- the manager: manager.c --------------------------------------------- */
 
