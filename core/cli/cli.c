@@ -46,17 +46,16 @@ static int unknown_command(const char *name)
 
 int cli_main(int argc, char **argv)
 {
+    char help[] = "--help", version[] = "--version";
+
     if (argc < 2 || argv[1][0] == '-')
         return cli_run(argc, argv);
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "version") == 0) {
-        char *const flag[] = { argv[0],
-                               argv[1][0] == 'h' ? "--help" : "--version",
-                               NULL };
-
-        return cli_run(2, (char **)flag);
-    }
+    if (strcmp(argv[1], "help") == 0)
+        return cli_run(2, (char *[]){ argv[0], help, NULL });
+    if (strcmp(argv[1], "version") == 0)
+        return cli_run(2, (char *[]){ argv[0], version, NULL });
     return unknown_command(argv[1]);
 }

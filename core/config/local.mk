@@ -1,6 +1,7 @@
 noinst_LTLIBRARIES += core/config/libconfig.la
 core_config_libconfig_la_SOURCES = core/config/schema.h
 core_config_libconfig_la_SOURCES += core/config/document.c
+core_config_libconfig_la_SOURCES += core/config/hash.c
 core_config_libconfig_la_SOURCES += core/config/options.c
 core_config_libconfig_la_SOURCES += core/config/print.c
 core_config_libconfig_la_SOURCES += core/config/schema.c

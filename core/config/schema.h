@@ -100,7 +100,6 @@ enum {
     CONFIG_HIDDEN = 1 << 3, /* an old spelling: not in the docs         */
     CONFIG_FLOW = 1 << 4,   /* a list printed as [a, b]                 */
     CONFIG_RAW = 1 << 5,    /* ${VAR} is left to the block's check      */
-    CONFIG_QUIET = 1 << 6,  /* not printed when it is the default       */
 };
 
 struct config_block_def;
@@ -119,27 +118,13 @@ struct config_key {
     const struct config_block_def *block;
 };
 
-/* A block that was read, or begun to be read before an error; for whoever
- * releases what a `check` made. */
-struct config_made {
-    const struct config_made *next;
-    const struct config_block_def *def;
-    void *block;
-};
-
 struct config_ctx {
     struct arena *arena; /* of the configuration: all strings live there  */
     bool expand_env;     /* ${VAR} in scalars                             */
-    /* One warning per line; called through config_warn. May be NULL.     */
+    /* One warning per line; called by the engine and by `check`s.        */
     void (*warn)(void *arg, const char *text);
     void *warn_arg;
-    const struct config_made **made; /* list that grows; may be NULL      */
 };
-
-/* A warning with the place of `at`; for `check`s. */
-SONDE_PRINTF(3, 4)
-void config_warn(struct config_ctx *ctx, const struct yaml_node *at,
-                 const char *fmt, ...);
 
 /* Every struct that a block fills begins with this. */
 struct config_head {
@@ -255,6 +240,10 @@ void options_mark_secrets(const struct sonde_option *rows, size_t count,
  * optional blocks left out. `indent` in spaces. */
 void config_print(struct buf *b, const struct config_block_def *def,
                   const void *block, size_t indent);
+
+/* A fingerprint of a block's values, secrets included: the same values, the
+ * same number. For telling at a reload what did not change. */
+uint64_t config_hash(const struct config_block_def *def, const void *block);
 
 /* The reference documentation of a block and the blocks below it, Markdown. */
 void config_document(struct buf *b, const struct config_block_def *def);

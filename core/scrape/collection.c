@@ -194,15 +194,18 @@ bool collection_body(struct collection *c, sonde_str piece)
 
 bool collection_body_end(struct collection *c)
 {
-    if (c->scanning && c->err.code == SONDE_OK) {
+    sonde_code rc = c->err.code;
+
+    if (!c->scanning)
+        return rc == SONDE_OK;
+    if (rc == SONDE_OK) {
         (void)pthread_mutex_lock(&c->target->lock);
-        (void)expo_scan_end(&c->scanner, &c->err);
+        rc = expo_scan_end(&c->scanner, &c->err);
         (void)pthread_mutex_unlock(&c->target->lock);
     }
-    if (c->scanning)
-        expo_scanner_fini(&c->scanner);
+    expo_scanner_fini(&c->scanner);
     c->scanning = false;
-    return c->err.code == SONDE_OK;
+    return rc == SONDE_OK;
 }
 
 bool collection_text(struct collection *c, sonde_str text)
