@@ -3,19 +3,19 @@
 TESTS += tests/lint/layers.sh tests/lint/headers.sh
 EXTRA_DIST += tests/lint/layers.sh tests/lint/headers.sh .clang-tidy
 
-LINT_SOURCES = $(srcdir)/core/*.c $(srcdir)/core/*/*.c \
+FILES_LINT = $(srcdir)/core/*.c $(srcdir)/core/*/*.c \
 	$(srcdir)/plugins/*/*.c
-LINT_FORMAT = $(LINT_SOURCES) $(srcdir)/core/*/*.h \
+FILES_FORMAT = $(FILES_LINT) $(srcdir)/core/*/*.h \
 	$(srcdir)/include/sonde/*.h $(srcdir)/tests/unit/*.[ch] \
 	$(srcdir)/tests/fuzz/*.c
-LINT_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/core -I$(srcdir)/include \
+FLAGS_LINT = -D_GNU_SOURCE -I$(srcdir)/core -I$(srcdir)/include \
 	-I$(builddir)
 
 .PHONY: lint lint-format lint-tidy lint-cppcheck lint-layers
 lint: lint-format lint-layers lint-cppcheck lint-tidy
 
 lint-format:
-	clang-format --dry-run --Werror $(LINT_FORMAT)
+	clang-format --dry-run --Werror $(FILES_FORMAT)
 
 lint-layers:
 	SONDE_SRC_DIR=$(srcdir) sh $(srcdir)/tests/lint/layers.sh
@@ -27,9 +27,9 @@ lint-cppcheck:
 		--enable=warning,performance,portability -j2 \
 		--suppressions-list=$(srcdir)/tests/lint/cppcheck.txt \
 		-DPACKAGE_VERSION='"0"' -DPLUGINDIR='""' \
-		$(LINT_CPPFLAGS) $(srcdir)/core $(srcdir)/plugins
+		$(FLAGS_LINT) $(srcdir)/core $(srcdir)/plugins
 
 lint-tidy:
-	printf '%s\n' $(LINT_SOURCES) | xargs -P2 -n8 \
+	printf '%s\n' $(FILES_LINT) | xargs -P2 -n8 \
 		sh -c 'clang-tidy --quiet "$$@" -- -std=gnu17 \
-		-DPACKAGE_VERSION="\"0\"" -DPLUGINDIR="\"\"" $(LINT_CPPFLAGS)' sh
+		-DPACKAGE_VERSION="\"0\"" -DPLUGINDIR="\"\"" $(FLAGS_LINT)' sh
