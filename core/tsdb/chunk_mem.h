@@ -7,7 +7,7 @@
 
 #define CHUNK_CLASSES    20
 #define CHUNK_MEM_MAX    1024
-#define CHUNK_MEM_BYTES  65536  /* of a slab, and what it is aligned to    */
+#define CHUNK_MEM_BYTES  65536   /* of a slab, and what it is aligned to    */
 #define CHUNK_MEM_REGION 1048576 /* what slabs are cut from               */
 #define CHUNK_MEM_WARM   16
 

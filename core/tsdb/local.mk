@@ -1,2 +1,42 @@
 noinst_LTLIBRARIES += core/tsdb/libtsdb.la
-core_tsdb_libtsdb_la_SOURCES = core/tsdb/tsdb.h 
+core_tsdb_libtsdb_la_SOURCES = \
+	core/tsdb/tsdb.h core/tsdb/tsdb.c \
+	core/tsdb/appender.c \
+	core/tsdb/chunk_mem.c core/tsdb/chunk_mem.h \
+	core/tsdb/dir_lock.c core/tsdb/dir_lock.h \
+	core/tsdb/grow.h \
+	core/tsdb/head.c core/tsdb/head.h core/tsdb/head_chunks.c \
+	core/tsdb/head_metrics.c core/tsdb/head_metrics.h \
+	core/tsdb/label_hash.c core/tsdb/label_hash.h \
+	core/tsdb/postings.c core/tsdb/postings.h \
+	core/tsdb/querier.c core/tsdb/replay.c core/tsdb/select.c \
+	core/tsdb/series.c core/tsdb/series.h \
+	core/tsdb/vm.c core/tsdb/vm.h \
+	core/tsdb/xor_chunk.c core/tsdb/xor_chunk.h
+EXTRA_DIST += core/tsdb/README.md
+
+check_PROGRAMS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
+	tests/unit/tsdb_index_test
+TESTS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
+	tests/unit/tsdb_index_test
+tests_unit_tsdb_chunk_test_SOURCES = tests/unit/tsdb_chunk_test.c
+tests_unit_tsdb_chunk_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_chunk_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_head_test_SOURCES = tests/unit/tsdb_head_test.c
+tests_unit_tsdb_head_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_head_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_index_test_SOURCES = tests/unit/tsdb_index_test.c
+tests_unit_tsdb_index_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_index_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+
+check_PROGRAMS += tests/fuzz/xor_chunk
+TESTS += tests/fuzz/xor_chunk
+tests_fuzz_xor_chunk_SOURCES = tests/fuzz/xor_chunk.c $(FUZZ_MAIN)
+tests_fuzz_xor_chunk_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_xor_chunk_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_xor_chunk_LDADD = $(LIB_TSDB)
+EXTRA_DIST += tests/fuzz/corpus/xor_chunk/five \
+	tests/fuzz/corpus/xor_chunk/lying_count \
+	tests/fuzz/corpus/xor_chunk/samples tests/fuzz/corpus/xor_chunk/steady \
+	tests/fuzz/corpus/xor_chunk/tenths \
+	tests/fuzz/corpus/xor_chunk/wide_window

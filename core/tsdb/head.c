@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Series: made, found, named.
+ *
+ * A label set is interned symbol by symbol, stored once as pairs, and found
+ * by its hash. Looking one up compares bytes with symbols, so nothing is
+ * interned for a series that exists. Making one happens under the index lock
+ * held for writing, with the next free reference: references and the lists
+ * of the index ascend together. In agent posture there is no index.
+ *
+ * A series is in the page before it is in the hash table, so whoever finds
+ * its reference finds it. It may be there before its first sample is
+ * committed, and stays if that never happens; a series without samples is
+ * never part of an answer.
+ *
+ * Aliases: a log may have two series records for one label set (a series
+ * that was dropped and came back under a new number while the old record was
+ * still needed). The later number stands for the first.
+ *
+ * Threads: everything here is safe from any thread, but for what the replay
+ * does before anybody else is there.
+ */
+#include "tsdb/head.h"
+
+#include <stdlib.h>
+
+#include "util/mem.h"
+#include "util/str.h"
+
+static void rwlock_init(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attr;
+
+    /* A stream of readers must not keep a writer out. */
+    (void)pthread_rwlockattr_init(&attr);
+    (void)pthread_rwlockattr_setkind_np(
+        &attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    (void)pthread_rwlock_init(lock, &attr);
+    (void)pthread_rwlockattr_destroy(&attr);
+}
+
+struct head *head_new(const struct clock *clock, bool log_only)
+{
+    struct head *h = mem_new(struct head);
+
+    h->clock = clock;
+    h->log_only = log_only;
+    h->next_ref = 1;
+    h->symbols = symtab_new();
+    rwlock_init(&h->gate);
+    rwlock_init(&h->index_lock);
+    (void)pthread_mutex_init(&h->mem_lock, NULL);
+    series_table_init(&h->table);
+    label_store_init(&h->labels);
+    chunk_mem_init(&h->mem);
+    atomic_init(&h->min_time, INT64_MAX);
+    atomic_init(&h->max_time, INT64_MIN);
+    return h;
+}
+
+void head_free(struct head *h)
+{
+    if (!h)
+        return;
+    chunk_mem_fini(&h->mem);
+    postings_fini(&h->postings);
+    label_hash_fini(&h->hash);
+    label_store_fini(&h->labels);
+    series_table_fini(&h->table);
+    (void)pthread_mutex_destroy(&h->mem_lock);
+    (void)pthread_rwlock_destroy(&h->index_lock);
+    (void)pthread_rwlock_destroy(&h->gate);
+    symtab_free(h->symbols);
+    free(h->aliases);
+    free(h);
+}
+
+/* ---- labels ----------------------------------------------------------- */
+
+/* Where a series' labels are; false if there is no such series. */
+static bool labels_place(struct head *h, uint64_t ref, uint32_t *at)
+{
+    struct series_page *p = series_table_page(&h->table, ref);
+    struct series *s;
+
+    if (!p)
+        return false;
+    (void)pthread_mutex_lock(&p->lock);
+    s = series_page_get(p, ref);
+    if (s)
+        *at = s->labels;
+    (void)pthread_mutex_unlock(&p->lock);
+    return s != NULL;
+}
+
+void head_labels_view(const struct head *h, uint32_t at, struct label *items,
+                      size_t *n)
+{
+    const struct label_pair *pairs = label_store_get(&h->labels, at, n);
+
+    for (size_t i = 0; i < *n; i++)
+        items[i] = (struct label){ symtab_str(h->symbols, pairs[i].name),
+                                   symtab_str(h->symbols, pairs[i].value) };
+}
+
+struct labels head_labels_dup(const struct head *h, uint32_t at,
+                              struct arena *a)
+{
+    struct label *items;
+    size_t n;
+
+    (void)label_store_get(&h->labels, at, &n);
+    items = arena_array(a, struct label, n);
+    head_labels_view(h, at, items, &n);
+    for (size_t i = 0; i < n; i++) {
+        items[i].name = arena_str(a, items[i].name);
+        items[i].value = arena_str(a, items[i].value);
+    }
+    return (struct labels){ items, n };
+}
+
+bool head_labels(struct head *h, uint64_t ref, struct arena *a,
+                 struct labels *out)
+{
+    uint32_t at;
+
+    if (!labels_place(h, ref, &at) && !labels_place(h, head_alias(h, ref), &at))
+        return false;
+    *out = head_labels_dup(h, at, a);
+    return true;
+}
+
+/* ---- finding ---------------------------------------------------------- */
+
+struct probe {
+    struct head *head;
+    const struct labels *labels;
+};
+
+static bool has_labels(void *arg, uint32_t ref)
+{
+    const struct probe *probe = arg;
+    const struct head *h = probe->head;
+    const struct label_pair *pairs;
+    uint32_t at;
+    size_t n;
+
+    if (!labels_place(probe->head, ref, &at))
+        return false;
+    pairs = label_store_get(&h->labels, at, &n);
+    if (n != probe->labels->count)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct label *l = &probe->labels->items[i];
+
+        if (!sonde_str_eq(symtab_str(h->symbols, pairs[i].value), l->value) ||
+            !sonde_str_eq(symtab_str(h->symbols, pairs[i].name), l->name))
+            return false;
+    }
+    return true;
+}
+
+/* Under the index lock. */
+static uint32_t find(struct head *h, const struct labels *l, uint64_t hash)
+{
+    struct probe probe = { h, l };
+
+    return label_hash_find(&h->hash, hash, has_labels, &probe);
+}
+
+/* ---- making ----------------------------------------------------------- */
+
+static sonde_code check_labels(const struct labels *l, struct sonde_err *err)
+{
+    if (l->count == 0)
+        return sonde_err_set(err, SONDE_EINVAL,
+                             "make series: expected labels, got none");
+    if (l->count > SERIES_LABELS_MAX)
+        return sonde_err_set(err, SONDE_ELIMIT,
+                             "make series: %zu labels, at most %d are possible",
+                             l->count, SERIES_LABELS_MAX);
+    for (size_t i = 0; i < l->count; i++) {
+        const struct label *x = &l->items[i];
+
+        if (x->name.len == 0 || x->value.len == 0 ||
+            (i && str_cmp(l->items[i - 1].name, x->name) >= 0))
+            return sonde_err_set(err, SONDE_EINVAL,
+                                 "make series: expected labels sorted by "
+                                 "name, none empty or twice, got \"%.*s\" at "
+                                 "place %zu",
+                                 (int)(x->name.len < 100 ? x->name.len : 100),
+                                 x->name.ptr ? x->name.ptr : "", i + 1);
+    }
+    return SONDE_OK;
+}
+
+/* Under the index lock, held for writing; the labels are not there yet. */
+static sonde_code make(struct head *h, uint32_t ref, const struct labels *l,
+                       uint64_t hash, struct sonde_err *err)
+{
+    struct label_pair *pairs;
+    struct series_page *page;
+    struct series *s;
+    uint32_t at;
+
+    if (!label_store_add(&h->labels, l->count, &at, &pairs))
+        return sonde_err_set(err, SONDE_ELIMIT,
+                             "make series: the memory for labels is full");
+    for (size_t i = 0; i < l->count; i++) {
+        pairs[i].name = symtab_intern(h->symbols, l->items[i].name);
+        pairs[i].value = symtab_intern(h->symbols, l->items[i].value);
+        if (!h->log_only)
+            postings_add(&h->postings, pairs[i].name, pairs[i].value, ref);
+    }
+    page = series_table_make(&h->table, ref);
+    (void)pthread_mutex_lock(&page->lock);
+    s = series_page_add(page, ref);
+    s->labels = at;
+    xor_begin(&s->open);
+    (void)pthread_mutex_unlock(&page->lock);
+    label_hash_add(&h->hash, hash, ref);
+    atomic_fetch_add(&h->series_count, 1);
+    metric_inc(h->metrics.series_created);
+    return SONDE_OK;
+}
+
+static sonde_code find_or_make(struct head *h, const struct labels *l,
+                               uint64_t hash, uint32_t *ref,
+                               struct sonde_err *err)
+{
+    sonde_code rc;
+
+    *ref = find(h, l, hash);
+    if (*ref)
+        return SONDE_OK;
+    if (h->next_ref > SERIES_REF_MAX)
+        return sonde_err_set(err, SONDE_ELIMIT,
+                             "make series: all %u references are used up; "
+                             "begin with a new data directory",
+                             SERIES_REF_MAX);
+    rc = make(h, (uint32_t)h->next_ref, l, hash, err);
+    if (rc == SONDE_OK)
+        *ref = (uint32_t)h->next_ref++;
+    return rc;
+}
+
+sonde_code head_series(struct head *h, const struct labels *l, uint32_t *ref,
+                       struct sonde_err *err)
+{
+    uint64_t hash = labels_hash(l);
+    sonde_code rc;
+
+    (void)pthread_rwlock_rdlock(&h->index_lock);
+    *ref = find(h, l, hash);
+    (void)pthread_rwlock_unlock(&h->index_lock);
+    if (*ref)
+        return SONDE_OK;
+    rc = check_labels(l, err);
+    if (rc != SONDE_OK)
+        return rc;
+    (void)pthread_rwlock_wrlock(&h->index_lock);
+    rc = find_or_make(h, l, hash, ref, err);
+    (void)pthread_rwlock_unlock(&h->index_lock);
+    return rc;
+}
+
+sonde_code head_series_put(struct head *h, uint64_t ref, const struct labels *l,
+                           uint32_t *found, struct sonde_err *err)
+{
+    uint64_t hash = labels_hash(l);
+    uint32_t at;
+    sonde_code rc = check_labels(l, err);
+
+    if (rc != SONDE_OK)
+        return rc;
+    if (ref == 0 || ref > SERIES_REF_MAX)
+        return sonde_err_set(err, SONDE_ECORRUPT,
+                             "series record: expected a reference of 1 to %u, "
+                             "got %llu",
+                             SERIES_REF_MAX, (unsigned long long)ref);
+    *found = find(h, l, hash);
+    if (*found)
+        return SONDE_OK;
+    if (labels_place(h, ref, &at))
+        return sonde_err_set(err, SONDE_ECORRUPT,
+                             "series record: reference %llu has other labels "
+                             "already",
+                             (unsigned long long)ref);
+    rc = make(h, (uint32_t)ref, l, hash, err);
+    *found = (uint32_t)ref;
+    return rc;
+}
+
+/* ---- aliases ---------------------------------------------------------- */
+
+/* The first alias that is not below. */
+static size_t alias_place(const struct head *h, uint64_t from)
+{
+    size_t low = 0, high = h->alias_count;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (h->aliases[mid].from < from)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* References ascend in a log, so this is appending nearly always. */
+void head_alias_add(struct head *h, uint64_t from, uint32_t to)
+{
+    size_t i = alias_place(h, from);
+
+    if (i == h->alias_count || h->aliases[i].from != from) {
+        h->aliases = mem_grow(h->aliases, &h->alias_cap, h->alias_count + 1,
+                              sizeof(*h->aliases));
+        memmove(h->aliases + i + 1, h->aliases + i,
+                (h->alias_count - i) * sizeof(*h->aliases));
+        h->alias_count++;
+    }
+    h->aliases[i] = (struct series_alias){ from, to };
+}
+
+uint32_t head_alias(const struct head *h, uint64_t ref)
+{
+    size_t i = alias_place(h, ref);
+
+    return i < h->alias_count && h->aliases[i].from == ref ? h->aliases[i].to
+                                                           : 0;
+}

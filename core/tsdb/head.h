@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The head: all series in memory. Shared by the files of this folder only.
+ *
+ * Order of locks: `gate`, `index_lock`, a page's lock, `mem_lock`.
+ */
+#ifndef TSDB_HEAD_H
+#define TSDB_HEAD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <sonde/base.h>
+
+#include "storage/storage.h"
+#include "tsdb/chunk_mem.h"
+#include "tsdb/head_metrics.h"
+#include "tsdb/label_hash.h"
+#include "tsdb/postings.h"
+#include "tsdb/series.h"
+#include "util/clock.h"
+#include "wal/wal.h"
+
+#define CHUNK_RANGE_MS (INT64_C(2) * 60 * 60 * 1000)
+#define TOO_FAR_MS     (INT64_C(10) * 60 * 1000)
+#define LATE_MS        (CHUNK_RANGE_MS / 2) /* behind the newest sample  */
+
+/* A second reference for the same labels, met in the log. */
+struct series_alias {
+    uint64_t from;
+    uint32_t to;
+};
+
+struct head {
+    const struct clock *clock;
+    bool log_only;
+    struct wal *wal;
+    struct head_metrics metrics;
+
+    /* Commits hold it for reading; one whose series are in another commit
+     * goes again and holds it for writing. */
+    pthread_rwlock_t gate;
+
+    struct symtab *symbols;
+    struct series_table table; /* making pages: under index_lock          */
+    struct label_store labels; /* adding: under index_lock                */
+
+    pthread_rwlock_t index_lock; /* guards those three                    */
+    struct label_hash hash;
+    struct postings postings;
+    uint64_t next_ref;
+
+    pthread_mutex_t mem_lock; /* guards mem */
+    struct chunk_mem mem;
+
+    /* Sorted by `from`; written by the replay only. */
+    struct series_alias *aliases;
+    size_t alias_count, alias_cap;
+
+    _Atomic int64_t min_time, max_time; /* min > max: no samples           */
+    _Atomic uint64_t series_count, chunk_count;
+};
+
+struct head *head_new(const struct clock *clock, bool log_only);
+void head_free(struct head *h);
+
+/* ---- series: head.c --------------------------------------------------- */
+
+/* Finds or makes the series of a label set. */
+SONDE_NODISCARD sonde_code head_series(struct head *h, const struct labels *l,
+                                       uint32_t *ref, struct sonde_err *err);
+/* For the replay, in one thread: the series shall have this reference;
+ * `*found` is another one if the labels are there already. SONDE_ECORRUPT if
+ * the reference has other labels. */
+SONDE_NODISCARD sonde_code head_series_put(struct head *h, uint64_t ref,
+                                           const struct labels *l,
+                                           uint32_t *found,
+                                           struct sonde_err *err);
+/* What a reference of the log is called here; 0: it has no other name. */
+void head_alias_add(struct head *h, uint64_t from, uint32_t to);
+uint32_t head_alias(const struct head *h, uint64_t ref);
+
+/* Copies into the arena; false if unknown. */
+bool head_labels(struct head *h, uint64_t ref, struct arena *a,
+                 struct labels *out);
+/* Views of symbols, which live as long as the series. */
+void head_labels_view(const struct head *h, uint32_t at, struct label *items,
+                      size_t *n);
+struct labels head_labels_dup(const struct head *h, uint32_t at,
+                              struct arena *a);
+
+/* ---- samples: head_chunks.c ------------------------------------------- */
+
+/* Appends without judging, under the locks of the page and of the memory;
+ * true if a chunk was begun. */
+bool head_append(struct head *h, struct series *s, sonde_msec t, double v);
+/* Whether a chunk lies in a closed range. Under the page's lock. */
+bool series_overlaps(const struct series *s, sonde_msec mint, sonde_msec maxt);
+/* Widens the range of the head. */
+void head_saw(struct head *h, sonde_msec mint, sonde_msec maxt);
+
+/* Samples of a series in a closed range. Takes the page's lock for as long
+ * as it takes to copy the open chunk. */
+SONDE_NODISCARD sonde_code head_read(struct head *h, uint32_t ref,
+                                     sonde_msec mint, sonde_msec maxt,
+                                     struct columns *out,
+                                     struct sonde_err *err);
+
+/* ---- the doors -------------------------------------------------------- */
+
+/* appender.c */
+struct appender *head_appender(struct head *h);
+/* select.c: the references that all matchers accept, ascending. */
+void head_select(struct head *h, const struct matcher *ms, size_t n,
+                 struct refs *out);
+/* Where the labels of those series are, in the same order, in memory that the
+ * caller frees; series that are not there are taken out of `refs`. */
+uint32_t *head_label_places(struct head *h, struct refs *refs);
+/* querier.c */
+SONDE_NODISCARD sonde_code head_querier(struct head *h, sonde_msec mint,
+                                        sonde_msec maxt, struct querier **out,
+                                        struct sonde_err *err);
+/* replay.c */
+struct head_replay_options {
+    void (*progress)(void *arg, uint64_t segment, uint64_t last);
+    void *progress_arg;
+    uint64_t *corruptions; /* counted up                                  */
+};
+SONDE_NODISCARD sonde_code head_replay(struct head *h, const char *wal_dir,
+                                       const struct head_replay_options *o,
+                                       struct sonde_err *err);
+
+#endif

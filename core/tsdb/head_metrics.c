@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The head's self-metrics. Counters are added to once per commit, never per
+ * sample; sizes are looked up when somebody asks. Names and texts are
+ * Prometheus' where it has them.
+ */
+#include "tsdb/head_metrics.h"
+
+#include "tsdb/head.h"
+
+#define FLOATS "type=\"float\""
+
+void head_metrics_register(struct head_metrics *out, struct selfmetrics *m)
+{
+#define TSDB(name, help, labels)                                               \
+    selfmetrics_counter(m, "prometheus_tsdb_" name, help, labels)
+#define OURS(name, help) selfmetrics_counter(m, "sonde_" name, help, NULL)
+    *out = (struct head_metrics){
+        .series_created =
+            TSDB("head_series_created_total",
+                 "Total number of series created in the head", NULL),
+        .samples_appended = TSDB("head_samples_appended_total",
+                                 "Total number of appended samples.", FLOATS),
+        .out_of_order = TSDB("out_of_order_samples_total",
+                             "Total number of out of order samples ingestion "
+                             "failed attempts due to out of order being "
+                             "disabled.",
+                             FLOATS),
+        .out_of_bound =
+            TSDB("out_of_bound_samples_total",
+                 "Total number of out of bound samples ingestion failed "
+                 "attempts with out of order support disabled.",
+                 FLOATS),
+        .too_old = TSDB("too_old_samples_total",
+                        "Total number of out of order samples ingestion failed "
+                        "attempts with out of support enabled, but sample "
+                        "outside of time window.",
+                        FLOATS),
+        .duplicate = OURS("head_duplicate_samples_total",
+                          "Samples with the time of the last one and another "
+                          "value, dropped."),
+        .corruptions = TSDB("wal_corruptions_total",
+                            "Total number of WAL corruptions.", NULL),
+        .all_corruptions = OURS("storage_corruptions_total",
+                                "Damaged places found in the data "
+                                "directory."),
+        .replay_unknown = OURS("replay_unknown_series_samples_total",
+                               "Samples in the log whose series is not."),
+        .replay_skipped = OURS("replay_skipped_records_total",
+                               "Records in the log of kinds that are not "
+                               "read (histograms, exemplars, deletions)."),
+        .commit_conflicts = OURS("head_commit_conflicts_total",
+                                 "Commits that had to wait because another "
+                                 "one wrote to the same series."),
+        .replay_seconds = selfmetrics_real(
+            m, METRIC_GAUGE, "prometheus_tsdb_data_replay_duration_seconds",
+            "Time taken to replay the data on disk.", NULL),
+    };
+#undef TSDB
+#undef OURS
+}
+
+void head_metrics_page(struct selfmetrics_page *page, void *arg)
+{
+    struct head *h = arg;
+    double mint = (double)atomic_load(&h->min_time);
+    double maxt = (double)atomic_load(&h->max_time);
+
+    if (mint > maxt)
+        mint = maxt = 0;
+#define GAUGE(name, help, value)                                               \
+    selfmetrics_emit(page, "prometheus_tsdb_" name, METRIC_GAUGE, help, NULL,  \
+                     (double)(value))
+    GAUGE("head_series", "Total number of series in the head block.",
+          atomic_load(&h->series_count));
+    GAUGE("head_chunks", "Total number of chunks in the head block.",
+          atomic_load(&h->chunk_count));
+    GAUGE("head_min_time", "Minimum time bound of the head block.", mint);
+    GAUGE("head_max_time", "Maximum timestamp of the head block.", maxt);
+    GAUGE("head_min_time_seconds",
+          "Minimum time bound of the head block in seconds.", mint / 1000);
+    GAUGE("head_max_time_seconds",
+          "Maximum timestamp of the head block in seconds.", maxt / 1000);
+    GAUGE("lowest_timestamp", "Lowest timestamp value stored in the database.",
+          mint);
+    GAUGE("lowest_timestamp_seconds",
+          "Lowest timestamp value stored in the database in seconds.",
+          mint / 1000);
+    GAUGE("symbol_table_size_bytes",
+          "Size of symbol table in memory for loaded blocks",
+          symtab_bytes(h->symbols));
+#undef GAUGE
+}

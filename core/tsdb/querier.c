@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The querier: a selection is made at once and is a list of references; then
+ * series come one by one, their labels as strings in an arena that is reset
+ * for each. A series that has no chunk in the range is passed over, so that
+ * what was made but never committed is not seen.
+ *
+ * A querier holds no lock between calls and may live as long as it likes.
+ * Series are not removed from the head while it is open; when they will be,
+ * this is where a querier has to say that it is there.
+ *
+ * One thread at a time; several queriers in several threads are fine.
+ */
+#include <stdlib.h>
+
+#include "tsdb/head.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+struct head_querier {
+    struct querier base;
+    struct head *head;
+    sonde_msec mint, maxt;
+};
+
+struct head_set {
+    struct series_set base;
+    struct storage_series series;
+    struct head *head;
+    struct refs refs;
+    size_t next, limit;
+    uint32_t ref; /* of `series`                                          */
+    sonde_msec mint, maxt;
+    struct arena arena; /* of its labels                                  */
+};
+
+/* ---- series ----------------------------------------------------------- */
+
+static sonde_code set_series_read(struct storage_series *s, sonde_msec mint,
+                                  sonde_msec maxt, struct columns *out,
+                                  struct sonde_err *err)
+{
+    struct head_set *set =
+        (struct head_set *)((char *)s - offsetof(struct head_set, series));
+
+    return head_read(set->head, set->ref, mint, maxt, out, err);
+}
+
+static const struct storage_series_ops series_ops = { set_series_read };
+
+/* Where the labels are; false if there is nothing in the range. */
+static bool in_range(struct head_set *set, uint32_t ref, uint32_t *labels)
+{
+    struct series_page *p = series_table_page(&set->head->table, ref);
+    struct series *s;
+    bool yes;
+
+    if (!p)
+        return false;
+    (void)pthread_mutex_lock(&p->lock);
+    s = series_page_get(p, ref);
+    yes = s && series_overlaps(s, set->mint, set->maxt);
+    if (yes)
+        *labels = s->labels;
+    (void)pthread_mutex_unlock(&p->lock);
+    return yes;
+}
+
+static sonde_code set_next(struct series_set *base, struct storage_series **out,
+                           struct sonde_err *err)
+{
+    struct head_set *set = (struct head_set *)base;
+    uint32_t labels;
+
+    (void)err;
+    while (set->limit && set->next < set->refs.count) {
+        uint32_t ref = set->refs.items[set->next++];
+
+        if (!in_range(set, ref, &labels))
+            continue;
+        arena_reset(&set->arena);
+        set->ref = ref;
+        set->series.labels = head_labels_dup(set->head, labels, &set->arena);
+        set->limit--;
+        *out = &set->series;
+        return SONDE_OK;
+    }
+    return SONDE_ENOTFOUND;
+}
+
+static void set_free(struct series_set *base)
+{
+    struct head_set *set = (struct head_set *)base;
+
+    refs_fini(&set->refs);
+    arena_fini(&set->arena);
+    free(set);
+}
+
+static const struct series_set_ops set_ops = { set_next, set_free };
+
+static sonde_code querier_select(struct querier *base,
+                                 const struct matcher *matchers, size_t n,
+                                 const struct select_hints *hints,
+                                 struct series_set **out, struct sonde_err *err)
+{
+    struct head_querier *q = (struct head_querier *)base;
+    struct head_set *set = mem_new(struct head_set);
+
+    (void)err;
+    set->base.ops = &set_ops;
+    set->series.ops = &series_ops;
+    set->head = q->head;
+    set->mint = q->mint;
+    set->maxt = q->maxt;
+    set->limit = SIZE_MAX;
+    if (hints) {
+        if (hints->mint > set->mint)
+            set->mint = hints->mint;
+        if (hints->maxt < set->maxt)
+            set->maxt = hints->maxt;
+        if (hints->limit)
+            set->limit = hints->limit;
+    }
+    arena_init(&set->arena);
+    head_select(q->head, matchers, n, &set->refs);
+    *out = &set->base;
+    return SONDE_OK;
+}
+
+/* ---- names and values ------------------------------------------------- */
+
+#define SYMBOLS_PRESS 65536 /* take doubles out above this many            */
+
+/* All names, or all values of one. */
+static void symbols_of_index(struct head *h, const symbol *name,
+                             struct refs *out)
+{
+    const struct postings *p = &h->postings;
+    const struct postings_name *n = name ? postings_name(p, *name) : NULL;
+
+    for (uint32_t i = 0; !name && i < p->name_count; i++)
+        refs_append(out, &p->names[i].name, 1);
+    for (uint32_t i = 0; n && i < n->count; i++)
+        refs_append(out, &p->lists[n->lists[i]].value, 1);
+}
+
+/* The same, of some series. */
+static void symbols_of_series(struct head *h, const symbol *name,
+                              struct refs *series, struct refs *out)
+{
+    uint32_t *places = head_label_places(h, series);
+    size_t press = SYMBOLS_PRESS;
+
+    for (size_t i = 0; i < series->count; i++) {
+        size_t n;
+        const struct label_pair *pairs =
+            label_store_get(&h->labels, places[i], &n);
+
+        for (size_t k = 0; k < n; k++) {
+            if (!name)
+                refs_append(out, &pairs[k].name, 1);
+            else if (pairs[k].name == *name)
+                refs_append(out, &pairs[k].value, 1);
+        }
+        if (out->count > press) {
+            refs_sort(out);
+            press = out->count * 2 + SYMBOLS_PRESS;
+        }
+    }
+    refs_sort(out);
+    free(places);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return str_cmp(*(const sonde_str *)a, *(const sonde_str *)b);
+}
+
+static struct sonde_list strings_sorted(const struct head *h,
+                                        const struct refs *symbols,
+                                        struct arena *arena)
+{
+    sonde_str *items = arena_array(arena, sonde_str, symbols->count);
+
+    for (size_t i = 0; i < symbols->count; i++)
+        items[i] = arena_str(arena, symtab_str(h->symbols, symbols->items[i]));
+    if (symbols->count)
+        qsort(items, symbols->count, sizeof(*items), by_bytes);
+    return (struct sonde_list){ items, symbols->count };
+}
+
+static sonde_code
+querier_label_values(struct querier *base, const sonde_str *label,
+                     const struct matcher *matchers, size_t n,
+                     const struct select_hints *hints, struct arena *arena,
+                     struct sonde_list *out, struct sonde_err *err)
+{
+    struct head *h = ((struct head_querier *)base)->head;
+    struct refs symbols = { 0 }, series = { 0 };
+    symbol name;
+
+    (void)err;
+    *out = (struct sonde_list){ 0 };
+    if (label && !symtab_find(h->symbols, *label, &name))
+        return SONDE_OK;
+    if (n) {
+        head_select(h, matchers, n, &series);
+        symbols_of_series(h, label ? &name : NULL, &series, &symbols);
+    } else {
+        (void)pthread_rwlock_rdlock(&h->index_lock);
+        symbols_of_index(h, label ? &name : NULL, &symbols);
+        (void)pthread_rwlock_unlock(&h->index_lock);
+    }
+    *out = strings_sorted(h, &symbols, arena);
+    if (hints && hints->limit && out->count > hints->limit)
+        out->count = hints->limit;
+    refs_fini(&symbols);
+    refs_fini(&series);
+    return SONDE_OK;
+}
+
+static void querier_free(struct querier *q)
+{
+    free(q);
+}
+
+static const struct querier_ops querier_ops = {
+    querier_select,
+    querier_label_values,
+    querier_free,
+};
+
+sonde_code head_querier(struct head *h, sonde_msec mint, sonde_msec maxt,
+                        struct querier **out, struct sonde_err *err)
+{
+    struct head_querier *q;
+
+    if (h->log_only)
+        return sonde_err_set(err, SONDE_EUNSUPPORTED,
+                             "query: this process only forwards samples "
+                             "(agent mode) and keeps none to query");
+    q = mem_new(struct head_querier);
+    q->base.ops = &querier_ops;
+    q->head = h;
+    q->mint = mint;
+    q->maxt = maxt;
+    *out = &q->base;
+    return SONDE_OK;
+}

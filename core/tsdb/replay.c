@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the log to the head, at start, before anybody else is there: so no
+ * locks, and nothing is judged by the clock. What is in the log was accepted
+ * once; a sample is left out only if it is not behind the last one of its
+ * series, as it would have been when it was written.
+ *
+ * A log outlives mistakes and other programs, so nothing that passes its
+ * checksum stops a start. Records that do not make sense are counted as
+ * damage; kinds that are not read are counted and named once; samples of
+ * unknown series are counted and said once at the end. What the log's reader
+ * skipped is logged where it was, with how much.
+ *
+ * References go on behind the highest that the log speaks of in any record,
+ * also of unknown series: a number that once meant something else must not
+ * come back while old records are there.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "tsdb/head.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+#define COMPLAINTS_MAX 20
+
+struct replay {
+    struct head *head;
+    const struct head_replay_options *options;
+    struct sonde_err *err;
+    uint64_t highest; /* reference                                        */
+    uint64_t samples, old, unknown, skipped, complaints;
+    sonde_msec mint, maxt;
+    size_t chunks;
+};
+
+/* One damaged place: counted always, logged up to a bound. */
+static bool complain(struct replay *r)
+{
+    struct head *h = r->head;
+
+    metric_inc(h->metrics.corruptions);
+    metric_inc(h->metrics.all_corruptions);
+    (*r->options->corruptions)++;
+    if (++r->complaints == COMPLAINTS_MAX)
+        log_warn("tsdb", "the log has more damage; not all is listed");
+    return r->complaints < COMPLAINTS_MAX;
+}
+
+static void saw_ref(struct replay *r, uint64_t ref)
+{
+    if (ref > r->highest && ref <= SERIES_REF_MAX)
+        r->highest = ref;
+}
+
+/* ---- records ---------------------------------------------------------- */
+
+static struct series *series_at(struct head *h, uint64_t ref)
+{
+    struct series_page *p = series_table_page(&h->table, ref);
+
+    return p ? series_page_get(p, ref) : NULL;
+}
+
+static void replay_series(void *arg, uint64_t ref, const struct labels *l)
+{
+    struct replay *r = arg;
+    struct sonde_err err;
+    uint32_t found;
+
+    if (head_series_put(r->head, ref, l, &found, &err) != SONDE_OK) {
+        if (complain(r))
+            log_warn("tsdb", "a series in the log is left out",
+                     LOG_ERRTEXT(&err));
+        return;
+    }
+    saw_ref(r, ref);
+    series_at(r->head, found)->flags |= SERIES_LOGGED;
+    if (found != ref)
+        head_alias_add(r->head, ref, found);
+}
+
+static void replay_sample(void *arg, uint64_t ref, sonde_msec t, double v)
+{
+    struct replay *r = arg;
+    struct series *s = series_at(r->head, ref);
+
+    if (__builtin_expect(!s, 0)) {
+        s = series_at(r->head, head_alias(r->head, ref));
+        if (!s) {
+            saw_ref(r, ref);
+            r->unknown++;
+            return;
+        }
+    }
+    if (s->flags & SERIES_SEEN && t <= s->open.t) {
+        r->old++;
+        return;
+    }
+    r->chunks += head_append(r->head, s, t, v);
+    r->samples++;
+    if (t < r->mint)
+        r->mint = t;
+    if (t > r->maxt)
+        r->maxt = t;
+}
+
+static sonde_code replay_record(void *arg, sonde_str record,
+                                struct wal_position end, struct sonde_err *err)
+{
+    struct replay *r = arg;
+    struct sonde_err why;
+    sonde_code rc = SONDE_OK;
+
+    (void)err;
+    switch (wal_record_type(record)) {
+    case WAL_SERIES:
+        rc = wal_series_decode(record, replay_series, r, &why);
+        break;
+    case WAL_SAMPLES:
+    case WAL_SAMPLES_V2:
+        rc = wal_samples_decode(record, replay_sample, r, &why);
+        break;
+    case WAL_METADATA:
+        break;
+    default:
+        r->skipped++;
+        break;
+    }
+    if (rc != SONDE_OK && complain(r))
+        log_warn("tsdb", "a record of the log makes no sense; skipped its rest",
+                 LOG_NUM("segment", end.segment), LOG_NUM("end", end.offset),
+                 LOG_ERRTEXT(&why));
+    return SONDE_OK;
+}
+
+static void replay_damage(void *arg, const struct wal_damage *d)
+{
+    struct replay *r = arg;
+
+    if (complain(r))
+        log_warn("tsdb",
+                 "the log is damaged; what was there is lost, the rest is "
+                 "read",
+                 LOG_CSTR("file", d->path), LOG_NUM("segment", d->at.segment),
+                 LOG_NUM("offset", d->at.offset), LOG_NUM("bytes", d->bytes),
+                 LOG_CSTR("why", d->why));
+}
+
+static void replay_segment(void *arg, uint64_t segment, uint64_t last)
+{
+    struct replay *r = arg;
+
+    if (r->options->progress)
+        r->options->progress(r->options->progress_arg, segment, last);
+}
+
+/* ---- the whole -------------------------------------------------------- */
+
+static void finish(struct replay *r)
+{
+    struct head *h = r->head;
+
+    postings_sort(&h->postings);
+    if (r->highest >= h->next_ref)
+        h->next_ref = r->highest + 1;
+    atomic_fetch_add(&h->chunk_count, r->chunks);
+    if (r->mint <= r->maxt)
+        head_saw(h, r->mint, r->maxt);
+    metric_add(h->metrics.replay_unknown, r->unknown);
+    metric_add(h->metrics.replay_skipped, r->skipped);
+    if (r->unknown)
+        log_warn("tsdb", "samples in the log have no series; left out",
+                 LOG_NUM("samples", r->unknown));
+    if (r->skipped)
+        log_warn("tsdb",
+                 "records in the log are of a kind that is not read "
+                 "(histograms, exemplars, deletions); left out",
+                 LOG_NUM("records", r->skipped));
+}
+
+sonde_code head_replay(struct head *h, const char *wal_dir,
+                       const struct head_replay_options *o,
+                       struct sonde_err *err)
+{
+    struct replay r = {
+        .head = h,
+        .options = o,
+        .mint = INT64_MAX,
+        .maxt = INT64_MIN,
+    };
+    struct wal_replay callbacks = {
+        .record = replay_record,
+        .damage = replay_damage,
+        .segment = replay_segment,
+        .arg = &r,
+    };
+    uint64_t began = clock_ns();
+    double seconds;
+    sonde_code rc =
+        wal_replay(wal_dir, (struct wal_position){ 0 }, &callbacks, err);
+
+    if (rc != SONDE_OK)
+        return sonde_err_prefix(err, "replay the log %s", wal_dir);
+    finish(&r);
+    seconds = (double)(clock_ns() - began) / 1e9;
+    metric_set_real(h->metrics.replay_seconds, seconds);
+    log_info("tsdb", "log replayed",
+             LOG_NUM("series", atomic_load(&h->series_count)),
+             LOG_NUM("samples", r.samples), LOG_NUM("dropped", r.old),
+             LOG_REAL("seconds", seconds));
+    return SONDE_OK;
+}
