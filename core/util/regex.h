@@ -33,8 +33,13 @@ bool regex_match(const struct regex *re, sonde_str s);
 bool regex_expand(const struct regex *re, sonde_str s, sonde_str replacement,
                   struct buf *out);
 
-/* If the expression is an alternation of literals ("a|b|c", "a"), the list
- * of them (valid as long as `re`), else false. */
+/* False for an expression that can only be matched: an alternation so large
+ * that no program of the engine holds it. regex_expand finds no match then; a
+ * configuration should refuse it. */
+bool regex_can_expand(const struct regex *re);
+
+/* If the expression matches a few strings only ("a|b|c", "a", "a(b)?"), the
+ * sorted list of them (valid as long as `re`), else false. */
 bool regex_literals(const struct regex *re, const sonde_str **items,
                     size_t *count);
 /* A literal every match begins with; empty if there is none. */
