@@ -221,12 +221,13 @@ static bool is_internal(sonde_str name)
 }
 
 /* Labels for samples: all but the internal ones, with `instance`. */
-static void keep_public(struct target *t, const struct labels *all)
+static void keep_public(struct target *t, struct arena *scratch,
+                        const struct labels *all)
 {
     struct labels_builder lb;
     struct labels view;
 
-    labels_builder_init(&lb, &t->arena);
+    labels_builder_init(&lb, scratch);
     for (size_t i = 0; i < all->count; i++)
         if (!is_internal(all->items[i].name))
             labels_builder_set(&lb, all->items[i].name, all->items[i].value);
@@ -347,8 +348,8 @@ static sonde_str with_default_port(struct target *t, sonde_str address)
     return arena_printf(&t->arena, "%.*s:%u", SONDE_ARG(address), port);
 }
 
-static sonde_code target_fill(struct target *t, const struct labels *all,
-                              struct sonde_err *err)
+static sonde_code target_fill(struct target *t, struct arena *scratch,
+                              const struct labels *all, struct sonde_err *err)
 {
     const struct scrape_config *c = t->job->config;
     bool fetch = plugin_is_fetch(t->job->plugin);
@@ -371,7 +372,7 @@ static sonde_code target_fill(struct target *t, const struct labels *all,
     t->metrics_path =
         arena_str(&t->arena, labels_get(all, SONDE_STR("__metrics_path__")));
     make_url(t, &c->params, all);
-    keep_public(t, all);
+    keep_public(t, scratch, all);
     keep_overrides(t, all);
     t->hash = fnv64a(labels_hash(all), t->url);
     make_schedule(t);
@@ -407,31 +408,45 @@ static struct target *target_make(struct job *job)
     return t;
 }
 
-sonde_code target_new(struct job *job, const struct labels *target,
-                      const struct labels *group, struct target **out,
-                      struct sonde_err *err)
+/* The labels are put together in a scratch arena: a target keeps only what
+ * comes out. */
+static sonde_code target_build(struct target *t, struct arena *scratch,
+                               const struct labels *target,
+                               const struct labels *group,
+                               struct sonde_err *err)
 {
-    const struct config_blocks *rules = &job->config->relabel_configs;
-    struct target *t = target_make(job);
+    const struct config_blocks *rules = &t->job->config->relabel_configs;
     struct labels_builder lb;
     struct labels all;
     sonde_code rc;
 
-    labels_builder_init(&lb, &t->arena);
-    target_populate(job->config, target, group, &lb);
+    labels_builder_init(&lb, scratch);
+    target_populate(t->job->config, target, group, &lb);
     all = labels_builder_view(&lb);
     t->discovered = labels_dup(&t->arena, &all);
-    if (!relabel(rules->items, rules->count, &lb)) {
-        target_unref(t);
+    if (!relabel(rules->items, rules->count, &lb))
         return SONDE_ENOTFOUND;
-    }
     all = labels_builder_view(&lb);
-    rc = target_fill(t, &all, err);
-    if (rc != SONDE_OK) {
+    rc = target_fill(t, scratch, &all, err);
+    if (rc == SONDE_OK)
+        target_rules(t);
+    return rc;
+}
+
+sonde_code target_new(struct job *job, const struct labels *target,
+                      const struct labels *group, struct target **out,
+                      struct sonde_err *err)
+{
+    struct target *t = target_make(job);
+    struct arena scratch;
+    sonde_code rc;
+
+    arena_init(&scratch);
+    rc = target_build(t, &scratch, target, group, err);
+    arena_fini(&scratch);
+    if (rc == SONDE_OK)
+        *out = t;
+    else
         target_unref(t);
-        return rc;
-    }
-    target_rules(t);
-    *out = t;
-    return SONDE_OK;
+    return rc;
 }
