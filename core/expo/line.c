@@ -327,7 +327,7 @@ static sonde_code meta_read(enum expo_format format, const char *p,
     if (rc)
         return rc;
     buf_reset(scratch);
-    room = buf_reserve(scratch, out->family.len + out->text.len);
+    room = buf_reserve(scratch, out->family.len + out->text.len + 1);
     if (!room)
         return sonde_err_set(err, SONDE_ELIMIT, "a comment is too long");
     out->family = unescape(out->family, ESCAPES_VALUE, room);
