@@ -42,8 +42,6 @@ struct remote_write_config {
     struct http_client_config http;
 };
 extern const struct config_block_def remote_write_block;
-/* Known, without effect; for blocks of other rooms that have it too. */
-extern const struct config_block_def remote_sigv4_block;
 
 struct remote_manager;
 struct remote_deps {
@@ -54,7 +52,7 @@ struct remote_deps {
     const char *state_dir; /* where cursors are saved, one file each    */
     sonde_msec flush_deadline_ms;
     /* Families known now, for metadata requests; may be NULL. Copies into
-     * the arena. */
+     * the arena. Called on the endpoints' threads. */
     void (*metadata)(void *arg, struct arena *a, struct metadata **out,
                      size_t *n);
     void *metadata_arg;
@@ -62,11 +60,15 @@ struct remote_deps {
 SONDE_NODISCARD sonde_code remote_manager_new(const struct remote_deps *deps,
                                               struct remote_manager **out,
                                               struct sonde_err *err);
-/* Flushes for up to the flush deadline, saves the cursors. NULL is fine. */
+/* Flushes for up to the flush deadline, saves the cursors. NULL is fine. The
+ * store and the log must outlive it. */
 void remote_manager_free(struct remote_manager *m);
 
-/* Endpoints that did not change keep their queues. `owner` as in
- * struct scrape_jobs. */
+/* Endpoints that did not change keep their queues; the others stop, which
+ * takes as long as a request that is under way, but not longer than some
+ * seconds, and go on where they were. An endpoint is known by its name and
+ * URL; one that is new begins at the log's end. `owner` as in struct
+ * scrape_jobs: each queue holds a reference. */
 struct remote_endpoints {
     const struct remote_write_config *const *items;
     size_t count;
@@ -79,8 +81,9 @@ SONDE_NODISCARD sonde_code remote_manager_apply(
     struct remote_manager *m, const struct remote_endpoints *endpoints,
     struct sonde_err *err);
 
-/* The oldest log position some endpoint still needs; false if there is no
- * endpoint. For whoever deletes segments. */
+/* The oldest log position some endpoint still needs, also after a restart by
+ * kill; false if there is no endpoint. Thread-safe. For whoever deletes
+ * segments. */
 bool remote_manager_oldest(struct remote_manager *m, struct wal_position *out);
 
 #endif
