@@ -7,8 +7,10 @@ core_net_libnet_la_SOURCES += core/net/answer.c core/net/client.c \
 	core/net/stream.c core/net/transfer.c core/net/transfer.h \
 	core/net/url.c core/net/url.h
 
-check_PROGRAMS += tests/unit/net_client_test tests/unit/net_stream_test
-TESTS += tests/unit/net_client_test tests/unit/net_stream_test
+check_PROGRAMS += tests/unit/net_client_test tests/unit/net_stream_test \
+	tests/unit/net_tls_test
+TESTS += tests/unit/net_client_test tests/unit/net_stream_test \
+	tests/unit/net_tls_test
 tests_unit_net_client_test_SOURCES = tests/unit/net_client_test.c \
 	tests/unit/net_peer.c tests/unit/net_peer.h
 tests_unit_net_client_test_CPPFLAGS = $(CPPFLAGS_UNIT)
@@ -17,4 +19,42 @@ tests_unit_net_stream_test_SOURCES = tests/unit/net_stream_test.c \
 	tests/unit/net_peer.c tests/unit/net_peer.h
 tests_unit_net_stream_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_net_stream_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
-core_net_libnet_la_SOURCES += core/net/client_config.c
+tests_unit_net_tls_test_SOURCES = tests/unit/net_tls_test.c
+tests_unit_net_tls_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(GNUTLS_CFLAGS)
+tests_unit_net_tls_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
+core_net_libnet_la_SOURCES += core/net/server.c core/net/server_int.h \
+	core/net/server_call.c core/net/server_conn.c core/net/server_reply.c \
+	core/net/server_route.c core/net/params.c core/net/params.h \
+	core/net/pool.c core/net/pool.h core/net/listen.c core/net/listen.h \
+	core/net/web_config.c core/net/web_config.h core/net/web_auth.c \
+	core/net/web_tls.c
+
+check_PROGRAMS += tests/unit/net_server_test
+TESTS += tests/unit/net_server_test
+tests_unit_net_server_test_SOURCES = tests/unit/net_server_test.c
+tests_unit_net_server_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_net_server_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
+
+check_PROGRAMS += tests/unit/web_config_test
+TESTS += tests/unit/web_config_test
+tests_unit_web_config_test_SOURCES = tests/unit/web_config_test.c \
+	tests/unit/net_cert.c tests/unit/net_cert.h
+tests_unit_web_config_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(GNUTLS_CFLAGS)
+tests_unit_web_config_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
+
+check_PROGRAMS += tests/fuzz/web_params tests/fuzz/web_config
+TESTS += tests/fuzz/web_params tests/fuzz/web_config
+tests_fuzz_web_params_SOURCES = tests/fuzz/web_params.c $(FUZZ_MAIN)
+tests_fuzz_web_params_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_web_params_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_web_params_LDADD = $(LIB_NET)
+tests_fuzz_web_config_SOURCES = tests/fuzz/web_config.c $(FUZZ_MAIN)
+tests_fuzz_web_config_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_web_config_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_web_config_LDADD = $(LIB_NET)
+EXTRA_DIST += tests/fuzz/corpus/web_params/mixed \
+	tests/fuzz/corpus/web_params/path tests/fuzz/corpus/web_params/twice \
+	tests/fuzz/corpus/web_params/empty \
+	tests/fuzz/corpus/web_config/full.yml \
+	tests/fuzz/corpus/web_config/short tests/fuzz/corpus/web_config/broken \
+	tests/fuzz/corpus/web_config/empty
