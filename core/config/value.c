@@ -296,10 +296,13 @@ bool value_name_is_secret(sonde_str name)
     char lower[64];
     size_t n = name.len < sizeof(lower) - 1 ? name.len : sizeof(lower) - 1;
 
-    for (size_t i = 0; i < n; i++)
-        lower[i] =
-            (char)(name.ptr[i] |
-                   (name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? 0x20 : 0));
+    for (size_t i = 0; i < n; i++) {
+        char c = name.ptr[i];
+
+        lower[i] = c == '-' ? '_' : c;
+        if (c >= 'A' && c <= 'Z')
+            lower[i] = (char)(c | 0x20);
+    }
     lower[n] = 0;
     if (str_ends(name, SONDE_STR("_file")) ||
         str_ends(name, SONDE_STR("_files")) ||

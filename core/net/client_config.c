@@ -380,6 +380,15 @@ static sonde_code check_proxy(const struct http_client_config *c,
     return SONDE_OK;
 }
 
+/* Their values are secrets, which a table of a NODE can not say. */
+static void hide_proxy_headers(const struct http_client_config *c)
+{
+    const struct yaml_node *n = c->proxy_connect_header;
+
+    for (size_t i = 0; n && i < n->count; i++)
+        n->items[i]->secret = true;
+}
+
 static sonde_code check_oauth2(struct config_ctx *ctx,
                                const struct http_client_config *c,
                                struct sonde_err *err)
@@ -405,6 +414,7 @@ sonde_code http_client_check(struct config_ctx *ctx,
         return yaml_error(at, err,
                           "at most one of basic_auth, authorization and "
                           "oauth2 may be given");
+    hide_proxy_headers(c);
     rc = adopt_bearer(ctx, c, at, err);
     if (rc == SONDE_OK)
         rc = check_oauth2(ctx, c, err);
