@@ -48,9 +48,10 @@
 #define SONDE_FAKE_NOW INT64_C(1700000000000)
 
 enum sonde_fake_kind {
-    SONDE_FAKE_SEND,    /* reads return these bytes                       */
-    SONDE_FAKE_EXPECT,  /* what was written begins with these bytes       */
-    SONDE_FAKE_SKIP,    /* forget what was written so far                 */
+    SONDE_FAKE_SEND,    /* reads return these bytes; all that was written
+                           before counts as answered                      */
+    SONDE_FAKE_EXPECT,  /* what was written and not answered yet begins
+                           with these bytes                               */
     SONDE_FAKE_STALL,   /* a read finds nothing until its deadline        */
     SONDE_FAKE_END,     /* the target closes: a read returns 0 bytes      */
     SONDE_FAKE_RESET,   /* the next read or write fails                   */
@@ -486,8 +487,6 @@ sonde_fake_script_read(struct sonde_fake *f, void *data, size_t cap,
                                           : SONDE_OK;
         if (rc != SONDE_OK)
             return rc;
-        if (s->kind == SONDE_FAKE_SKIP)
-            f->expected = f->written.len;
     }
     if (!s || s->kind != SONDE_FAKE_SEND) {
         f->step += s && s->kind == SONDE_FAKE_STALL;
@@ -505,6 +504,7 @@ sonde_fake_script_read(struct sonde_fake *f, void *data, size_t cap,
     if (f->sent == s->bytes.len) {
         f->sent = 0;
         f->step++;
+        f->expected = f->written.len;
     }
     return SONDE_OK;
 }

@@ -16,7 +16,7 @@ struct options {
     struct sonde_list list;
 };
 
-static const char *const modes[] = { "plain", "fail",    "mute",
+static const char *const modes[] = { "plain", "fail",      "mute",
                                      "twice", "fail_open", NULL };
 
 static const struct sonde_option options[] = {
@@ -25,8 +25,8 @@ static const struct sonde_option options[] = {
     SONDE_OPT_SECRET(struct options, secret, .help = "A secret"),
     SONDE_OPT_FILE(struct options, file, .help = "A file"),
     SONDE_OPT_BOOL(struct options, flag, .help = "A flag"),
-    SONDE_OPT_INT(struct options, number, .fallback = "7", .min = 1,
-                  .max = 10, .help = "A number"),
+    SONDE_OPT_INT(struct options, number, .fallback = "7", .min = 1, .max = 10,
+                  .help = "A number"),
     SONDE_OPT_SIZE(struct options, size, .fallback = "1MB", .help = "A size"),
     SONDE_OPT_FLOAT(struct options, ratio, .fallback = "0.5",
                     .help = "A ratio"),
@@ -124,8 +124,8 @@ static sonde_code good_collect(struct sonde_instance *i,
     if (sonde_str_eq(o->mode, SONDE_STR("twice")))
         (void)i->host->sample(sink, F_GAUGE, NULL, 1);
     if (o->file.len) {
-        sonde_code rc = i->host->read_file(i->open->target, o->file, &text,
-                                           err);
+        sonde_code rc =
+            i->host->read_file(i->open->target, o->file, &text, err);
 
         if (rc != SONDE_OK)
             return rc;

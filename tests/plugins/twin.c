@@ -15,10 +15,8 @@ static sonde_code twin_plan(struct sonde_instance *i, struct sonde_plan *plan,
 const struct sonde_plugin *sonde_plugin_entry(const struct sonde_host *host)
 {
     static const struct sonde_plugin plugin = {
-        SONDE_PLUGIN_HEAD,
-        .name = "good",
-        .version = "2",
-        .summary = "The other good one",
+        SONDE_PLUGIN_HEAD, .name = "good",
+        .version = "2",    .summary = "The other good one",
         .plan = twin_plan,
     };
 

@@ -6,7 +6,13 @@
 #include "plugin/plugin_int.h"
 #include "unit/tap.h"
 
-enum { GAUGE, COUNTER, HISTOGRAM, SUMMARY, STATES };
+enum {
+    GAUGE,
+    COUNTER,
+    HISTOGRAM,
+    SUMMARY,
+    STATES
+};
 
 static const struct sonde_family families[] = {
     [GAUGE] = { .name = "g", .type = SONDE_METRIC_GAUGE, .help = "a\\b\nc" },
@@ -73,12 +79,12 @@ static void test_groups_interleaved(void)
 {
     struct sonde_sink *s = sink_new(&plugin);
 
-    CU_ASSERT_EQUAL(sink_sample(s, COUNTER,
-                                SONDE_LABELS(SONDE_STR("1"), { 0 }), 1),
-                    SONDE_OK);
+    CU_ASSERT_EQUAL(
+        sink_sample(s, COUNTER, SONDE_LABELS(SONDE_STR("1"), { 0 }), 1),
+        SONDE_OK);
     (void)sink_sample(s, GAUGE, NULL, -0.5);
-    (void)sink_sample(s, COUNTER,
-                      SONDE_LABELS(SONDE_STR("1"), SONDE_STR("2")), 1e21);
+    (void)sink_sample(s, COUNTER, SONDE_LABELS(SONDE_STR("1"), SONDE_STR("2")),
+                      1e21);
     (void)sink_sample(s, STATES, NULL, NAN);
     (void)sink_sample(s, COUNTER, SONDE_LABELS({ 0 }, SONDE_STR("2")), 3);
     expect(s, "# HELP c_total counts\n"
@@ -97,10 +103,9 @@ static void test_escapes(void)
 {
     struct sonde_sink *s = sink_new(&plugin);
 
-    (void)sink_sample(s, COUNTER,
-                      SONDE_LABELS(SONDE_STR("q\"b\\n\n"),
-                                   SONDE_STR("\xc3\xa4 e")),
-                      1);
+    (void)sink_sample(
+        s, COUNTER,
+        SONDE_LABELS(SONDE_STR("q\"b\\n\n"), SONDE_STR("\xc3\xa4 e")), 1);
     expect(s, "# HELP c_total counts\n"
               "# TYPE c_total counter\n"
               "c_total{a=\"q\\\"b\\\\n\\n\",b=\"\xc3\xa4 e\"} 1\n");
@@ -189,7 +194,8 @@ static void test_many(void)
     sink_free(s);
 }
 
-/* ---- what is refused ------------------------------------------------------ */
+/* ---- what is refused ------------------------------------------------------
+ */
 
 static void test_refuses_undeclared(void)
 {
@@ -289,7 +295,9 @@ static void test_refuses_bad_dynamic(void)
         { __LINE__, { .name = "1x" }, "not a metric name" },
         { __LINE__, { .name = NULL }, "not a metric name" },
         { __LINE__, { .name = "g" }, "declared" },
-        { __LINE__, { .name = "x", .type = SONDE_METRIC_HISTOGRAM }, "counter" },
+        { __LINE__,
+          { .name = "x", .type = SONDE_METRIC_HISTOGRAM },
+          "counter" },
         { __LINE__, { .name = "x", .labels = { "a-b" } }, "label name" },
         { __LINE__, { .name = "x", .labels = { "__x" } }, "label name" },
         { __LINE__, { .name = "x", .labels = { "a", "a" } }, "twice" },
@@ -314,8 +322,8 @@ static void test_bounds_samples(void)
     for (; rc == SONDE_OK && n < PLUGIN_SAMPLES_MAX + 10; n++) {
         int len = snprintf(a, sizeof(a), "%d", n);
 
-        rc = sink_sample(s, COUNTER, SONDE_LABELS({ a, (size_t)len }, { 0 }),
-                         n);
+        rc =
+            sink_sample(s, COUNTER, SONDE_LABELS({ a, (size_t)len }, { 0 }), n);
     }
     CU_ASSERT_EQUAL(n, PLUGIN_SAMPLES_MAX + 1);
     expect_error(s, SONDE_ELIMIT, "more than 1000000 samples");

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * INFO to samples: whatever a server says, the sink must not find fault with
+ * what comes out.
+ */
+#include <stdlib.h>
+
+#include <sonde/testing.h>
+
+#include "redis/redis.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct sonde_fake f;
+    double start = 0;
+    struct redis_info info = { .now = 1e9,
+                               .start_time = &start,
+                               .system_metrics = true };
+    struct redis_emit e = { 0 };
+    uint16_t *linked = NULL;
+    struct sonde_err err;
+    sonde_str text = { (const char *)data, size };
+
+    if (size > 65536) /* the fake's search for duplicates is quadratic */
+        return 0;
+    sonde_fake_init(&f, sonde_plugin_entry);
+    if (redis_link_fields(&linked, &err) != SONDE_OK)
+        abort();
+    e.host = &f.host;
+    e.sink = &f.sink;
+    e.family_of = linked;
+    e.locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    (void)info_says_cluster(text);
+    info_emit(&e, text, &info);
+    info_pad_databases(&e, 16);
+    if (f.sink.code != SONDE_OK) {
+        (void)fprintf(stderr, "%s\n", f.err.text);
+        abort();
+    }
+    emit_fini(&e);
+    freelocale(e.locale);
+    free(linked);
+    sonde_fake_fini(&f);
+    return 0;
+}
