@@ -5,11 +5,8 @@ core_api_libapi_la_SOURCES = core/api/api.h core/api/api.c core/api/api_int.h \
 	core/api/query.c core/api/selfpage.c core/api/status.c \
 	core/api/targets.c core/api/times.c core/api/times.h
 
-check_PROGRAMS += tests/unit/json_test tests/unit/api_test
-TESTS += tests/unit/json_test tests/unit/api_test
+check_PROGRAMS += tests/unit/json_test
+TESTS += tests/unit/json_test
 tests_unit_json_test_SOURCES = tests/unit/json_test.c
 tests_unit_json_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_json_test_LDADD = $(LIBS_UNIT) core/api/libapi.la $(LIB_MODEL)
-tests_unit_api_test_SOURCES = tests/unit/api_test.c
-tests_unit_api_test_CPPFLAGS = $(CPPFLAGS_UNIT)
-tests_unit_api_test_LDADD = $(LIBS_UNIT) $(LIB_API)

@@ -307,7 +307,7 @@ static void rate_limit(void)
  */
 
 struct tls_site {
-    struct cert ca, server, client, stranger;
+    struct cert ca, server, client, other_ca, stranger;
 };
 
 static void tls_site_init(struct tls_site *t)
@@ -315,7 +315,8 @@ static void tls_site_init(struct tls_site *t)
     cert_init(&t->ca, "ca", NULL);
     cert_init(&t->server, "localhost", &t->ca);
     cert_init(&t->client, "client", &t->ca);
-    cert_init(&t->stranger, "stranger", NULL);
+    cert_init(&t->other_ca, "other ca", NULL);
+    cert_init(&t->stranger, "stranger", &t->other_ca);
     write_file("ca.pem", t->ca.crt_pem);
     write_file("cert.pem", t->server.crt_pem);
     write_file("key.pem", t->server.key_pem);
@@ -326,6 +327,7 @@ static void tls_site_fini(struct tls_site *t)
     cert_fini(&t->ca);
     cert_fini(&t->server);
     cert_fini(&t->client);
+    cert_fini(&t->other_ca);
     cert_fini(&t->stranger);
 }
 
