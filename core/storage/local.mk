@@ -1,2 +1,10 @@
 noinst_LTLIBRARIES += core/storage/libstorage.la
-core_storage_libstorage_la_SOURCES = core/storage/matcher.h core/storage/storage.h 
+core_storage_libstorage_la_SOURCES = core/storage/columns.c \
+	core/storage/fake.c core/storage/matcher.c core/storage/matcher.h \
+	core/storage/storage.h
+
+check_PROGRAMS += tests/unit/storage_test
+TESTS += tests/unit/storage_test
+tests_unit_storage_test_SOURCES = tests/unit/storage_test.c
+tests_unit_storage_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_storage_test_LDADD = $(LIBS_UNIT) $(LIB_STORAGE)

@@ -11,7 +11,9 @@
  * 250 and programs above the 64 KiB that PCRE2 can address are "too large".
  * What grows so big in practice is an alternation: one of literals needs no
  * program, any other is compiled in pieces, which can be matched but not
- * expanded. A match that runs out of its budget is no match.
+ * expanded. A match that runs out of its budget is no match. And a group that
+ * is repeated and could match nothing once more holds that nothing, not what
+ * it matched before ("(a*)+").
  *
  * A subject that is not UTF-8 (labels are, what gets here from elsewhere may
  * not be) is matched with U+FFFD for each bad byte, as Go does.
