@@ -22,10 +22,10 @@ TESTS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
 tests_unit_tsdb_chunk_test_SOURCES = tests/unit/tsdb_chunk_test.c
 tests_unit_tsdb_chunk_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_chunk_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
-tests_unit_tsdb_head_test_SOURCES = tests/unit/tsdb_head_test.c
+tests_unit_tsdb_head_test_SOURCES = tests/unit/tsdb_head_test.c tests/unit/tsdb_kit.h
 tests_unit_tsdb_head_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_head_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
-tests_unit_tsdb_index_test_SOURCES = tests/unit/tsdb_index_test.c
+tests_unit_tsdb_index_test_SOURCES = tests/unit/tsdb_index_test.c tests/unit/tsdb_kit.h
 tests_unit_tsdb_index_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_index_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 

@@ -181,12 +181,14 @@ static struct sonde_list strings_sorted(const struct head *h,
                                         const struct refs *symbols,
                                         struct arena *arena)
 {
-    sonde_str *items = arena_array(arena, sonde_str, symbols->count);
+    sonde_str *items;
 
+    if (symbols->count == 0)
+        return (struct sonde_list){ 0 };
+    items = arena_array(arena, sonde_str, symbols->count);
     for (size_t i = 0; i < symbols->count; i++)
         items[i] = arena_str(arena, symtab_str(h->symbols, symbols->items[i]));
-    if (symbols->count)
-        qsort(items, symbols->count, sizeof(*items), by_bytes);
+    qsort(items, symbols->count, sizeof(*items), by_bytes);
     return (struct sonde_list){ items, symbols->count };
 }
 
