@@ -6,15 +6,34 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "util/mem.h"
+#include "cli/plugins_cmd.h"
+#include "util/arena.h"
+#include "util/log.h"
 #include "util/str.h"
+
+static int run_plugins(int argc, char **argv)
+{
+    struct sonde_list given;
+    const char *const *dirs;
+    struct arena a;
+    size_t n;
+    int code;
+
+    arena_init(&a);
+    log_setup(LOG_ERROR, LOG_LOGFMT);
+    cli_take_plugin_path(&a, &argc, argv, &given);
+    cli_plugin_dirs(&a, &given, &dirs, &n);
+    code = cli_plugins(argc, argv, dirs, n);
+    arena_fini(&a);
+    return code;
+}
 
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
     { "run", cli_run },           { "check", cli_check },
-    { "scrape", cli_scrape },     { "plugins", cli_plugins_main },
+    { "scrape", cli_scrape },     { "plugins", run_plugins },
     { "document", cli_document },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
