@@ -24,6 +24,7 @@ tests_fuzz_expo_openmetrics_LDADD = $(LIB_EXPO)
 
 EXTRA_DIST += tests/fuzz/corpus/expo_text/bad \
 	tests/fuzz/corpus/expo_text/empty_family \
+	tests/fuzz/corpus/expo_text/empty_name \
 	tests/fuzz/corpus/expo_text/blanks \
 	tests/fuzz/corpus/expo_text/lf_in_value \
 	tests/fuzz/corpus/expo_text/nul \

@@ -159,6 +159,11 @@ static sonde_code set_name(struct labels_builder *out, sonde_str name,
     return SONDE_OK;
 }
 
+static sonde_code no_name(struct sonde_err *err)
+{
+    return sonde_err_set(err, SONDE_EPARSE, "the metric has no name");
+}
+
 /* All pairs into the builder. `named`: a bare name stood before the brace. */
 static sonde_code read_pairs(struct pairs *r, bool named,
                              struct labels_builder *out, bool *any_empty,
@@ -166,14 +171,9 @@ static sonde_code read_pairs(struct pairs *r, bool named,
 {
     struct pair pair;
     bool more;
+    sonde_code rc;
 
-    for (;;) {
-        sonde_code rc = pairs_next(r, &pair, &more, err);
-
-        if (rc)
-            return rc;
-        if (!more)
-            break;
+    while ((rc = pairs_next(r, &pair, &more, err)) == SONDE_OK && more) {
         pair.name = unescape_in(out->arena, pair.name);
         if (pair.is_value) {
             pair.value = unescape_in(out->arena, pair.value);
@@ -186,9 +186,7 @@ static sonde_code read_pairs(struct pairs *r, bool named,
         if (rc)
             return rc;
     }
-    if (!named)
-        return sonde_err_set(err, SONDE_EPARSE, "the metric has no name");
-    return SONDE_OK;
+    return rc || named ? rc : no_name(err);
 }
 
 /* Labels with an empty value are none; the pairs were read once already. */
@@ -232,6 +230,8 @@ sonde_code expo_series(sonde_str series, enum expo_format format,
         return expected(&r, r.p, "nothing after the labels", err);
     if (any_empty)
         drop_empty((struct pairs){ .p = p, .end = end, .format = format }, out);
+    if (labels_builder_get(out, SONDE_STR(LABEL_NAME)).len == 0)
+        return no_name(err); /* __name__="" */
     return SONDE_OK;
 }
 

@@ -193,6 +193,8 @@ static void test_text_labels(void)
         { __LINE__, B("a{x=\"1\",x=\"1\"} 1"), FAILS },
         { __LINE__, B("a{x=\"1\",x=\"2\"} 1"), FAILS },
         { __LINE__, B("a{__name__=\"b\"} 1"), FAILS },
+        { __LINE__, B("a{__name__=\"\"} 1"), FAILS },
+        { __LINE__, B("{__name__=\"a\"} 1"), FAILS },
         { __LINE__, B("a{__x=\"b\"} 1"), "a{__x=\"b\"} 1\n" },
         { __LINE__, B("a{x=\"\"} 1"), "a 1\n" },
         { __LINE__, B("a{x=\"1\",y=\"\"} 1"), "a{x=\"1\"} 1\n" },
