@@ -16,9 +16,9 @@ core_tsdb_libtsdb_la_SOURCES = \
 EXTRA_DIST += core/tsdb/README.md
 
 check_PROGRAMS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
-	tests/unit/tsdb_index_test
+	tests/unit/tsdb_index_test tests/unit/tsdb_race_test
 TESTS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
-	tests/unit/tsdb_index_test
+	tests/unit/tsdb_index_test tests/unit/tsdb_race_test
 tests_unit_tsdb_chunk_test_SOURCES = tests/unit/tsdb_chunk_test.c
 tests_unit_tsdb_chunk_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_chunk_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
@@ -28,6 +28,10 @@ tests_unit_tsdb_head_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 tests_unit_tsdb_index_test_SOURCES = tests/unit/tsdb_index_test.c tests/unit/tsdb_kit.h
 tests_unit_tsdb_index_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_index_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_race_test_SOURCES = tests/unit/tsdb_race_test.c \
+	tests/unit/tsdb_kit.h
+tests_unit_tsdb_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_race_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 
 check_PROGRAMS += tests/fuzz/xor_chunk
 TESTS += tests/fuzz/xor_chunk
