@@ -1,1 +1,2 @@
 # printed from the tables
+EXTRA_DIST += docs/writing-a-plugin.md

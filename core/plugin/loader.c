@@ -65,8 +65,8 @@ static sonde_code check_writers(const char *what, const char *path, bool folder,
     if (stat(path, &st) != 0)
         return fs_err(err, errno, "stat", path);
     if (folder ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode))
-        return sonde_err_set(err, SONDE_EINVAL, "%s %s is not a plain %s",
-                             what, path, folder ? "folder" : "file");
+        return sonde_err_set(err, SONDE_EINVAL, "%s %s is not a plain %s", what,
+                             path, folder ? "folder" : "file");
     rc = check_owner(&st, what, path, err);
     return rc != SONDE_OK ? rc : check_mode(&st, what, path, err);
 }

@@ -31,7 +31,7 @@ tests_unit_plugin_test_SOURCES = tests/unit/plugin_test.c
 tests_unit_plugin_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_plugin_test_LDADD = $(LIBS_UNIT) $(LIB_PLUGIN)
 EXTRA_tests_unit_plugin_test_DEPENDENCIES = $(PLUGINS_TEST) \
-	plugins/example/loadavg.la
+	tests/plugins/example.la
 tests_unit_plugin_sink_test_SOURCES = tests/unit/plugin_sink_test.c
 tests_unit_plugin_sink_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_plugin_sink_test_LDADD = $(LIBS_UNIT) $(LIB_PLUGIN)

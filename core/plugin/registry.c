@@ -173,12 +173,12 @@ static sonde_code not_found(const struct plugins *p, sonde_str name,
         names[i] = p->items[i]->desc->name;
     near = str_nearest(name, names, p->count);
     (void)sonde_err_set(err, SONDE_ENOTFOUND,
-                        "plugin \"%.*s\" is not known%s%s%s: no file of the "
-                        "folders (%s) has that name; `sonde plugins list` "
-                        "shows what is there",
+                        "plugin \"%.*s\" is not known%s%s%s: no plugin of the "
+                        "folders (%s) has that name, %zu files there were "
+                        "refused; `sonde plugins list` shows all",
                         SONDE_ARG(name), near ? ", did you mean \"" : "",
-                        near ? near : "", near ? "\"" : "",
-                        p->folders ? p->folders : "none");
+                        near ? near : "", near ? "\"" : "", p->folders,
+                        p->refused_count);
     free(names);
     return SONDE_ENOTFOUND;
 }

@@ -102,15 +102,34 @@ static bool is_plain(const char *z)
                      "0123456789_./") == strlen(z);
 }
 
+/* What an option without a fallback is when it is not given. */
+static const char *zero_of(enum sonde_option_kind kind)
+{
+    switch (kind) {
+    case SONDE_OPT_KIND_BOOL:
+        return "false";
+    case SONDE_OPT_KIND_INT:
+    case SONDE_OPT_KIND_FLOAT:
+    case SONDE_OPT_KIND_DURATION:
+    case SONDE_OPT_KIND_SIZE:
+        return "0";
+    case SONDE_OPT_KIND_LIST:
+        return "[]";
+    case SONDE_OPT_KIND_STR:
+    case SONDE_OPT_KIND_SECRET:
+    case SONDE_OPT_KIND_FILE:
+        break;
+    }
+    return "''";
+}
+
 static void sample_option(struct buf *b, const struct sonde_option *o)
 {
     const char *value = o->example ? o->example : o->fallback;
 
     buf_printf(b, "    #  # %s\n    #  %s: ", o->help ? o->help : "", o->name);
-    if (!value)
-        buf_cstr(b, o->kind == SONDE_OPT_KIND_LIST ? "[]" : "''");
-    else if (o->kind == SONDE_OPT_KIND_LIST)
-        buf_cstr(b, value);
+    if (!value || o->kind == SONDE_OPT_KIND_LIST)
+        buf_cstr(b, value ? value : zero_of(o->kind));
     else if (is_plain(value))
         buf_cstr(b, value);
     else

@@ -295,7 +295,7 @@ static void test_info_70(void)
     CU_ASSERT(is(&f,
                  "redis_latency_percentiles_usec{cmd=\"set\",quantile="
                  "\"99.9\"}",
-                 9.023));
+                 10.047));
     CU_ASSERT(is(&f, "redis_latency_percentiles_usec_count{cmd=\"set\"}", 2));
     sonde_fake_fini(&f);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The example plugin under the fake host; run by `make check` here. */
+/* The example plugin under the fake host; speaks TAP. */
 #undef NDEBUG
 #include <assert.h>
 
@@ -43,14 +43,16 @@ static void refuses_garbage(const char *path)
 
 int main(void)
 {
-    char path[] = "/tmp/loadavg_test.XXXXXX";
+    char path[] = "/tmp/example_test.XXXXXX";
     int fd = mkstemp(path);
 
     assert(fd >= 0);
     (void)close(fd);
+    (void)puts("1..2");
     collects(path);
+    (void)puts("ok 1 - example: collects");
     refuses_garbage(path);
+    (void)puts("ok 2 - example: refuses garbage");
     (void)unlink(path);
-    (void)puts("ok");
     return 0;
 }

@@ -52,7 +52,7 @@ struct sonde_instance {
     const struct options *options;
 };
 
-static sonde_code loadavg_open(const struct sonde_host *host,
+static sonde_code example_open(const struct sonde_host *host,
                                const struct sonde_open *open,
                                struct sonde_instance **out,
                                struct sonde_err *err)
@@ -67,7 +67,7 @@ static sonde_code loadavg_open(const struct sonde_host *host,
     return SONDE_OK;
 }
 
-static void loadavg_close(struct sonde_instance *i)
+static void example_close(struct sonde_instance *i)
 {
     free(i);
 }
@@ -89,7 +89,7 @@ static sonde_code read_line(const struct options *o, char *line, size_t size,
                               o->path.ptr);
 }
 
-static sonde_code loadavg_collect(struct sonde_instance *i,
+static sonde_code example_collect(struct sonde_instance *i,
                                   struct sonde_sink *sink, sonde_msec deadline,
                                   struct sonde_err *err)
 {
@@ -123,15 +123,15 @@ const struct sonde_plugin *sonde_plugin_entry(const struct sonde_host *host)
 {
     static const struct sonde_plugin plugin = {
         SONDE_PLUGIN_HEAD,
-        .name = "loadavg",
+        .name = "example",
         .version = "1.0.0",
         .summary = "Load averages of this machine",
         SONDE_PLUGIN_OPTIONS(options, struct options),
         SONDE_PLUGIN_FAMILIES(families),
         .default_address = "localhost",
-        .open = loadavg_open,
-        .close = loadavg_close,
-        .collect = loadavg_collect,
+        .open = example_open,
+        .close = example_close,
+        .collect = example_collect,
     };
 
     (void)host;
