@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An endpoint is known by its name and URL: change anything else and it goes
- * on where it was. What changed is seen by comparing the configuration's
- * trees, where nothing is left out, secrets included; two blocks without a
- * tree are the same only if they are one.
+ * on where it was. What changed is seen by a fingerprint of all values,
+ * secrets included.
  */
 #include "remote/endpoint.h"
 
@@ -75,6 +74,7 @@ void endpoint_init(struct endpoint *e, const struct remote_write_config *c,
     items[1] = (struct label){ SONDE_STR("nth"), sonde_cstr(number) };
     items[2] = (struct label){ SONDE_STR("url"), c->url };
     e->identity = labels_hash(&(struct labels){ items, 3 });
+    e->config_hash = config_hash(&remote_write_block, c);
     e->url = shown_url(c->url);
     if (c->name.len)
         buf_put(&b, c->name);
@@ -98,32 +98,6 @@ void endpoint_fini(struct endpoint *e)
     free(e->labels);
     free(e->file);
     *e = (struct endpoint){ 0 };
-}
-
-static bool same_tree(const struct yaml_node *a, const struct yaml_node *b)
-{
-    if (a->kind != b->kind || a->count != b->count || a->quoted != b->quoted ||
-        !sonde_str_eq(a->scalar, b->scalar))
-        return false;
-    for (size_t i = 0; i < a->count; i++) {
-        if (a->kind == YAML_MAPPING && !same_tree(a->keys[i], b->keys[i]))
-            return false;
-        if (!same_tree(a->items[i], b->items[i]))
-            return false;
-    }
-    return true;
-}
-
-bool endpoint_same(const struct remote_write_config *a,
-                   const struct remote_write_config *b)
-{
-    if (a == b)
-        return true;
-    if (!a->head.node || !b->head.node)
-        return false;
-    /* Paths are relative to the file that has them. */
-    return strcmp(a->head.node->file, b->head.node->file) == 0 &&
-           same_tree(a->head.node, b->head.node);
 }
 
 bool external_labels_same(const struct config_map *a,

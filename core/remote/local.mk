@@ -15,6 +15,7 @@ EXTRA_DIST += core/remote/README.md
 
 check_PROGRAMS += tests/unit/remote_test
 TESTS += tests/unit/remote_test
-tests_unit_remote_test_SOURCES = tests/unit/remote_test.c
+tests_unit_remote_test_SOURCES = tests/unit/remote_test.c \
+	tests/unit/remote_sink.c tests/unit/remote_sink.h
 tests_unit_remote_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_remote_test_LDADD = $(LIBS_UNIT) $(LIB_REMOTE)

@@ -105,7 +105,9 @@ static bool unchanged(const struct queue *old, const struct queue *fresh)
     const struct queue_setup *a = queue_setup_of(old);
     const struct queue_setup *b = queue_setup_of(fresh);
 
-    return queue_runs(old) && endpoint_same(a->config, b->config) &&
+    return queue_runs(old) &&
+           queue_endpoint(old)->config_hash ==
+               queue_endpoint(fresh)->config_hash &&
            external_labels_same(a->external_labels, b->external_labels);
 }
 
@@ -211,7 +213,8 @@ static sonde_code replace(struct remote_manager *m, struct queues *fresh,
     running.items =
         mem_zalloc((old.count ? old.count : 1) * sizeof(*running.items));
     running.count = old.count;
-    memcpy(running.items, old.items, old.count * sizeof(*running.items));
+    for (size_t i = 0; i < old.count; i++)
+        running.items[i] = old.items[i];
     (void)pthread_mutex_lock(&m->lock);
     keep_unchanged(&old, fresh);
     m->queues = *fresh;
