@@ -21,3 +21,13 @@ tests_fuzz_regex_SOURCES = tests/fuzz/regex.c $(FUZZ_MAIN)
 tests_fuzz_regex_CPPFLAGS = $(CPPFLAGS_FUZZ)
 tests_fuzz_regex_LDFLAGS = $(LDFLAGS_FUZZ)
 tests_fuzz_regex_LDADD = $(LIB_UTIL)
+
+core_util_libutil_la_SOURCES += core/util/trim.c core/util/trim.h
+check_PROGRAMS += tests/unit/trim_test
+TESTS += tests/unit/trim_test
+tests_unit_trim_test_SOURCES = tests/unit/trim_test.c
+tests_unit_trim_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_trim_test_LDADD = $(LIBS_UNIT) $(LIB_UTIL)
+
+core_util_libutil_la_SOURCES += core/util/casemap.c core/util/casemap.h \
+	core/util/md5.c core/util/md5.h
