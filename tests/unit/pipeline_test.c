@@ -218,7 +218,7 @@ static void test_rule_errors(void)
           "t.yml:1:11: labeldrop action requires only 'regex', and no other "
           "fields" },
         { __LINE__, "{action: labelmap, replacement: ''}",
-          "t.yml:1:33: \"\" is invalid 'replacement' for labelmap action" },
+          "t.yml:1:34: \"\" is invalid 'replacement' for labelmap action" },
         { __LINE__, "{action: keep, regex: '('}",
           "t.yml:1:24: error parsing regexp: missing closing ): `(`" },
         { __LINE__, "{action: keep, source_labels: ['']}",
