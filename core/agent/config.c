@@ -30,6 +30,7 @@
 #include "util/str.h"
 
 #define INCLUDED_FILES_MAX 10000u
+#define PRINTED_MAX_BYTES  (64u << 20)
 
 struct config_file {
     struct config_blocks scrape_configs, remote_write;
@@ -417,14 +418,24 @@ static sonde_code finish(struct loading *l)
     return rc;
 }
 
-static void print_all(struct loading *l)
+/* Aliases are expanded in print, so a small file may have a long one. */
+static sonde_code print_all(struct loading *l)
 {
     struct buf b;
+    sonde_code rc = SONDE_OK;
 
     buf_init(&b);
+    b.limit = PRINTED_MAX_BYTES;
     config_print(&b, &root_config_block, l->root, 0);
-    l->c->yaml = arena_str(&l->c->arena, buf_str(&b));
+    if (buf_failed(&b))
+        rc = sonde_err_set(l->err, SONDE_ELIMIT,
+                           "%s: the configuration is longer than %u bytes "
+                           "when its aliases are expanded",
+                           l->load->file, PRINTED_MAX_BYTES);
+    else
+        l->c->yaml = arena_str(&l->c->arena, buf_str(&b));
     buf_fini(&b);
+    return rc;
 }
 
 /* ---- the object -------------------------------------------------------- */
@@ -460,9 +471,10 @@ sonde_code config_load(const struct config_load *load, struct config **out,
         rc = read_includes(&l);
     if (rc == SONDE_OK)
         rc = finish(&l);
+    if (rc == SONDE_OK)
+        rc = print_all(&l);
     o->made = l.made;
     if (rc == SONDE_OK) {
-        print_all(&l);
         o->config.warnings =
             copy_list(l.ctx.arena, l.warnings, l.warning_count);
         o->config.files = copy_list(l.ctx.arena, l.names, l.name_count);

@@ -59,7 +59,7 @@ static const char *simple_type(enum config_kind kind)
     case CONFIG_LIST_MAP:
         return "lists of texts by name";
     default:
-        return "mapping";
+        return "nested keys";
     }
 }
 

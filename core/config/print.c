@@ -26,10 +26,19 @@ static void print_indent(struct buf *b, size_t indent)
     buf_printf(b, "%*s", (int)indent, "");
 }
 
+/* YAML takes "key: value" on a line only up to 1024 characters of key. */
+#define SIMPLE_KEY_MAX 128
+
 static void print_key(struct buf *b, sonde_str name, size_t indent)
 {
     print_indent(b, indent);
+    if (name.len > SIMPLE_KEY_MAX)
+        buf_cstr(b, "? ");
     value_print(b, name, false, true);
+    if (name.len > SIMPLE_KEY_MAX) {
+        buf_char(b, '\n');
+        print_indent(b, indent);
+    }
     buf_char(b, ':');
 }
 

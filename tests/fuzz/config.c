@@ -16,6 +16,24 @@ static void ignore(void *arg, const char *text)
         abort();
 }
 
+/* What is printed is YAML, unless it is cut off. */
+static void check_print(struct arena *a, const struct root_config *root)
+{
+    struct buf b;
+    struct yaml_node *tree;
+    struct sonde_err err = { 0 };
+
+    buf_init(&b);
+    b.limit = 1u << 20;
+    config_print(&b, &root_config_block, root, 0);
+    if (!buf_failed(&b) &&
+        yaml_parse(a, "print.yml", buf_str(&b), &tree, &err) != SONDE_OK) {
+        (void)fprintf(stderr, "%s\n%.*s\n", err.text, SONDE_ARG(buf_str(&b)));
+        abort();
+    }
+    buf_fini(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena a;
@@ -31,15 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                     &tree, &err);
     if (rc == SONDE_OK)
         rc = config_read(&ctx, &root_config_block, tree, &root, &err);
-    if (rc == SONDE_OK) {
-        struct buf b;
-
-        buf_init(&b);
-        config_print(&b, &root_config_block, &root, 0);
-        buf_fini(&b);
-    } else if (!err.text[0]) {
+    if (rc == SONDE_OK)
+        check_print(&a, &root);
+    else if (!err.text[0])
         abort();
-    }
     for (; made; made = made->next)
         if (made->def == &relabel_block)
             relabel_rules_fini(made->block, 1);
