@@ -35,8 +35,7 @@ struct api {
     struct metric *queries_running, *queries_rejected;
 };
 
-/* ---- endpoints -------------------------------------------------------------
- */
+/* ---- endpoints --------------------------------------------------------- */
 
 enum {
     ENDPOINT_API = 1 << 0,   /* JSON: CORS headers, OPTIONS, compression    */
@@ -55,25 +54,27 @@ struct api_endpoint {
     api_fn *run;
 };
 
-api_fn handle_healthy, handle_ready, handle_reload,
-    handle_quit;                                 /* lifecycle.c */
-api_fn handle_metrics;                           /* selfpage.c */
-api_fn handle_landing;                           /* landing.c */
-api_fn handle_targets, handle_scrape_pools;      /* targets.c */
-api_fn handle_metadata, handle_targets_metadata; /* metadata.c */
-api_fn handle_config, handle_flags, handle_runtimeinfo, handle_buildinfo,
-    handle_tsdb, handle_walreplay, handle_version;            /* status.c */
-api_fn handle_query, handle_query_range, handle_format_query; /* query.c */
-api_fn handle_series, handle_labels, handle_label_values;     /* labels.c */
+api_fn api_handle_healthy, api_handle_ready, api_handle_reload,
+    api_handle_quit;                                     /* lifecycle.c */
+api_fn api_handle_metrics;                               /* selfpage.c */
+api_fn api_handle_landing;                               /* landing.c */
+api_fn api_handle_targets, api_handle_scrape_pools;      /* targets.c */
+api_fn api_handle_metadata, api_handle_targets_metadata; /* metadata.c */
+api_fn api_handle_config, api_handle_flags, api_handle_runtimeinfo,
+    api_handle_buildinfo, api_handle_tsdb, api_handle_walreplay,
+    api_handle_version; /* status.c */
+api_fn api_handle_query, api_handle_query_range,
+    api_handle_format_query; /* query.c */
+api_fn api_handle_series, api_handle_labels,
+    api_handle_label_values; /* labels.c */
 
-void gate_init(struct query_gate *g, int64_t limit);
-void gate_fini(struct query_gate *g);
+void api_gate_init(struct query_gate *g, int64_t limit);
+void api_gate_fini(struct query_gate *g);
 
 /* The process_* families; registered by api_new. */
-selfmetrics_fn process_metrics;
+selfmetrics_fn api_process_metrics;
 
-/* ---- envelope.c
- * --------------------------------------------------------------- */
+/* ---- envelope.c -------------------------------------------------------- */
 
 enum api_error {
     API_BAD_DATA,
@@ -96,13 +97,13 @@ void api_not_found(struct http_call *call);
 struct api_answer {
     struct http_call *call;
     struct buf buf;
-    struct json json;
+    struct jsonw json;
     const char *warning; /* at most one so far */
 };
-struct json *answer_begin(struct api_answer *a, struct http_call *call);
-void answer_send(struct api_answer *a);
+struct jsonw *api_answer_begin(struct api_answer *a, struct http_call *call);
+void api_answer_send(struct api_answer *a);
 /* Not sent after all. */
-void answer_drop(struct api_answer *a);
+void api_answer_drop(struct api_answer *a);
 #define API_TRUNCATED "results truncated due to limit"
 
 /* Parameters; the bool ones answer 400 themselves and return false. Absent

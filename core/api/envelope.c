@@ -33,21 +33,21 @@ void api_error(struct http_call *call, enum api_error type, const char *fmt,
 {
     struct buf text;
     char line[2048];
-    struct json j = json_to(&text);
+    struct jsonw j = jsonw_to(&text);
     va_list ap;
 
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
     buf_init(&text);
-    json_object(&j);
-    json_key(&j, "status");
-    json_cstr(&j, "error");
-    json_key(&j, "errorType");
-    json_cstr(&j, errors[type].type);
-    json_key(&j, "error");
-    json_cstr(&j, line);
-    json_object_end(&j);
+    jsonw_object(&j);
+    jsonw_key(&j, "status");
+    jsonw_cstr(&j, "error");
+    jsonw_key(&j, "errorType");
+    jsonw_cstr(&j, errors[type].type);
+    jsonw_key(&j, "error");
+    jsonw_cstr(&j, line);
+    jsonw_object_end(&j);
     http_reply_take(call, errors[type].status, "application/json", &text);
 }
 
@@ -84,28 +84,28 @@ void api_not_found(struct http_call *call)
                SONDE_STR("404 page not found\n"));
 }
 
-struct json *answer_begin(struct api_answer *a, struct http_call *call)
+struct jsonw *api_answer_begin(struct api_answer *a, struct http_call *call)
 {
     *a = (struct api_answer){ .call = call };
     buf_init(&a->buf);
     a->buf.limit = ANSWER_MAX_BYTES;
-    a->json = json_to(&a->buf);
-    json_object(&a->json);
-    json_key(&a->json, "status");
-    json_cstr(&a->json, "success");
-    json_key(&a->json, "data");
+    a->json = jsonw_to(&a->buf);
+    jsonw_object(&a->json);
+    jsonw_key(&a->json, "status");
+    jsonw_cstr(&a->json, "success");
+    jsonw_key(&a->json, "data");
     return &a->json;
 }
 
-void answer_send(struct api_answer *a)
+void api_answer_send(struct api_answer *a)
 {
     if (a->warning) {
-        json_key(&a->json, "warnings");
-        json_array(&a->json);
-        json_cstr(&a->json, a->warning);
-        json_array_end(&a->json);
+        jsonw_key(&a->json, "warnings");
+        jsonw_array(&a->json);
+        jsonw_cstr(&a->json, a->warning);
+        jsonw_array_end(&a->json);
     }
-    json_object_end(&a->json);
+    jsonw_object_end(&a->json);
     if (buf_failed(&a->buf)) {
         buf_fini(&a->buf);
         api_error(a->call, API_EXECUTION,
@@ -116,12 +116,12 @@ void answer_send(struct api_answer *a)
     http_reply_take(a->call, 200, "application/json", &a->buf);
 }
 
-void answer_drop(struct api_answer *a)
+void api_answer_drop(struct api_answer *a)
 {
     buf_fini(&a->buf);
 }
 
-/* ---- parameters ---------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------- */
 
 sonde_str api_param(const struct http_call *call, const char *name)
 {

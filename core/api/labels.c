@@ -93,8 +93,7 @@ static struct select_hints hints_of(const struct select_params *p)
     return (struct select_hints){ .mint = p->start, .maxt = p->end };
 }
 
-/* ---- series
- * ------------------------------------------------------------------ */
+/* ---- series ------------------------------------------------------------ */
 
 static bool shown_before(const struct select_params *p, size_t i,
                          const struct labels *l)
@@ -128,7 +127,7 @@ static sonde_code put_series(struct series_list *list, struct querier *q,
             list->answer.warning = API_TRUNCATED;
             break;
         }
-        json_labels(&list->answer.json, &s->labels);
+        jsonw_labels(&list->answer.json, &s->labels);
         list->shown++;
         if (buf_failed(&list->answer.buf) ||
             (list->shown % 4096 == 0 && http_call_gone(list->answer.call)))
@@ -146,7 +145,7 @@ static sonde_code open_querier(struct storage *store,
     return store->ops->querier(store, p->start, p->end, out, err);
 }
 
-void handle_series(struct api *api, struct http_call *call)
+void api_handle_series(struct api *api, struct http_call *call)
 {
     struct storage *store = api_store(api, call);
     struct series_list list = { 0 };
@@ -168,24 +167,23 @@ void handle_series(struct api *api, struct http_call *call)
     }
     if (!get_params(call, &p, "invalid parameter \"match[]\": "))
         return;
-    json_array(answer_begin(&list.answer, call));
+    jsonw_array(api_answer_begin(&list.answer, call));
     rc = open_querier(store, &p, &q, &err);
     for (size_t i = 0; rc == SONDE_OK && i < p.count; i++)
         rc = put_series(&list, q, &p, i, &err);
     if (q)
         q->ops->free(q);
     params_fini(&p);
-    json_array_end(&list.answer.json);
+    jsonw_array_end(&list.answer.json);
     if (rc == SONDE_OK) {
-        answer_send(&list.answer);
+        api_answer_send(&list.answer);
         return;
     }
-    answer_drop(&list.answer);
+    api_answer_drop(&list.answer);
     api_fail(call, &err);
 }
 
-/* ---- names and values
- * ---------------------------------------------------------- */
+/* ---- names and values -------------------------------------------------- */
 
 static int str_order(const void *a, const void *b)
 {
@@ -247,15 +245,15 @@ static void reply_names(struct http_call *call, const struct name_list *l,
                         size_t limit)
 {
     struct api_answer a;
-    struct json *j = answer_begin(&a, call);
+    struct jsonw *j = api_answer_begin(&a, call);
 
-    json_array(j);
+    jsonw_array(j);
     for (size_t i = 0; i < l->count && (limit == 0 || i < limit); i++)
-        json_str(j, l->items[i]);
-    json_array_end(j);
+        jsonw_str(j, l->items[i]);
+    jsonw_array_end(j);
     if (limit > 0 && l->count > limit)
         a.warning = API_TRUNCATED;
-    answer_send(&a);
+    api_answer_send(&a);
 }
 
 /* Names if `label` is NULL, else that label's values. */
@@ -284,7 +282,7 @@ static void list_names(struct api *api, struct http_call *call,
     free(names.items);
 }
 
-void handle_labels(struct api *api, struct http_call *call)
+void api_handle_labels(struct api *api, struct http_call *call)
 {
     list_names(api, call, NULL);
 }
@@ -373,7 +371,7 @@ static sonde_str unescape_name(struct arena *a, sonde_str name)
 }
 
 /* /api/v1/label/NAME/values */
-void handle_label_values(struct api *api, struct http_call *call)
+void api_handle_label_values(struct api *api, struct http_call *call)
 {
     static const sonde_str head = { "/api/v1/label/", 14 };
     static const sonde_str tail = { "/values", 7 };

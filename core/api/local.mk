@@ -10,3 +10,9 @@ TESTS += tests/unit/json_test
 tests_unit_json_test_SOURCES = tests/unit/json_test.c
 tests_unit_json_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_json_test_LDADD = $(LIBS_UNIT) core/api/libapi.la $(LIB_MODEL)
+
+check_PROGRAMS += tests/unit/api_test
+TESTS += tests/unit/api_test
+tests_unit_api_test_SOURCES = tests/unit/api_test.c
+tests_unit_api_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_api_test_LDADD = $(LIBS_UNIT) $(LIB_API)

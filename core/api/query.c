@@ -20,10 +20,9 @@
 /* Queries that may wait, for each that may run. */
 #define WAITING_PER_RUNNING 4
 
-/* ---- the gate --------------------------------------------------------------
- */
+/* ---- the gate ---------------------------------------------------------- */
 
-void gate_init(struct query_gate *g, int64_t limit)
+void api_gate_init(struct query_gate *g, int64_t limit)
 {
     pthread_condattr_t attr;
 
@@ -35,7 +34,7 @@ void gate_init(struct query_gate *g, int64_t limit)
     pthread_condattr_destroy(&attr);
 }
 
-void gate_fini(struct query_gate *g)
+void api_gate_fini(struct query_gate *g)
 {
     pthread_cond_destroy(&g->freed);
     pthread_mutex_destroy(&g->mutex);
@@ -91,19 +90,18 @@ static void gate_leave(struct api *api)
     pthread_mutex_unlock(&g->mutex);
 }
 
-/* ---- results ---------------------------------------------------------------
- */
+/* ---- results ----------------------------------------------------------- */
 
 /* [time, "value"], time in the shortest form. */
-static void put_stamped(struct json *j, sonde_msec t, sonde_str value)
+static void put_stamped(struct jsonw *j, sonde_msec t, sonde_str value)
 {
-    json_array(j);
-    json_real(j, (double)t / 1000);
-    json_str(j, value);
-    json_array_end(j);
+    jsonw_array(j);
+    jsonw_real(j, (double)t / 1000);
+    jsonw_str(j, value);
+    jsonw_array_end(j);
 }
 
-static void put_scalar(struct json *j, const struct promql_value *v)
+static void put_scalar(struct jsonw *j, const struct promql_value *v)
 {
     char text[NUMBER_MAX_BYTES];
     size_t n = number_format(text, v->scalar, NUMBER_PLAIN);
@@ -111,31 +109,31 @@ static void put_scalar(struct json *j, const struct promql_value *v)
     put_stamped(j, v->t, (sonde_str){ text, n });
 }
 
-static void put_vector(struct json *j, const struct promql_value *v,
+static void put_vector(struct jsonw *j, const struct promql_value *v,
                        size_t limit)
 {
-    json_array(j);
+    jsonw_array(j);
     for (size_t i = 0; i < v->count && (limit == 0 || i < limit); i++) {
         const struct promql_element *e = &v->vector[i];
 
-        json_object(j);
-        json_key(j, "metric");
-        json_labels(j, &e->labels);
-        json_key(j, "value");
-        json_array(j);
-        json_seconds(j, e->t);
-        json_value(j, e->v);
-        json_array_end(j);
-        json_object_end(j);
+        jsonw_object(j);
+        jsonw_key(j, "metric");
+        jsonw_labels(j, &e->labels);
+        jsonw_key(j, "value");
+        jsonw_array(j);
+        jsonw_seconds(j, e->t);
+        jsonw_value(j, e->v);
+        jsonw_array_end(j);
+        jsonw_object_end(j);
     }
-    json_array_end(j);
+    jsonw_array_end(j);
 }
 
 static void reply_value(struct http_call *call, const struct promql_value *v,
                         size_t limit)
 {
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
 
     if (v->type != PROMQL_SCALAR && v->type != PROMQL_STRING &&
         v->type != PROMQL_VECTOR) {
@@ -143,13 +141,13 @@ static void reply_value(struct http_call *call, const struct promql_value *v,
                   "this type of result is not supported yet");
         return;
     }
-    j = answer_begin(&a, call);
-    json_object(j);
-    json_key(j, "resultType");
-    json_cstr(j, v->type == PROMQL_SCALAR   ? "scalar"
-                 : v->type == PROMQL_STRING ? "string"
-                                            : "vector");
-    json_key(j, "result");
+    j = api_answer_begin(&a, call);
+    jsonw_object(j);
+    jsonw_key(j, "resultType");
+    jsonw_cstr(j, v->type == PROMQL_SCALAR   ? "scalar"
+                  : v->type == PROMQL_STRING ? "string"
+                                             : "vector");
+    jsonw_key(j, "result");
     if (v->type == PROMQL_SCALAR) {
         put_scalar(j, v);
     } else if (v->type == PROMQL_STRING) {
@@ -159,12 +157,11 @@ static void reply_value(struct http_call *call, const struct promql_value *v,
         if (limit > 0 && v->count > limit)
             a.warning = API_TRUNCATED;
     }
-    json_object_end(j);
-    answer_send(&a);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }
 
-/* ---- the query
- * ---------------------------------------------------------------- */
+/* ---- the query --------------------------------------------------------- */
 
 struct query_params {
     sonde_msec time, timeout, lookback;
@@ -242,7 +239,7 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
     return rc;
 }
 
-void handle_query(struct api *api, struct http_call *call)
+void api_handle_query(struct api *api, struct http_call *call)
 {
     struct promql_value value = { 0 };
     struct promql_expr *expr = NULL;
@@ -261,7 +258,7 @@ void handle_query(struct api *api, struct http_call *call)
     promql_fini(expr);
 }
 
-void handle_query_range(struct api *api, struct http_call *call)
+void api_handle_query_range(struct api *api, struct http_call *call)
 {
     struct promql_expr *expr = NULL;
 
@@ -273,11 +270,11 @@ void handle_query_range(struct api *api, struct http_call *call)
               "range queries are not supported yet; /api/v1/query is");
 }
 
-void handle_format_query(struct api *api, struct http_call *call)
+void api_handle_format_query(struct api *api, struct http_call *call)
 {
     struct promql_expr *expr = NULL;
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
     struct buf text;
 
     (void)api;
@@ -285,9 +282,9 @@ void handle_format_query(struct api *api, struct http_call *call)
         return;
     buf_init(&text);
     promql_print(&text, expr);
-    j = answer_begin(&a, call);
-    json_str(j, buf_str(&text));
-    answer_send(&a);
+    j = api_answer_begin(&a, call);
+    jsonw_str(j, buf_str(&text));
+    api_answer_send(&a);
     buf_fini(&text);
     promql_fini(expr);
 }

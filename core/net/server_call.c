@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way of a request. libmicrohttpd calls `call_step` when the headers are
- * there, for each piece of the body, and at the end; and once more after a
+ * The way of a request. libmicrohttpd calls `server_call_step` when the headers
+ * are there, for each piece of the body, and at the end; and once more after a
  * suspended connection was resumed:
  *
  *     NEW ── who is it? ──▶ HASHING (on a worker) ──┐
@@ -32,7 +32,7 @@
 #define BODIES_MAX_BYTES ((size_t)256 << 20)
 #define DROP_MAX_BYTES   ((size_t)4 << 20)
 
-/* ---- what handlers ask --------------------------------------------------- */
+/* ---- what handlers ask ------------------------------------------------- */
 
 enum http_method http_call_method(const struct http_call *c)
 {
@@ -73,11 +73,10 @@ struct arena *http_call_arena(struct http_call *c)
 
 bool http_call_gone(const struct http_call *c)
 {
-    return atomic_load(&c->server->stopping) || conn_peer_gone(c->conn);
+    return atomic_load(&c->server->stopping) || server_conn_peer_gone(c->conn);
 }
 
-/* ---- beginning and end ----------------------------------------------------
- */
+/* ---- beginning and end ------------------------------------------------- */
 
 /* libmicrohttpd would split the query string into its own memory, for nobody,
  * and hangs (0.9.75) when that runs out. `uri` points into its buffer; without
@@ -90,7 +89,7 @@ static void query_hide(const char *uri)
         ((char *)(uintptr_t)mark)[1] = '\0';
 }
 
-void *call_new(void *cls, const char *uri, struct MHD_Connection *mhd)
+void *server_call_new(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -104,7 +103,7 @@ void *call_new(void *cls, const char *uri, struct MHD_Connection *mhd)
     c->server = s;
     c->mhd = mhd;
     c->conn = info->socket_context;
-    call_free(c->conn->call);
+    server_call_free(c->conn->call);
     c->conn->call = c;
     arena_init(&c->arena);
     buf_init(&c->body);
@@ -116,7 +115,7 @@ void *call_new(void *cls, const char *uri, struct MHD_Connection *mhd)
     return c;
 }
 
-void call_free(struct http_call *c)
+void server_call_free(struct http_call *c)
 {
     struct http_server *s;
 
@@ -138,8 +137,8 @@ void call_free(struct http_call *c)
 
 /* Not called for all requests that libmicrohttpd refuses itself: those go
  * with their connection. */
-void call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
-                    enum MHD_RequestTerminationCode code)
+void server_call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
+                           enum MHD_RequestTerminationCode code)
 {
     struct http_call *c = *ctx;
 
@@ -149,8 +148,8 @@ void call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
     if (!c)
         return;
     *ctx = NULL;
-    conn_deadline_set(c->conn);
-    call_free(c);
+    server_conn_deadline_set(c->conn);
+    server_call_free(c);
 }
 
 static enum http_method method_of(const char *name)
@@ -170,8 +169,7 @@ static enum http_method method_of(const char *name)
     return HTTP_OTHER;
 }
 
-/* ---- workers --------------------------------------------------------------
- */
+/* ---- workers ----------------------------------------------------------- */
 
 static struct http_call *job_call(struct pool_job *job)
 {
@@ -191,7 +189,7 @@ static void run_handler(struct http_call *c)
 {
     c->route->handler(c, c->route->arg);
     if (!c->replied)
-        reply_error(c, 500, "Internal Server Error\n");
+        server_reply_error(c, 500, "Internal Server Error\n");
 }
 
 static void handler_job(struct pool_job *job)
@@ -199,7 +197,7 @@ static void handler_job(struct pool_job *job)
     struct http_call *c = job_call(job);
 
     if (atomic_load(&c->server->stopping))
-        reply_error(c, 503, "Service Unavailable");
+        server_reply_error(c, 503, "Service Unavailable");
     else
         run_handler(c);
     MHD_resume_connection(c->mhd);
@@ -212,19 +210,18 @@ static void call_suspend(struct http_call *c, enum pool_lane lane,
 {
     c->job.run = run;
     c->stage = lane == POOL_HASH ? CALL_HASHING : CALL_WORKING;
-    conn_deadline_clear(c->conn);
+    server_conn_deadline_clear(c->conn);
     MHD_suspend_connection(c->mhd);
-    if (pool_submit(&c->server->pool, lane, &c->job))
+    if (workers_submit(&c->server->pool, lane, &c->job))
         return;
     atomic_fetch_add(&c->server->refused, 1);
     c->stage = CALL_WORKING;
     http_call_set_header(c, "Retry-After", SONDE_STR("1"));
-    reply_error(c, 503, "Service Unavailable: too many requests wait\n");
+    server_reply_error(c, 503, "Service Unavailable: too many requests wait\n");
     MHD_resume_connection(c->mhd);
 }
 
-/* ---- admission --------------------------------------------------------------
- */
+/* ---- admission --------------------------------------------------------- */
 
 static bool rate_pass(struct rate *r)
 {
@@ -250,7 +247,7 @@ static void reply_unauthorized(struct http_call *c)
 {
     atomic_fetch_add(&c->server->unauthorized, 1);
     http_call_set_header(c, "WWW-Authenticate", SONDE_STR("Basic"));
-    reply_error(c, 401, "Unauthorized\n");
+    server_reply_error(c, 401, "Unauthorized\n");
 }
 
 /* The size that the client announced, if it did. */
@@ -266,7 +263,7 @@ static bool announced_too_much(const struct http_call *c)
 static void reply_too_large(struct http_call *c)
 {
     atomic_fetch_add(&c->server->oversized, 1);
-    reply_error(c, 413, "Request Entity Too Large\n");
+    server_reply_error(c, 413, "Request Entity Too Large\n");
 }
 
 /* The client is known; what does it want? Replies to what goes no further. */
@@ -279,10 +276,10 @@ static void call_admit(struct http_call *c)
     }
     if (!rate_pass(&c->server->rate)) {
         atomic_fetch_add(&c->server->rate_limited, 1);
-        reply_error(c, 429, "Too Many Requests\n");
+        server_reply_error(c, 429, "Too Many Requests\n");
         return;
     }
-    call_route(c);
+    server_call_route(c);
     if (!c->replied && announced_too_much(c))
         reply_too_large(c);
 }
@@ -311,8 +308,8 @@ static enum MHD_Result call_begin(struct http_call *c, const char *method)
         c->web = web_config_acquire(s->web);
         if (!c->web) {
             atomic_fetch_add(&s->config_errors, 1);
-            reply_error(c, 500, "Internal Server Error\n");
-            return reply_send(c);
+            server_reply_error(c, 500, "Internal Server Error\n");
+            return server_reply_send(c);
         }
         c->verdict = web_auth_cached(s->auth, c->web,
                                      http_call_header(c, "Authorization"));
@@ -322,11 +319,10 @@ static enum MHD_Result call_begin(struct http_call *c, const char *method)
         return MHD_YES;
     }
     call_admit(c);
-    return c->replied ? reply_send(c) : MHD_YES;
+    return c->replied ? server_reply_send(c) : MHD_YES;
 }
 
-/* ---- bodies -----------------------------------------------------------------
- */
+/* ---- bodies ------------------------------------------------------------ */
 
 /* Whether `n` more bytes may be kept; they are counted then. */
 static bool body_room(struct http_call *c, size_t n)
@@ -369,27 +365,27 @@ static bool is_form(const struct http_call *c)
 /* The request is whole. */
 static enum MHD_Result call_run(struct http_call *c)
 {
-    conn_deadline_clear(c->conn);
+    server_conn_deadline_clear(c->conn);
     if (c->over) {
         reply_too_large(c);
-        return reply_send(c);
+        return server_reply_send(c);
     }
     http_params_parse(&c->arena,
                       is_form(c) ? buf_str(&c->body) : (sonde_str){ 0 },
                       c->query, &c->params);
     if (c->params.too_many)
-        reply_error(c, 400, "too many parameters\n");
+        server_reply_error(c, 400, "too many parameters\n");
     else if (c->route->quick)
         run_handler(c);
     else
         call_suspend(c, POOL_WORK, handler_job);
-    return c->stage == CALL_ADMITTED ? reply_send(c) : MHD_YES;
+    return c->stage == CALL_ADMITTED ? server_reply_send(c) : MHD_YES;
 }
 
-enum MHD_Result call_step(void *cls, struct MHD_Connection *mhd,
-                          const char *url, const char *method,
-                          const char *version, const char *data, size_t *len,
-                          void **ctx)
+enum MHD_Result server_call_step(void *cls, struct MHD_Connection *mhd,
+                                 const char *url, const char *method,
+                                 const char *version, const char *data,
+                                 size_t *len, void **ctx)
 {
     struct http_call *c = *ctx;
 
@@ -403,13 +399,13 @@ enum MHD_Result call_step(void *cls, struct MHD_Connection *mhd,
     case CALL_NEW:
         return call_begin(c, method);
     case CALL_HASHING:
-        conn_deadline_set(c->conn);
+        server_conn_deadline_set(c->conn);
         call_admit(c);
-        return c->replied ? reply_send(c) : MHD_YES;
+        return c->replied ? server_reply_send(c) : MHD_YES;
     case CALL_ADMITTED:
         return *len > 0 ? call_body(c, data, len) : call_run(c);
     case CALL_WORKING:
-        return reply_send(c);
+        return server_reply_send(c);
     case CALL_REPLIED:
         break;
     }

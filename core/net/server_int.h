@@ -107,38 +107,39 @@ struct http_server {
     bool janitor_ends;
 };
 
-/* ---- server_conn.c ------------------------------------------------------ */
+/* ---- server_conn.c ----------------------------------------------------- */
 
-void conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_ctx,
-                 enum MHD_ConnectionNotificationCode code);
+void server_conn_notify(void *cls, struct MHD_Connection *mhd,
+                        void **socket_ctx,
+                        enum MHD_ConnectionNotificationCode code);
 /* Until when the client must have done what it has to do next. */
-void conn_deadline_set(struct http_conn *c);
-void conn_deadline_clear(struct http_conn *c);
-bool conn_peer_gone(const struct http_conn *c);
+void server_conn_deadline_set(struct http_conn *c);
+void server_conn_deadline_clear(struct http_conn *c);
+bool server_conn_peer_gone(const struct http_conn *c);
 bool janitor_start(struct http_server *s);
 void janitor_stop(struct http_server *s);
 
-/* ---- server_call.c ------------------------------------------------------ */
+/* ---- server_call.c ----------------------------------------------------- */
 
-void call_free(struct http_call *c); /* NULL is fine */
-void *call_new(void *cls, const char *uri, struct MHD_Connection *mhd);
-enum MHD_Result call_step(void *cls, struct MHD_Connection *mhd,
-                          const char *url, const char *method,
-                          const char *version, const char *data, size_t *len,
-                          void **ctx);
-void call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
-                    enum MHD_RequestTerminationCode code);
+void server_call_free(struct http_call *c); /* NULL is fine */
+void *server_call_new(void *cls, const char *uri, struct MHD_Connection *mhd);
+enum MHD_Result server_call_step(void *cls, struct MHD_Connection *mhd,
+                                 const char *url, const char *method,
+                                 const char *version, const char *data,
+                                 size_t *len, void **ctx);
+void server_call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
+                           enum MHD_RequestTerminationCode code);
 
-/* ---- server_route.c ------------------------------------------------------ */
+/* ---- server_route.c ---------------------------------------------------- */
 
 /* Finds the call's route, or replies (redirect, 404, 405, 503, 400). */
-void call_route(struct http_call *c);
+void server_call_route(struct http_call *c);
 
-/* ---- server_reply.c ------------------------------------------------------ */
+/* ---- server_reply.c ---------------------------------------------------- */
 
 /* Plain text as Go's http.Error answers. */
-void reply_error(struct http_call *c, int status, const char *text);
+void server_reply_error(struct http_call *c, int status, const char *text);
 /* Hands the reply over; MHD_NO closes the connection. */
-enum MHD_Result reply_send(struct http_call *c);
+enum MHD_Result server_reply_send(struct http_call *c);
 
 #endif

@@ -120,7 +120,7 @@ static const struct config_block_def file_def =
     CONFIG_BLOCK_DEF("web_config", struct file_block, file_keys, NULL,
                      "Prometheus' web config file");
 
-/* ---- reading ------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -271,8 +271,7 @@ sonde_code web_config_parse(const char *file, sonde_str text,
     return SONDE_OK;
 }
 
-/* ---- snapshots ------------------------------------------------------------
- */
+/* ---- snapshots --------------------------------------------------------- */
 
 struct web_snapshot *web_snapshot_ref(struct web_snapshot *s)
 {
@@ -289,8 +288,7 @@ void web_snapshot_unref(struct web_snapshot *s)
     free(s);
 }
 
-/* ---- the watched file ------------------------------------------------------
- */
+/* ---- the watched file -------------------------------------------------- */
 
 struct stamp {
     char *path;

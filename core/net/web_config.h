@@ -16,7 +16,7 @@
 #include "net/net.h"
 #include "util/arena.h"
 
-/* ---- the file's blocks: web_config.c ------------------------------------ */
+/* ---- the file's blocks: web_config.c ----------------------------------- */
 
 struct web_tls_block {
     struct config_head head;
@@ -28,8 +28,7 @@ struct web_tls_block {
     bool prefer_server_cipher_suites;
 };
 
-/* ---- TLS: web_tls.c -------------------------------------------------------
- */
+/* ---- TLS: web_tls.c ---------------------------------------------------- */
 
 struct web_tls {
     gnutls_certificate_credentials_t cred;
@@ -52,7 +51,7 @@ void web_tls_apply(const struct web_tls *tls, gnutls_session_t session);
 /* Whether the client's certificate is one of the allowed. */
 bool web_tls_allows(const struct web_tls *tls, gnutls_session_t session);
 
-/* ---- snapshots: web_config.c -------------------------------------------- */
+/* ---- snapshots: web_config.c ------------------------------------------- */
 
 struct web_user {
     sonde_str name, hash; /* NUL-terminated */
@@ -88,8 +87,7 @@ void web_config_close(struct web_config *w); /* NULL is fine */
 /* What the file says now, to be unref'd; NULL while it is broken. */
 struct web_snapshot *web_config_acquire(struct web_config *w);
 
-/* ---- passwords: web_auth.c ------------------------------------------------
- */
+/* ---- passwords: web_auth.c --------------------------------------------- */
 
 enum web_verdict {
     WEB_YES,

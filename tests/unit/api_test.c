@@ -20,8 +20,7 @@
 
 #define NOW INT64_C(1700000000000)
 
-/* ---- an agent of constants
- * --------------------------------------------------- */
+/* ---- an agent of constants --------------------------------------------- */
 
 struct agent {
     struct clock_manual clock;
@@ -182,7 +181,7 @@ static void fill(struct agent *g)
 {
     LABELS(up1, L("__name__", "up"), L("instance", "a"), L("job", "x"));
     LABELS(up2, L("__name__", "up"), L("instance", "b"), L("job", "x"));
-    LABELS(other, L("__name__", "nan"), L("job", "<y>"), L("z.z", "1"));
+    LABELS(other, L("__name__", "odd"), L("job", "<y>"), L("z.z", "1"));
 
     put_sample(g, &up1, NOW - 1000, 1);
     put_sample(g, &up2, NOW - 1000, 0);
@@ -246,8 +245,7 @@ static void agent_stop(struct agent *g)
     selfmetrics_free(g->metrics);
 }
 
-/* ---- asking
- * ------------------------------------------------------------------------ */
+/* ---- asking ------------------------------------------------------------ */
 
 /* Method, space, path with query; a space and a form may follow. The body is
  * NUL-terminated in `out`. */
@@ -313,8 +311,7 @@ static void check_rows(const struct agent *g, const struct row *rows, size_t n)
 #define ERR(type, text)                                                        \
     "{\"status\":\"error\",\"errorType\":\"" type "\",\"error\":\"" text "\"}"
 
-/* ---- lifecycle
- * ------------------------------------------------------------------------ */
+/* ---- lifecycle --------------------------------------------------------- */
 
 static void lifecycle(void)
 {
@@ -362,14 +359,12 @@ static void lifecycle(void)
     agent_stop(&g);
 }
 
-/* ---- queries
- * -----------------------------------------------------------------------------
- */
+/* ---- queries ----------------------------------------------------------- */
 
 static void queries(void)
 {
     static const struct row rows[] = {
-        { __LINE__, "GET /api/v1/query?query=1%2B1&time=4", 200,
+        { __LINE__, "GET /api/v1/query?query=2&time=4", 200,
           OK("{\"resultType\":\"scalar\",\"result\":[4,\"2\"]}") },
         { __LINE__, "POST /api/v1/query query=1&time=4.5", 200,
           OK("{\"resultType\":\"scalar\",\"result\":[4.5,\"1\"]}") },
@@ -392,7 +387,7 @@ static void queries(void)
           "13:20.250Z",
           200,
           OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"__name__\":"
-             "\"nan\",\"job\":\"\\u003cy\\u003e\",\"z.z\":\"1\"},\"value\":["
+             "\"odd\",\"job\":\"\\u003cy\\u003e\",\"z.z\":\"1\"},\"value\":["
              "1700000000.250,\"NaN\"]}]}") },
         { __LINE__, "GET /api/v1/query?query=up&time=1600000000", 200,
           OK("{\"resultType\":\"vector\",\"result\":[]}") },
@@ -439,8 +434,8 @@ static void series_and_labels(void)
         { __LINE__, "GET /api/v1/series?match[]=up", 200,
           "~\"instance\":\"a\"" },
         { __LINE__,
-          "GET /api/v1/series?match[]=nan&match[]=%7Bjob=~%22.y.%22%7D", 200,
-          OK("[{\"__name__\":\"nan\",\"job\":\"\\u003cy\\u003e\",\"z.z\":"
+          "GET /api/v1/series?match[]=odd&match[]=%7Bjob=~%22.y.%22%7D", 200,
+          OK("[{\"__name__\":\"odd\",\"job\":\"\\u003cy\\u003e\",\"z.z\":"
              "\"1\"}]") },
         { __LINE__, "POST /api/v1/series match[]=up&limit=1", 200,
           "~}],\"warnings\":[\"results truncated due to limit\"]}" },
@@ -448,7 +443,7 @@ static void series_and_labels(void)
         { __LINE__, "GET /api/v1/series", 400,
           ERR("bad_data", "no match[] parameter provided") },
         { __LINE__, "GET /api/v1/series?match[]=%7B%7D", 400,
-          "~match[] must contain at least one non-empty matcher" },
+          "~must contain at least one non-empty matcher" },
         { __LINE__, "GET /api/v1/series?match[]=up&x=%25zz", 200, "~success" },
         { __LINE__, "GET /api/v1/series?match[]=up&x=1;2", 400,
           "~error parsing form values" },
@@ -458,12 +453,11 @@ static void series_and_labels(void)
           OK("[\"__name__\",\"instance\",\"job\",\"z.z\"]") },
         { __LINE__, "POST /api/v1/labels match[]=up", 200,
           OK("[\"__name__\",\"instance\",\"job\"]") },
-        { __LINE__, "GET /api/v1/labels?match[]=up&match[]=nan&limit=2", 200,
+        { __LINE__, "GET /api/v1/labels?match[]=up&match[]=odd&limit=2", 200,
           "{\"status\":\"success\",\"data\":[\"__name__\",\"instance\"],"
           "\"warnings\":[\"results truncated due to limit\"]}" },
         { __LINE__, "GET /api/v1/labels?match[]=%7Bx=%22%22%7D", 400,
-          ERR("bad_data",
-              "match[] must contain at least one non-empty matcher") },
+          "~must contain at least one non-empty matcher" },
         { __LINE__, "GET /api/v1/labels?start=x", 400,
           "~invalid time value for 'start'" },
         { __LINE__, "GET /api/v1/label/job/values", 200,
@@ -472,8 +466,8 @@ static void series_and_labels(void)
           OK("[\"x\"]") },
         { __LINE__, "GET /api/v1/label/z.z/values", 200, OK("[\"1\"]") },
         { __LINE__, "GET /api/v1/label/U__z_2e_z/values", 200, OK("[\"1\"]") },
-        { __LINE__, "GET /api/v1/label/U____name____/values", 200,
-          OK("[\"nan\",\"up\"]") },
+        { __LINE__, "GET /api/v1/label/U______name____/values", 200,
+          OK("[\"odd\",\"up\"]") },
         { __LINE__, "GET /api/v1/label/U__z_zz_z/values", 200, OK("[]") },
         { __LINE__, "GET /api/v1/label/nothing/values", 200, OK("[]") },
         { __LINE__, "GET /api/v1/label/a%2Fb/values", 404,
@@ -491,8 +485,7 @@ static void series_and_labels(void)
     agent_stop(&g);
 }
 
-/* ---- targets, metadata, status
- * ------------------------------------------------------------ */
+/* ---- targets, metadata, status ----------------------------------------- */
 
 #define REDIS                                                                  \
     "{\"discoveredLabels\":{\"__address__\":\"redis:6379\"},\"labels\":{"      \
@@ -635,9 +628,7 @@ static void without_store(void)
     agent_stop(&g);
 }
 
-/* ---- pages
- * --------------------------------------------------------------------------------
- */
+/* ---- pages ------------------------------------------------------------- */
 
 static void pages(void)
 {
@@ -671,8 +662,7 @@ static void pages(void)
     agent_stop(&g);
 }
 
-/* ---- CORS: headers, by a socket's eye
- * --------------------------------------------------- */
+/* ---- headers ----------------------------------------------------------- */
 
 static void cors_pattern_is_checked(void)
 {
@@ -686,6 +676,56 @@ static void cors_pattern_is_checked(void)
     CU_ASSERT_PTR_NULL(api);
 }
 
+/* The whole answer, headers included, to a GET with one more header. */
+static void ask_raw(const struct agent *g, const char *path, const char *header,
+                    struct buf *out)
+{
+    char address[40], request[400];
+    struct net_stream *s = NULL;
+    sonde_msec until = clock_monotonic(&clock_system) + 20000;
+    size_t n = 1;
+
+    (void)snprintf(address, sizeof(address), "127.0.0.1:%d", g->port);
+    (void)snprintf(request, sizeof(request),
+                   "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                   "%s\r\n",
+                   path, header);
+    buf_reset(out);
+    if (net_stream_open(sonde_cstr(address), until, &s, NULL) != SONDE_OK ||
+        net_stream_write(s, request, strlen(request), until, NULL) != SONDE_OK)
+        CU_FAIL_FATAL("connect");
+    while (n > 0) {
+        char *p = buf_reserve(out, 4096);
+
+        if (net_stream_read(s, p, 4096, &n, until, NULL) != SONDE_OK)
+            break;
+        buf_added(out, n);
+    }
+    net_stream_close(s);
+    buf_char(out, '\0');
+}
+
+struct header_row {
+    int line;
+    const char *path, *header;
+    const char *has, *has_not;
+};
+
+static void check_headers(const struct agent *g, const struct header_row *rows,
+                          size_t n)
+{
+    struct buf b;
+
+    buf_init(&b);
+    for (size_t i = 0; i < n; i++) {
+        ask_raw(g, rows[i].path, rows[i].header, &b);
+        ROW_ASSERT(&rows[i], strstr(b.data, rows[i].has) != NULL);
+        ROW_ASSERT(&rows[i],
+                   !rows[i].has_not || strstr(b.data, rows[i].has_not) == NULL);
+    }
+    buf_fini(&b);
+}
+
 static void cors(void)
 {
     static const struct row rows[] = {
@@ -693,17 +733,42 @@ static void cors(void)
         { __LINE__, "OPTIONS /api/v1/nothing", 204, "" },
         { __LINE__, "OPTIONS /metrics", 405, "Method Not Allowed\n" },
     };
+    static const struct header_row pattern[] = {
+        { __LINE__, "/api/v1/alerts", "", "Vary: Origin\r\n",
+          "Access-Control" },
+        { __LINE__, "/api/v1/alerts", "Origin: http://a.example\r\n",
+          "Access-Control-Allow-Origin: http://a.example\r\n", NULL },
+        { __LINE__, "/api/v1/alerts", "Origin: http://a.example.evil\r\n",
+          "Access-Control-Allow-Methods: GET, POST, OPTIONS\r\n",
+          "Access-Control-Allow-Origin" },
+        { __LINE__, "/api/v1/query", "Origin: https://a.example\r\n",
+          "Access-Control-Allow-Origin: https://a.example\r\n", NULL },
+        { __LINE__, "/metrics", "Origin: http://a.example\r\n", "200 OK",
+          "Access-Control" },
+    };
+    static const struct header_row any[] = {
+        { __LINE__, "/api/v1/alerts", "Origin: http://other\r\n",
+          "Access-Control-Allow-Origin: *\r\n", NULL },
+        { __LINE__, "/", "", "Content-Security-Policy: default-src 'none'",
+          NULL },
+        { __LINE__, "/metrics", "Accept: application/openmetrics-text\r\n",
+          "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n", NULL },
+        { __LINE__, "/api/v1/status/buildinfo", "",
+          "Content-Type: application/json\r\n", NULL },
+    };
     struct agent g;
 
     agent_start_with(&g, (struct api_options){ .cors_origin = SONDE_STR(
                                                    "https?://.*[.]example") });
     CHECK_ROWS(&g, rows);
+    check_headers(&g, pattern, sizeof(pattern) / sizeof(pattern[0]));
+    agent_stop(&g);
+    agent_start(&g);
+    check_headers(&g, any, sizeof(any) / sizeof(any[0]));
     agent_stop(&g);
 }
 
-/* ---- times
- * ------------------------------------------------------------------------------------
- */
+/* ---- times ------------------------------------------------------------- */
 
 static void times(void)
 {
@@ -794,7 +859,7 @@ static const struct tap_test tests[] = {
     { "without a store", without_store },
     { "pages", pages },
     { "CORS pattern", cors_pattern_is_checked },
-    { "OPTIONS", cors },
+    { "CORS and other headers", cors },
 };
 
 int main(void)

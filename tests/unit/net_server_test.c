@@ -30,8 +30,7 @@
 #define BODY_MAX     1000
 #define BIG_BYTES    100000
 
-/* ---- a server with handlers ------------------------------------------------
- */
+/* ---- a server with handlers -------------------------------------------- */
 
 struct site {
     struct http_server *server;
@@ -177,8 +176,7 @@ static void site_stop(struct site *s)
     pthread_mutex_destroy(&s->mutex);
 }
 
-/* ---- a client
- * ----------------------------------------------------------------- */
+/* ---- a client ---------------------------------------------------------- */
 
 static int dial(const struct site *s)
 {
@@ -252,8 +250,7 @@ static const char *body_of(const struct buf *answer)
 
 #define CLOSE "Host: x\r\nConnection: close\r\n"
 
-/* ---- routes
- * ---------------------------------------------------------------------- */
+/* ---- routes ------------------------------------------------------------ */
 
 static void routes_answer(void)
 {
@@ -390,8 +387,7 @@ static void readiness(void)
     site_stop(&s);
 }
 
-/* ---- bodies and headers
- * ------------------------------------------------------ */
+/* ---- bodies and headers ------------------------------------------------ */
 
 static void bodies(void)
 {
@@ -556,8 +552,7 @@ static void compression(void)
     site_stop(&s);
 }
 
-/* ---- connections
- * -------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------- */
 
 static void pipelining(void)
 {
@@ -714,8 +709,7 @@ static void connections_are_bounded(void)
     site_stop(&s);
 }
 
-/* ---- addresses
- * --------------------------------------------------------------------- */
+/* ---- addresses --------------------------------------------------------- */
 
 static void addresses(void)
 {
@@ -774,8 +768,7 @@ static void port_in_use(void)
     http_server_stop(second);
 }
 
-/* ---- parameters and paths
- * ------------------------------------------------------ */
+/* ---- parameters and paths ---------------------------------------------- */
 
 static void params(void)
 {

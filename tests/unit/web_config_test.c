@@ -36,8 +36,7 @@ static void write_config(const char *text)
     write_file("web.yml", text);
 }
 
-/* ---- what is refused --------------------------------------------------------
- */
+/* ---- what is refused --------------------------------------------------- */
 
 #define HASH "$2b$04$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDE"
 
@@ -107,8 +106,7 @@ static void refused(void)
     CU_ASSERT_NOT_EQUAL(web_config_check("/nowhere/web.yml", NULL), SONDE_OK);
 }
 
-/* ---- a server
- * ------------------------------------------------------------------- */
+/* ---- a server ---------------------------------------------------------- */
 
 static void hello(struct http_call *c, void *arg)
 {
@@ -167,8 +165,7 @@ static int get(struct http_server *s, const struct http_client_config *config,
     return status;
 }
 
-/* ---- passwords
- * --------------------------------------------------------------------- */
+/* ---- passwords --------------------------------------------------------- */
 
 static void hash_of(const char *password, char *out, size_t size)
 {
@@ -302,9 +299,7 @@ static void rate_limit(void)
     http_server_stop(s);
 }
 
-/* ---- TLS
- * ------------------------------------------------------------------------------
- */
+/* ---- TLS --------------------------------------------------------------- */
 
 struct tls_site {
     struct cert ca, server, client, other_ca, stranger;
