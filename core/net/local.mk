@@ -35,26 +35,37 @@ tests_unit_net_server_test_SOURCES = tests/unit/net_server_test.c
 tests_unit_net_server_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_net_server_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
 
-check_PROGRAMS += tests/unit/web_config_test
-TESTS += tests/unit/web_config_test
-tests_unit_web_config_test_SOURCES = tests/unit/web_config_test.c \
-	tests/unit/net_cert.c tests/unit/net_cert.h
-tests_unit_web_config_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(GNUTLS_CFLAGS)
-tests_unit_web_config_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
+check_PROGRAMS += tests/unit/net_url_test
+TESTS += tests/unit/net_url_test
+tests_unit_net_url_test_SOURCES = tests/unit/net_url_test.c
+tests_unit_net_url_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_net_url_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
 
-check_PROGRAMS += tests/fuzz/web_params tests/fuzz/web_config
-TESTS += tests/fuzz/web_params tests/fuzz/web_config
-tests_fuzz_web_params_SOURCES = tests/fuzz/web_params.c $(FUZZ_MAIN)
-tests_fuzz_web_params_CPPFLAGS = $(CPPFLAGS_FUZZ)
-tests_fuzz_web_params_LDFLAGS = $(LDFLAGS_FUZZ)
-tests_fuzz_web_params_LDADD = $(LIB_NET)
-tests_fuzz_web_config_SOURCES = tests/fuzz/web_config.c $(FUZZ_MAIN)
-tests_fuzz_web_config_CPPFLAGS = $(CPPFLAGS_FUZZ)
-tests_fuzz_web_config_LDFLAGS = $(LDFLAGS_FUZZ)
-tests_fuzz_web_config_LDADD = $(LIB_NET)
-EXTRA_DIST += tests/fuzz/corpus/web_params/mixed \
-	tests/fuzz/corpus/web_params/path tests/fuzz/corpus/web_params/twice \
-	tests/fuzz/corpus/web_params/empty \
-	tests/fuzz/corpus/web_config/full.yml \
-	tests/fuzz/corpus/web_config/short tests/fuzz/corpus/web_config/broken \
-	tests/fuzz/corpus/web_config/empty
+check_PROGRAMS += tests/fuzz/net_answer tests/fuzz/net_gunzip \
+	tests/fuzz/net_url
+TESTS += tests/fuzz/net_answer tests/fuzz/net_gunzip tests/fuzz/net_url
+tests_fuzz_net_answer_SOURCES = tests/fuzz/net_answer.c $(FUZZ_MAIN)
+tests_fuzz_net_answer_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_net_answer_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_net_answer_LDADD = $(LIB_NET)
+tests_fuzz_net_gunzip_SOURCES = tests/fuzz/net_gunzip.c $(FUZZ_MAIN)
+tests_fuzz_net_gunzip_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_net_gunzip_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_net_gunzip_LDADD = $(LIB_NET)
+tests_fuzz_net_url_SOURCES = tests/fuzz/net_url.c $(FUZZ_MAIN)
+tests_fuzz_net_url_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_net_url_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_net_url_LDADD = $(LIB_NET)
+EXTRA_DIST += tests/fuzz/corpus/net_answer/bomb \
+	tests/fuzz/corpus/net_answer/error \
+	tests/fuzz/corpus/net_answer/gzip \
+	tests/fuzz/corpus/net_answer/plain \
+	tests/fuzz/corpus/net_answer/redirect \
+	tests/fuzz/corpus/net_gunzip/bomb \
+	tests/fuzz/corpus/net_gunzip/cut \
+	tests/fuzz/corpus/net_gunzip/one \
+	tests/fuzz/corpus/net_gunzip/trailing \
+	tests/fuzz/corpus/net_gunzip/two \
+	tests/fuzz/corpus/net_url/relative \
+	tests/fuzz/corpus/net_url/scheme \
+	tests/fuzz/corpus/net_url/v6

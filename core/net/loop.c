@@ -167,13 +167,14 @@ static int curl_wants_timer(CURLM *multi, long timeout_ms, void *arg)
     return 0;
 }
 
-/* curl says what it waits for on a socket; `known` is not NULL once it is in
- * the epoll set. */
+/* curl says what it waits for on a socket. It may have closed one and opened
+ * another of the same number, so it is not known whether epoll has it. */
 static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
                              void *known)
 {
     struct net_loop *loop = arg;
     struct epoll_event ev = { .data.fd = fd };
+    int rc;
 
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
@@ -185,12 +186,14 @@ static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
         ev.events |= EPOLLIN;
     if (what & CURL_POLL_OUT)
         ev.events |= EPOLLOUT;
-    if (epoll_ctl(loop->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
-                  &ev) < 0)
-        return -1;
-    if (!known)
+    rc = epoll_ctl(loop->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
+                   &ev);
+    if (rc < 0 && (errno == ENOENT || errno == EEXIST))
+        rc = epoll_ctl(loop->epoll_fd, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
+                       fd, &ev);
+    if (rc == 0 && !known)
         (void)curl_multi_assign(loop->multi, fd, loop);
-    return 0;
+    return rc;
 }
 
 /* Tells the owners of requests that have ended. */

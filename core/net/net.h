@@ -49,18 +49,12 @@ SONDE_NODISCARD sonde_code http_client_check(struct config_ctx *ctx,
                                              struct http_client_config *c,
                                              const struct yaml_node *at,
                                              struct sonde_err *err);
-/* Whether a header of this name may be set by configuration. */
-SONDE_NODISCARD sonde_code http_header_check(const struct yaml_node *at,
-                                             sonde_str name,
-                                             struct sonde_err *err);
 
 #define HTTP_CLIENT_ROW(T, f, n, k, ...)                                       \
     {                                                                          \
         .name = (n), .kind = (k), .offset = offsetof(T, f), __VA_ARGS__        \
     }
-#define HTTP_CLIENT_ROWS(T, c) HTTP_CLIENT_ROWS_HTTP2(T, c, "true")
-/* `http2`: the default of enable_http2. */
-#define HTTP_CLIENT_ROWS_HTTP2(T, c, http2)                                    \
+#define HTTP_CLIENT_ROWS(T, c)                                                 \
     HTTP_CLIENT_ROW(T, c.basic_auth, "basic_auth", CONFIG_BLOCK,               \
                     .block = &basic_auth_block,                                \
                     .help = "User and password sent with each request"),       \
@@ -93,7 +87,7 @@ SONDE_NODISCARD sonde_code http_header_check(const struct yaml_node *at,
                         CONFIG_BOOL, .fallback = "true",                       \
                         .help = "Follow 3xx answers"),                         \
         HTTP_CLIENT_ROW(T, c.enable_http2, "enable_http2", CONFIG_BOOL,        \
-                        .fallback = (http2), .help = "Offer HTTP/2 over TLS"), \
+                        .fallback = "true", .help = "Offer HTTP/2 over TLS"),  \
         HTTP_CLIENT_ROW(T, c.http_headers, "http_headers", CONFIG_NODE,        \
                         .help = "Headers added to each request")
 
@@ -107,7 +101,8 @@ typedef void net_fn(void *arg);
 SONDE_NODISCARD sonde_code net_loop_new(struct net_loop **out,
                                         struct sonde_err *err);
 /* Runs until net_loop_stop. Then what was posted is still run, and requests
- * still open end with SONDE_ECANCELED; timers do not fire any more. */
+ * still open end with SONDE_ECANCELED; timers do not fire any more. A loop
+ * runs once. */
 void net_loop_run(struct net_loop *loop);
 void net_loop_stop(struct net_loop *loop);
 /* After net_loop_run has returned; clients are freed before. */
@@ -211,7 +206,13 @@ SONDE_NODISCARD sonde_code net_stream_read(struct net_stream *s, void *data,
                                            struct sonde_err *err);
 void net_stream_close(struct net_stream *s); /* NULL is fine */
 
-/* ---- the server: server.c ---------------------------------------------- */
+/* ---- the server: server.c ----------------------------------------------
+ *
+ * Each listener has one thread for all its connections; handlers run on a
+ * pool of workers (see http_route.quick). Connections, headers, bodies, the
+ * queue and every wait are bounded. TLS, passwords and extra headers come
+ * from Prometheus' web config file (web_config.c).
+ */
 
 struct http_call; /* a request being answered */
 
@@ -233,20 +234,27 @@ sonde_str http_call_header(const struct http_call *c, const char *name);
  * false if absent. `i` counts repeated ones from 0. */
 bool http_call_param(const struct http_call *c, const char *name, size_t i,
                      sonde_str *out);
+/* Whether pairs of the form or query string were dropped as malformed (a
+ * bad escape, a semicolon). */
+bool http_call_params_broken(const struct http_call *c);
 /* As sent; bounded by the route's limit. */
 sonde_str http_call_body(const struct http_call *c);
 struct arena *http_call_arena(struct http_call *c);
-/* True when the client has gone or the server stops; for long handlers. */
+/* True when the client has gone or the server stops; for long handlers. The
+ * argument is a struct http_call. */
 bool http_call_gone(const struct http_call *c);
 
 /* Answers; the body is copied (`http_reply`) or taken (`http_reply_take`:
- * the buffer is empty afterwards). Exactly one reply per call. */
+ * the buffer is empty afterwards). Exactly one reply per call; a handler that
+ * gives none answers 500. An empty content type sends none. */
 void http_call_set_header(struct http_call *c, const char *name,
                           sonde_str value);
 void http_reply(struct http_call *c, int status, const char *content_type,
                 sonde_str body);
 void http_reply_take(struct http_call *c, int status, const char *content_type,
                      struct buf *body);
+/* Of the reply that was given; 0 before. */
+int http_call_status(const struct http_call *c);
 
 typedef void http_handler(struct http_call *c, void *arg);
 
@@ -258,9 +266,11 @@ struct http_route {
     size_t body_max_bytes; /* 0: no body is read */
     bool compress;         /* gzip the answer when the client asks          */
     bool before_ready;     /* served while the agent is not ready           */
+    /* The handler never waits and is done in microseconds, so it runs on the
+     * listener's own thread; all others run on the pool of workers, where a
+     * slow one delays nobody's health check. */
+    bool quick;
 };
-
-struct web_config; /* --web.config.file: web_config.c */
 
 struct http_server_options {
     const char *const *listen; /* "127.0.0.1:9090", ":9090", "[::1]:9090" */
@@ -269,10 +279,11 @@ struct http_server_options {
     const struct http_route *routes;
     size_t route_count;
     const char *web_config_file; /* NULL or empty: none                   */
-    size_t threads;              /* that run handlers                       */
-    size_t max_connections;      /* 512                                     */
-    sonde_msec read_timeout_ms;
-    bool (*ready)(void *arg); /* NULL: always; false: 503                */
+    size_t threads;              /* workers, started as needed; 0: 4        */
+    size_t max_connections;      /* shared evenly by the listeners; 0: 512  */
+    sonde_msec read_timeout_ms;  /* whole request, idle, and answer; 0: 5m  */
+    bool (*ready)(void *arg);    /* NULL: always; false: 503                */
+    bool (*stopping)(void *arg); /* what such a 503 says; NULL: false       */
     void *ready_arg;
 };
 
@@ -284,5 +295,22 @@ http_server_start(const struct http_server_options *options,
 void http_server_stop(struct http_server *s);
 /* The port of the i-th listener (for ":0"). */
 int http_server_port(const struct http_server *s, size_t i);
+
+/* What happened since the start; for the agent's own metrics. */
+struct http_server_stats {
+    uint64_t requests;      /* answered, of whatever status               */
+    uint64_t refused;       /* 503: the queue for workers was full         */
+    uint64_t unauthorized;  /* 401                                         */
+    uint64_t rate_limited;  /* 429                                         */
+    uint64_t oversized;     /* 413                                         */
+    uint64_t timeouts;      /* connections closed at their deadline        */
+    uint64_t config_errors; /* 500: the web config file is broken          */
+    size_t connections, workers, queued;
+};
+void http_server_stats(struct http_server *s, struct http_server_stats *out);
+
+/* Reads and checks a web config file and what it names, as a start would. */
+SONDE_NODISCARD sonde_code web_config_check(const char *file,
+                                            struct sonde_err *err);
 
 #endif

@@ -230,6 +230,15 @@ static void set_tls_material(struct transfer *t, const struct tls_config *tls)
     }
 }
 
+static sonde_str host_header(struct transfer *t)
+{
+    const char *usual = strcmp(t->url.scheme, "https") ? "80" : "443";
+
+    if (!strcmp(t->url.port, usual))
+        return sonde_cstr(t->url.host);
+    return arena_printf(&t->arena, "%s:%s", t->url.host, t->url.port);
+}
+
 /* The name that the certificate must have and SNI says, when it is not the
  * URL's: curl gets a URL with that name and is told where it really lives. */
 static sonde_code set_server_name(struct transfer *t, sonde_str name,
@@ -250,9 +259,7 @@ static sonde_code set_server_name(struct transfer *t, sonde_str name,
     OPT(t, URL, url);
     if (request_has(t, "Host"))
         return SONDE_OK;
-    return header_add(
-        t, tail, SONDE_STR("Host"),
-        arena_printf(&t->arena, "%s:%s", t->url.host, t->url.port));
+    return header_add(t, tail, SONDE_STR("Host"), host_header(t));
 }
 
 static sonde_code set_tls(struct transfer *t, struct curl_slist **tail)

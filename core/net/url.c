@@ -7,8 +7,8 @@
  */
 #include "net/url.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include <curl/curl.h>
 
@@ -39,7 +39,7 @@ static sonde_code take_apart(struct arena *a, CURLU *u, sonde_str text,
                              struct url *out, struct sonde_err *err)
 {
     CURLUcode rc = curl_url_set(u, CURLUPART_URL, arena_cstr(a, text),
-                                CURLU_NON_SUPPORT_SCHEME);
+                                CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS);
 
     if (rc != CURLUE_OK)
         return sonde_err_set(err, SONDE_EINVAL, "bad URL \"%s\": %s",
@@ -139,6 +139,9 @@ const char *url_masked(struct arena *a, sonde_str text)
 
 bool url_is_loopback(const struct url *url)
 {
-    return !strcmp(url->host, "localhost") || !strncmp(url->host, "127.", 4) ||
-           !strcmp(url->host, "[::1]");
+    struct in_addr v4;
+
+    if (inet_pton(AF_INET, url->host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+    return !strcmp(url->host, "localhost") || !strcmp(url->host, "[::1]");
 }
