@@ -79,6 +79,7 @@ uint64_t labels_hash(const struct labels *l)
     if (need > sizeof(small))
         bytes = mem_alloc(need);
     p = bytes;
+    *p = '\0'; /* of no labels at all */
     for (size_t i = 0; i < l->count; i++) {
         p = put(p, l->items[i].name);
         p = put(p, l->items[i].value);

@@ -406,7 +406,7 @@ static sonde_code push_group(struct parser *p, struct sequence *s)
 {
     unsigned outside = p->flags, flags;
     struct regex_node *inside;
-    char closer;
+    char closer = 0;
     sonde_code rc;
 
     if (!str_starts(p->rest, SONDE_STR("(?"))) {
@@ -565,7 +565,7 @@ static sonde_code parse_alternate(struct parser *p, struct regex_node **out)
     struct sequence s = { 0 };
 
     for (;;) {
-        struct regex_node *branch;
+        struct regex_node *branch = NULL;
         sonde_code rc = parse_concat(p, &branch);
 
         if (rc != SONDE_OK)

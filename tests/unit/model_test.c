@@ -244,9 +244,12 @@ static void test_number_parse_errors(void)
     double v;
 
     for (size_t i = 0; i < COUNT(bad); i++) {
-        if (number_parse(sonde_cstr(bad[i]), &v))
-            tap_note("accepted \"%s\" as %g", bad[i], v);
-        CU_ASSERT_FALSE(number_parse(sonde_cstr(bad[i]), &v));
+        sonde_str text = sonde_cstr(bad[i]);
+        bool accepted = number_parse(text, &v);
+
+        if (accepted)
+            tap_note("accepted \"%.*s\" as %g", SONDE_ARG(text), v);
+        CU_ASSERT_FALSE(accepted);
     }
 }
 
