@@ -1,2 +1,2 @@
-# printed from the tables
-EXTRA_DIST += docs/writing-a-plugin.md
+# configuration.md is printed from the tables: sonde document
+dist_doc_DATA += docs/configuration.md
