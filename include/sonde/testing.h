@@ -32,166 +32,12 @@
 
 #include <errno.h>
 #include <math.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sonde/plugin.h>
-
-/* ---- what a test sees ---------------------------------------------------- */
-
-/* Where the clock of a scripted fake stands at first. */
-#define SONDE_FAKE_NOW INT64_C(1700000000000)
-
-enum sonde_fake_kind {
-    SONDE_FAKE_SEND,    /* reads return these bytes; all that was written
-                           before counts as answered                      */
-    SONDE_FAKE_EXPECT,  /* what was written and not answered yet begins
-                           with these bytes                               */
-    SONDE_FAKE_STALL,   /* a read finds nothing until its deadline        */
-    SONDE_FAKE_END,     /* the target closes: a read returns 0 bytes      */
-    SONDE_FAKE_RESET,   /* the next read or write fails                   */
-    SONDE_FAKE_REFUSE,  /* the next opening is refused                    */
-    SONDE_FAKE_CONNECT, /* waits for the next opening                     */
-};
-
-struct sonde_fake_step {
-    enum sonde_fake_kind kind;
-    sonde_str bytes;
-    size_t chunk; /* SEND: most bytes a read returns; 0: as asked         */
-};
-
-struct sonde_fake_text {
-    char *ptr; /* NUL-terminated once something was written               */
-    size_t len, cap;
-};
-
-struct sonde_stream {
-    int fd; /* -1: plays the script                                       */
-};
-
-struct sonde_target {
-    char *file; /* what read_file returned last                           */
-};
-
-struct sonde_sink {
-    sonde_code code; /* sticks                                            */
-    size_t samples;
-};
-
-struct sonde_fake {
-    struct sonde_host host; /* what the plugin's entry is given           */
-    const struct sonde_plugin *plugin;
-    struct sonde_target target;
-    struct sonde_sink sink;
-    struct sonde_open open;
-    void *options;
-    struct sonde_instance *instance;
-
-    struct sonde_fake_text text;    /* samples of the last collection        */
-    struct sonde_fake_text keys;    /* their series, one per line            */
-    struct sonde_fake_text log;     /* "level: text\n" each                  */
-    struct sonde_fake_text written; /* to streams, all of it              */
-    struct sonde_err err;           /* of the last call that failed       */
-
-    const struct sonde_fake_step *steps;
-    size_t step_count, step;
-    size_t sent, expected; /* bytes of SEND done; of `written` matched    */
-    size_t opened, closed; /* streams                                     */
-    sonde_msec now_ms, monotonic_ms;
-};
-
-/* ---- small parts ----------------------------------------------------------
- */
-
-static _Thread_local struct sonde_fake *sonde_fake_in_use;
-
-static inline void sonde_fake_add(struct sonde_fake_text *t, const void *p,
-                                  size_t n)
-{
-    if (t->len + n + 1 > t->cap) {
-        t->cap = (t->len + n + 1) * 2;
-        t->ptr = (char *)realloc(t->ptr, t->cap);
-        if (!t->ptr)
-            abort();
-    }
-    if (n)
-        memcpy(t->ptr + t->len, p, n);
-    t->len += n;
-    t->ptr[t->len] = '\0';
-}
-
-static inline void sonde_fake_addz(struct sonde_fake_text *t, const char *z)
-{
-    sonde_fake_add(t, z, strlen(z));
-}
-
-static inline void sonde_fake_clear(struct sonde_fake_text *t)
-{
-    t->len = 0;
-    if (t->ptr)
-        t->ptr[0] = '\0';
-}
-
-/* The text so far, never NULL. */
-static inline const char *sonde_fake_cstr(const struct sonde_fake_text *t)
-{
-    return t->ptr ? t->ptr : "";
-}
-
-static inline void sonde_fake_number(struct sonde_fake_text *t, double v)
-{
-    char out[64];
-
-    if (isnan(v)) {
-        sonde_fake_addz(t, "NaN");
-        return;
-    }
-    if (isinf(v)) {
-        sonde_fake_addz(t, v > 0 ? "+Inf" : "-Inf");
-        return;
-    }
-    for (int digits = 1; digits <= 17; digits++) {
-        (void)snprintf(out, sizeof(out), "%.*g", digits, v);
-        if (strtod(out, NULL) == v)
-            break;
-    }
-    sonde_fake_addz(t, out);
-}
-
-static inline bool sonde_fake_utf8(sonde_str s)
-{
-    static const unsigned char first_min[5] = { 0, 0, 0xc2, 0xe0, 0xf0 };
-    const unsigned char *p = (const unsigned char *)s.ptr;
-    size_t i = 0;
-
-    while (i < s.len) {
-        size_t n = p[i] < 0x80   ? 1
-                   : p[i] < 0xc2 ? 0
-                   : p[i] < 0xe0 ? 2
-                   : p[i] < 0xf0 ? 3
-                   : p[i] < 0xf5 ? 4
-                                 : 0;
-
-        if (n == 0 || i + n > s.len || (n > 1 && p[i] < first_min[n]))
-            return false;
-        for (size_t k = 1; k < n; k++) {
-            if ((p[i + k] & 0xc0) != 0x80)
-                return false;
-        }
-        if ((p[i] == 0xe0 && p[i + 1] < 0xa0) ||
-            (p[i] == 0xed && p[i + 1] > 0x9f) ||
-            (p[i] == 0xf0 && p[i + 1] < 0x90) ||
-            (p[i] == 0xf4 && p[i + 1] > 0x8f))
-            return false;
-        i += n;
-    }
-    return true;
-}
+#include <sonde/testing_fake.h>
+#include <sonde/testing_stream.h>
 
 /* ---- the sink -------------------------------------------------------------
  */
@@ -239,18 +85,21 @@ static inline void sonde_fake_label(struct sonde_fake_text *t, bool *any,
     sonde_fake_addz(t, "\"");
 }
 
-/* True if `line` (without its end) is a whole line of `t`. */
-static inline bool sonde_fake_has_line(const struct sonde_fake_text *t,
-                                       const char *line, size_t len)
+/* The line of `t` that begins with `key` and then `end`, or NULL. Bytes, not
+ * strings: a label may hold NUL. */
+static inline const char *sonde_fake_line(const struct sonde_fake_text *t,
+                                          const char *key, size_t len, char end)
 {
-    const char *p = sonde_fake_cstr(t);
+    const char *p = t->ptr, *stop = t->len ? t->ptr + t->len : t->ptr;
 
-    while ((p = strstr(p, line))) {
-        if ((p == t->ptr || p[-1] == '\n') && p[len] == '\n')
-            return true;
-        p++;
+    while (p && p < stop) {
+        if ((size_t)(stop - p) > len && memcmp(p, key, len) == 0 &&
+            p[len] == end)
+            return p;
+        p = (const char *)memchr(p, '\n', (size_t)(stop - p));
+        p = p ? p + 1 : NULL;
     }
-    return false;
+    return NULL;
 }
 
 static inline sonde_code sonde_fake_emit(struct sonde_sink *sink,
@@ -285,7 +134,7 @@ static inline sonde_code sonde_fake_emit(struct sonde_sink *sink,
     }
     if (any)
         sonde_fake_addz(&key, "}");
-    if (sonde_fake_has_line(&f->keys, key.ptr, key.len))
+    if (sonde_fake_line(&f->keys, key.ptr, key.len, '\n'))
         (void)sonde_fake_refuse(sink, "duplicate series %s", key.ptr);
     sonde_fake_add(&f->keys, key.ptr, key.len);
     sonde_fake_addz(&f->keys, "\n");
@@ -364,7 +213,7 @@ static inline sonde_code sonde_fake_dynamic(struct sonde_sink *sink,
     return sonde_fake_emit(sink, family, "", labels, NULL, value);
 }
 
-/* ---- log, clocks, files ----------------------------------------------------
+/* ---- log, files ----------------------------------------------------
  */
 
 SONDE_PRINTF(3, 4)
@@ -385,35 +234,6 @@ static inline void sonde_fake_log(const struct sonde_target *target,
     sonde_fake_addz(log, ": ");
     sonde_fake_addz(log, line);
     sonde_fake_addz(log, "\n");
-}
-
-static inline sonde_msec sonde_fake_clock(clockid_t which)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(which, &ts);
-    return (sonde_msec)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static inline sonde_msec sonde_fake_now(void)
-{
-    struct sonde_fake *f = sonde_fake_in_use;
-
-    return f->steps ? f->now_ms : sonde_fake_clock(CLOCK_REALTIME);
-}
-
-static inline sonde_msec sonde_fake_monotonic(void)
-{
-    struct sonde_fake *f = sonde_fake_in_use;
-
-    return f->steps ? f->monotonic_ms : sonde_fake_clock(CLOCK_MONOTONIC);
-}
-
-/* Moves the clocks of a scripted fake. */
-static inline void sonde_fake_advance(struct sonde_fake *f, sonde_msec by_ms)
-{
-    f->now_ms += by_ms;
-    f->monotonic_ms += by_ms;
 }
 
 static inline sonde_code sonde_fake_read_file(const struct sonde_target *target,
@@ -439,216 +259,6 @@ static inline sonde_code sonde_fake_read_file(const struct sonde_target *target,
         n--;
     *out = (sonde_str){ t->file, n };
     return SONDE_OK;
-}
-
-/* ---- streams: the script ----------------------------------------------------
- */
-
-static inline const struct sonde_fake_step *
-sonde_fake_next(struct sonde_fake *f)
-{
-    return f->step < f->step_count ? &f->steps[f->step] : NULL;
-}
-
-static inline sonde_code sonde_fake_expect(struct sonde_fake *f, sonde_str want,
-                                           struct sonde_err *err)
-{
-    size_t left = f->written.len - f->expected;
-    const char *got = sonde_fake_cstr(&f->written) + f->expected;
-
-    if (left < want.len || memcmp(got, want.ptr, want.len) != 0) {
-        (void)sonde_err_set(&f->err, SONDE_EPROTO,
-                            "script step %zu: expected \"%.*s\", got \"%s\"",
-                            f->step, SONDE_ARG(want), got);
-        return sonde_err_set(err, SONDE_EPROTO, "%s", f->err.text);
-    }
-    f->expected += want.len;
-    return SONDE_OK;
-}
-
-static inline sonde_code
-sonde_fake_script_read(struct sonde_fake *f, void *data, size_t cap,
-                       size_t *got, sonde_msec deadline, struct sonde_err *err)
-{
-    const struct sonde_fake_step *s;
-    sonde_code rc;
-
-    while ((s = sonde_fake_next(f)) && s->kind != SONDE_FAKE_SEND) {
-        if (s->kind == SONDE_FAKE_CONNECT || s->kind == SONDE_FAKE_REFUSE ||
-            s->kind == SONDE_FAKE_STALL)
-            break;
-        f->step++;
-        if (s->kind == SONDE_FAKE_END)
-            return SONDE_OK;
-        if (s->kind == SONDE_FAKE_RESET)
-            return sonde_err_set(err, SONDE_EIO,
-                                 "read: Connection reset by peer");
-        rc = s->kind == SONDE_FAKE_EXPECT ? sonde_fake_expect(f, s->bytes, err)
-                                          : SONDE_OK;
-        if (rc != SONDE_OK)
-            return rc;
-    }
-    if (!s || s->kind != SONDE_FAKE_SEND) {
-        f->step += s && s->kind == SONDE_FAKE_STALL;
-        if (deadline > f->monotonic_ms)
-            sonde_fake_advance(f, deadline - f->monotonic_ms);
-        return sonde_err_set(err, SONDE_ETIMEOUT, "read: deadline exceeded");
-    }
-    if (s->chunk && cap > s->chunk)
-        cap = s->chunk;
-    if (cap > s->bytes.len - f->sent)
-        cap = s->bytes.len - f->sent;
-    memcpy(data, s->bytes.ptr + f->sent, cap);
-    *got = cap;
-    f->sent += cap;
-    if (f->sent == s->bytes.len) {
-        f->sent = 0;
-        f->step++;
-        f->expected = f->written.len;
-    }
-    return SONDE_OK;
-}
-
-/* ---- streams: sockets
- * -------------------------------------------------------- */
-
-static inline sonde_code sonde_fake_wait(int fd, short events,
-                                         sonde_msec deadline,
-                                         struct sonde_err *err)
-{
-    struct pollfd p = { .fd = fd, .events = events };
-    sonde_msec left = deadline - sonde_fake_clock(CLOCK_MONOTONIC);
-
-    if (left > 0 && poll(&p, 1, left > 60000 ? 60000 : (int)left) > 0)
-        return SONDE_OK;
-    return sonde_err_set(err, SONDE_ETIMEOUT, "deadline exceeded");
-}
-
-static inline int sonde_fake_dial(sonde_str address)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *ai = NULL;
-    char host[256], *port;
-    int fd;
-
-    (void)snprintf(host, sizeof(host), "%.*s", SONDE_ARG(address));
-    if (strncmp(host, "unix:", 5) == 0) {
-        struct sockaddr_un un = { .sun_family = AF_UNIX };
-
-        (void)snprintf(un.sun_path, sizeof(un.sun_path), "%.100s", host + 5);
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0)
-            return fd;
-        if (fd >= 0)
-            (void)close(fd);
-        return -1;
-    }
-    port = strrchr(host, ':');
-    if (!port)
-        return -1;
-    *port++ = '\0';
-    if (host[0] == '[' && port - host >= 3 && port[-2] == ']')
-        port[-2] = '\0';
-    if (getaddrinfo(host[0] == '[' ? host + 1 : host, port, &hints, &ai) != 0)
-        return -1;
-    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, ai->ai_addr, ai->ai_addrlen) != 0) {
-        (void)close(fd);
-        fd = -1;
-    }
-    freeaddrinfo(ai);
-    return fd;
-}
-
-static inline sonde_code sonde_fake_stream_open(const struct sonde_target *t,
-                                                sonde_str address,
-                                                sonde_msec deadline,
-                                                struct sonde_stream **out,
-                                                struct sonde_err *err)
-{
-    struct sonde_fake *f = sonde_fake_in_use;
-    const struct sonde_fake_step *s = sonde_fake_next(f);
-    int fd = -1;
-
-    (void)t;
-    (void)deadline;
-    if (s && s->kind == SONDE_FAKE_CONNECT)
-        f->step++;
-    if (s && s->kind == SONDE_FAKE_REFUSE) {
-        f->step++;
-        return sonde_err_set(err, SONDE_ECONNECT,
-                             "connect to %.*s: Connection refused",
-                             SONDE_ARG(address));
-    }
-    if (!f->steps && (fd = sonde_fake_dial(address)) < 0)
-        return sonde_err_set(err, SONDE_ECONNECT, "connect to %.*s: %s",
-                             SONDE_ARG(address), strerror(errno));
-    *out = (struct sonde_stream *)calloc(1, sizeof(**out));
-    if (!*out)
-        abort();
-    (*out)->fd = fd;
-    f->opened++;
-    return SONDE_OK;
-}
-
-static inline sonde_code sonde_fake_stream_write(struct sonde_stream *s,
-                                                 const void *data, size_t len,
-                                                 sonde_msec deadline,
-                                                 struct sonde_err *err)
-{
-    struct sonde_fake *f = sonde_fake_in_use;
-    const struct sonde_fake_step *step = sonde_fake_next(f);
-    const char *p = (const char *)data;
-    sonde_code rc;
-
-    if (step && step->kind == SONDE_FAKE_RESET) {
-        f->step++;
-        return sonde_err_set(err, SONDE_EIO, "write: Broken pipe");
-    }
-    sonde_fake_add(&f->written, data, len);
-    while (s->fd >= 0 && len) {
-        ssize_t n;
-
-        rc = sonde_fake_wait(s->fd, POLLOUT, deadline, err);
-        if (rc != SONDE_OK)
-            return rc;
-        n = send(s->fd, p, len, MSG_NOSIGNAL);
-        if (n < 0)
-            return sonde_err_set(err, SONDE_EIO, "write: %s", strerror(errno));
-        p += n;
-        len -= (size_t)n;
-    }
-    return SONDE_OK;
-}
-
-static inline sonde_code
-sonde_fake_stream_read(struct sonde_stream *s, void *data, size_t cap,
-                       size_t *got, sonde_msec deadline, struct sonde_err *err)
-{
-    sonde_code rc;
-    ssize_t n;
-
-    *got = 0;
-    if (s->fd < 0)
-        return sonde_fake_script_read(sonde_fake_in_use, data, cap, got,
-                                      deadline, err);
-    rc = sonde_fake_wait(s->fd, POLLIN, deadline, err);
-    if (rc != SONDE_OK)
-        return rc;
-    n = recv(s->fd, data, cap, 0);
-    if (n < 0)
-        return sonde_err_set(err, SONDE_EIO, "read: %s", strerror(errno));
-    *got = (size_t)n;
-    return SONDE_OK;
-}
-
-static inline void sonde_fake_stream_close(struct sonde_stream *s)
-{
-    if (!s)
-        return;
-    if (s->fd >= 0)
-        (void)close(s->fd);
-    sonde_fake_in_use->closed++;
-    free(s);
 }
 
 /* ---- options
@@ -876,18 +486,12 @@ static inline sonde_code sonde_fake_parse(struct sonde_fake *f,
 static inline double sonde_fake_value(const struct sonde_fake *f,
                                       const char *series)
 {
-    const char *p = sonde_fake_cstr(&f->text);
     size_t len = strlen(series);
+    const char *p = sonde_fake_line(&f->text, series, len, ' ');
 
-    while ((p = strstr(p, series))) {
-        if ((p == f->text.ptr || p[-1] == '\n') && p[len] == ' ')
-            return strtod(p + len + 1, NULL);
-        p++;
-    }
-    return NAN;
+    return p ? strtod(p + len + 1, NULL) : (double)NAN;
 }
 
-/* Closes the instance and frees all. */
 static inline void sonde_fake_close(struct sonde_fake *f)
 {
     if (f->plugin->close)
@@ -895,6 +499,7 @@ static inline void sonde_fake_close(struct sonde_fake *f)
     f->instance = NULL;
 }
 
+/* Closes the instance and frees all. */
 static inline void sonde_fake_fini(struct sonde_fake *f)
 {
     sonde_fake_close(f);

@@ -113,14 +113,15 @@ bool text_pair(sonde_str list, const char *key, sonde_str *out)
     return false;
 }
 
-/* Length of the valid UTF-8 sequence at the front of `n` bytes, or 0. */
+/* Length of the valid UTF-8 sequence at the front of `n` bytes, or 0; NUL is
+ * valid but nothing that a label should hold. */
 static size_t utf8_len(const unsigned char *p, size_t n)
 {
     unsigned char low = 0x80, high = 0xbf;
     size_t len;
 
     if (p[0] < 0x80)
-        return 1;
+        return p[0] ? 1 : 0;
     if (p[0] < 0xc2 || p[0] > 0xf4)
         return 0;
     len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
