@@ -23,6 +23,8 @@
 #include "util/mem.h"
 
 #define MESSAGE_KEEP_BYTES ((size_t)1 << 20)
+/* Receivers commonly take 32 MB, and one series has its bound elsewhere. */
+#define MESSAGE_MAX_BYTES ((size_t)16 << 20)
 
 void lane_init(struct lane *l, struct sending *s, struct lane_progress from)
 {
@@ -55,12 +57,7 @@ bool lane_empty(const struct lane *l)
 
 bool lane_full(const struct lane *l)
 {
-    const struct remote_queue_config *q = &l->sending->config->queue_config;
-    size_t capacity = (size_t)q->capacity;
-    size_t least = 2 * (size_t)q->max_samples_per_send;
-
-    /* One under way and one behind it, at least. */
-    return l->queued >= (capacity > least ? capacity : least);
+    return l->queued >= (size_t)l->sending->config->queue_config.capacity;
 }
 
 /* ---- batches ---------------------------------------------------------- */
@@ -120,21 +117,19 @@ static void batch_gone(struct lane *l)
     s->changed(s->arg);
 }
 
-/* In two halves; both keep the places of the whole, for where the first one
- * ends is not known. */
-static void batch_split(struct lane *l)
+/* In two; both keep the places of the whole, for where the first one ends is
+ * not known. */
+static void batch_split_at(struct lane *l, size_t first)
 {
     struct batch *b = l->head;
     struct batch *rest = mem_new(struct batch);
-    size_t half = b->count / 2;
 
-    sending_shrink_batches(l->sending, half);
     *rest = *b;
-    rest->count = rest->cap = b->count - half;
+    rest->count = rest->cap = b->count - first;
     rest->samples = mem_alloc(rest->count * sizeof(*rest->samples));
-    memcpy(rest->samples, b->samples + half,
+    memcpy(rest->samples, b->samples + first,
            rest->count * sizeof(*rest->samples));
-    b->count = half;
+    b->count = first;
     b->next = rest;
     if (l->tail == b)
         l->tail = rest;
@@ -215,24 +210,35 @@ static void put_run(struct lane *l, const struct remote_sample *run, size_t n)
     }
 }
 
-/* Makes the body of the first batch; false if nothing is left of it. */
-static bool encode_head(struct lane *l)
+/* The message of the first batch; a batch that makes too long a one is
+ * split first. */
+static void encode_message(struct lane *l)
 {
     struct sending *s = l->sending;
     struct batch *b = l->head;
     size_t n;
 
-    if (l->encoded && s->config->queue_config.sample_age_limit <= 0)
-        return true;
-    drop_old(l, b);
-    sort_samples(b);
     l->series_sent = 0;
     l->sent_max_ms = 0;
     buf_shrink(&s->message, MESSAGE_KEEP_BYTES);
     for (size_t i = 0; i < b->count; i += n) {
         n = run_of_series(b, i);
         put_run(l, &b->samples[i], n);
+        if (s->message.len > MESSAGE_MAX_BYTES && i + n < b->count)
+            batch_split_at(l, i + n);
     }
+}
+
+/* Makes the body of the first batch; false if nothing is left of it. */
+static bool encode_head(struct lane *l)
+{
+    struct sending *s = l->sending;
+
+    if (l->encoded && s->config->queue_config.sample_age_limit <= 0)
+        return true;
+    drop_old(l, l->head);
+    sort_samples(l->head);
+    encode_message(l);
     l->encoded = true;
     encode_body(buf_str(&s->message), &l->attempt.body);
     return l->series_sent > 0;
@@ -293,10 +299,12 @@ static void on_answer(void *arg, const struct http_result *r)
         l->not_before_ms = attempt_wait(&l->attempt, s, r);
         break;
     case ANSWER_TOO_LARGE:
-        if (l->head->count > 1)
-            batch_split(l);
-        else
+        if (l->head->count > 1) {
+            batch_split_at(l, l->head->count / 2);
+            sending_shrink_batches(s, l->head->count);
+        } else {
             refused(l, r);
+        }
         break;
     case ANSWER_REFUSED:
         refused(l, r);
@@ -313,8 +321,9 @@ static sonde_msec due(const struct lane *l)
     sonde_msec when = b->born_ms;
 
     if (!b->next && !l->encoded && b->count < l->sending->batch_max &&
-        !l->sending->hurry)
-        when += l->sending->config->queue_config.batch_send_deadline;
+        !l->sending->hurry && !lane_full(l))
+        when =
+            later(when, l->sending->config->queue_config.batch_send_deadline);
     return when > l->not_before_ms ? when : l->not_before_ms;
 }
 

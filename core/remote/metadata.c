@@ -102,8 +102,8 @@ static void begin_round(void *arg)
 {
     struct metadata_sender *m = arg;
 
-    m->round_ms = clock_monotonic(&clock_system) +
-                  m->sending->config->metadata_config.send_interval;
+    m->round_ms = later(clock_monotonic(&clock_system),
+                        m->sending->config->metadata_config.send_interval);
     arena_reset(&m->arena);
     m->families = NULL;
     m->count = m->begin = m->end = 0;

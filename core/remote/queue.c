@@ -563,6 +563,14 @@ sonde_code queue_new(const struct queue_setup *setup, struct queue **out,
     return SONDE_OK;
 }
 
+/* A batch that is larger than what a lane may hold would never fill up. */
+static size_t batch_max(const struct remote_queue_config *c)
+{
+    return (size_t)(c->max_samples_per_send < c->capacity
+                        ? c->max_samples_per_send
+                        : c->capacity);
+}
+
 static void sending_init(struct queue *q)
 {
     const struct remote_deps *deps = q->setup.deps;
@@ -572,8 +580,7 @@ static void sending_init(struct queue *q)
     *s = (struct sending){ .loop = q->loop,
                            .config = c,
                            .endpoint = &q->endpoint,
-                           .batch_max =
-                               (size_t)c->queue_config.max_samples_per_send,
+                           .batch_max = batch_max(&c->queue_config),
                            .about_to_send = on_about_to_send,
                            .changed = on_changed,
                            .arg = q };

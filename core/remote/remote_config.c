@@ -38,7 +38,8 @@ static const struct config_key queue_rows[] = {
     CONFIG_ROW_DURATION(struct remote_queue_config, max_backoff, AT_LEAST(1),
                         .fallback = "5s", .help = "Longest wait"),
     CONFIG_ROW_BOOL(struct remote_queue_config, retry_on_http_429,
-                    .help = "Send again what was answered with 429"),
+                    .help = "Taken for true: what was answered with 429 is "
+                            "always sent again"),
     CONFIG_ROW_DURATION(struct remote_queue_config, sample_age_limit,
                         .help = "Drop samples older than this; 0: send all"),
 };

@@ -175,8 +175,8 @@ sonde_msec attempt_wait(struct attempt *a, const struct sending *s,
         wait = asked;
     if (wait < 1)
         wait = 1;
-    a->backoff_ms = 2 * wait < q->max_backoff ? 2 * wait : q->max_backoff;
-    return clock_monotonic(&clock_system) + wait;
+    a->backoff_ms = wait < q->max_backoff / 2 ? 2 * wait : q->max_backoff;
+    return later(clock_monotonic(&clock_system), wait);
 }
 
 void sending_log_retry(struct sending *s, const struct attempt *a,

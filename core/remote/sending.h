@@ -51,6 +51,12 @@ enum answer {
     ANSWER_CANCELED,  /* the loop has stopped                             */
 };
 
+/* A time from now that is never past the end of times. */
+static inline sonde_msec later(sonde_msec now, sonde_msec ms)
+{
+    return ms > INT64_MAX - now ? INT64_MAX : now + ms;
+}
+
 void attempt_init(struct attempt *a, const struct sending *s);
 void attempt_fini(struct attempt *a);
 /* Posts the body; `done` is given to the client with `arg`. */

@@ -395,6 +395,51 @@ static void test_delivery(void)
     bench_fini(&b);
 }
 
+/* Rules drop and rename; a second sample of a series needs no rule. */
+static void test_relabeling(void)
+{
+    static const char rules[] =
+        "write_relabel_configs:\n"
+        "- {source_labels: [i], regex: '1.*', action: drop}\n"
+        "- {source_labels: [zone, site], target_label: where}\n"
+        "- {regex: site|zone, action: labeldrop}\n";
+    sonde_str zone = SONDE_STR("z");
+    struct config_pair pair = { .key = SONDE_STR("zone"),
+                                .values = { &zone, 1 } };
+    struct remote_write_config read;
+    struct config_ctx ctx = { 0 };
+    struct yaml_node *node;
+    struct sonde_err err;
+    struct bench b;
+
+    bench_init(&b);
+    ctx.arena = &b.arena;
+    b.external = (struct config_map){ &pair, 1 };
+    CU_ASSERT_EQUAL_FATAL(
+        yaml_parse(&b.arena, "test.yml",
+                   arena_printf(&b.arena, "url: http://x\n%s", rules), &node,
+                   &err),
+        SONDE_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        config_read(&ctx, &remote_write_block, node, &read, &err), SONDE_OK);
+    b.config.write_relabel_configs = read.write_relabel_configs;
+    bench_start(&b);
+    append(&b, 50, 20); /* 1 and 10 to 19 are dropped */
+    CU_ASSERT_TRUE(sink_wait(&b.sink, &b.sink.samples, 450));
+    bench_stop(&b);
+    CU_ASSERT_EQUAL(b.sink.samples, 450);
+    CU_ASSERT_EQUAL(b.sink.next[10], 0);
+    buf_char(&b.sink.labels, '\0');
+    CU_ASSERT_STRING_EQUAL(b.sink.labels.data, "__name__=m,i=20,where=z;mine,");
+    CU_ASSERT_EQUAL(
+        metric_value(&b, "prometheus_remote_storage_samples_dropped_total",
+                     "\"dropped_series"),
+        550);
+    relabel_rules_fini(read.write_relabel_configs.items,
+                       read.write_relabel_configs.count);
+    bench_fini(&b);
+}
+
 static bool header_is(sonde_str head, const char *line)
 {
     return memmem(head.ptr, head.len, line, strlen(line)) != NULL;
@@ -816,6 +861,7 @@ static const struct tap_test tests[] = {
     { "endpoints have names without secrets", test_endpoint_names },
     { "a position is saved in turns", test_progress_file },
     { "samples arrive with all labels", test_delivery },
+    { "relabeling drops and renames", test_relabeling },
     { "requests have their headers", test_headers },
     { "what fails for now is tried again", test_retries },
     { "what is refused is dropped and counted", test_refused },
