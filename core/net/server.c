@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/listen.h"
@@ -84,9 +85,9 @@ static void daemon_options(struct http_server *s, struct listener *l, int fd,
     OPTION(MHD_OPTION_THREAD_STACK_SIZE, LISTENER_STACK_BYTES, NULL);
     OPTION(MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
     OPTION(MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL);
-    OPTION(MHD_OPTION_URI_LOG_CALLBACK, call_new, l);
-    OPTION(MHD_OPTION_NOTIFY_COMPLETED, call_completed, l);
-    OPTION(MHD_OPTION_NOTIFY_CONNECTION, conn_notify, l);
+    OPTION(MHD_OPTION_URI_LOG_CALLBACK, server_call_new, l);
+    OPTION(MHD_OPTION_NOTIFY_COMPLETED, server_call_completed, l);
+    OPTION(MHD_OPTION_NOTIFY_CONNECTION, server_conn_notify, l);
     if (tls) {
         OPTION(MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key_pem.ptr);
         OPTION(MHD_OPTION_HTTPS_MEM_CERT, 0, tls->cert_pem.ptr);
@@ -110,8 +111,8 @@ static struct MHD_Daemon *daemon_start(struct listener *l, bool tls,
         flags |= MHD_USE_TLS;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    d = MHD_start_daemon(flags, 0, NULL, NULL, call_step, l, MHD_OPTION_ARRAY,
-                         options, MHD_OPTION_END);
+    d = MHD_start_daemon(flags, 0, NULL, NULL, server_call_step, l,
+                         MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return d;
 }
@@ -183,7 +184,7 @@ static void server_init(struct http_server *s,
     if (s->options.read_timeout_ms <= 0)
         s->options.read_timeout_ms = READ_TIMEOUT_DEFAULT;
     s->listeners = arena_array(&s->arena, struct listener, o->listen_count);
-    pool_init(&s->pool, s->options.threads, QUEUE_MAX);
+    workers_init(&s->pool, s->options.threads, QUEUE_MAX);
     pthread_mutex_init(&s->rate.mutex, NULL);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_condattr_init(&attr);
@@ -265,23 +266,35 @@ static void server_drain(struct http_server *s)
     pthread_mutex_unlock(&s->mutex);
 }
 
+/* No new connections. The socket is closed only when the daemon's thread is
+ * gone, which may still have it in its hands. */
+static void listener_quiesce(struct listener *l)
+{
+    l->fd = MHD_quiesce_daemon(l->daemon);
+    if (l->fd != MHD_INVALID_SOCKET)
+        (void)shutdown(l->fd, SHUT_RDWR);
+}
+
+static void listener_stop(struct listener *l)
+{
+    MHD_stop_daemon(l->daemon);
+    if (l->fd != MHD_INVALID_SOCKET)
+        (void)close(l->fd);
+}
+
 void http_server_stop(struct http_server *s)
 {
     if (!s)
         return;
     atomic_store(&s->stopping, true);
-    for (size_t i = 0; i < s->listener_count; i++) {
-        MHD_socket fd = MHD_quiesce_daemon(s->listeners[i].daemon);
-
-        if (fd != MHD_INVALID_SOCKET)
-            (void)close(fd);
-    }
-    pool_stop(&s->pool);
+    for (size_t i = 0; i < s->listener_count; i++)
+        listener_quiesce(&s->listeners[i]);
+    workers_stop(&s->pool);
     server_drain(s);
     for (size_t i = 0; i < s->listener_count; i++)
-        MHD_stop_daemon(s->listeners[i].daemon);
+        listener_stop(&s->listeners[i]);
     janitor_stop(s);
-    pool_fini(&s->pool);
+    workers_fini(&s->pool);
     web_auth_free(s->auth);
     web_config_close(s->web);
     pthread_cond_destroy(&s->wake);
@@ -307,7 +320,7 @@ void http_server_stats(struct http_server *s, struct http_server_stats *out)
         .timeouts = atomic_load(&s->timeouts),
         .config_errors = atomic_load(&s->config_errors),
     };
-    out->queued = pool_queued(&s->pool, &out->workers);
+    out->queued = workers_queued(&s->pool, &out->workers);
     pthread_mutex_lock(&s->mutex);
     out->connections = s->conn_count;
     pthread_mutex_unlock(&s->mutex);

@@ -71,6 +71,7 @@ struct listener {
     struct http_server *server;
     struct MHD_Daemon *daemon;
     int port;
+    MHD_socket fd; /* after it was quiesced */
 };
 
 /* A token bucket over all requests. */
