@@ -1,6 +1,7 @@
 noinst_LTLIBRARIES += core/discovery/libdiscovery.la
 core_discovery_libdiscovery_la_SOURCES = core/discovery/discovery.c \
 	core/discovery/discovery.h core/discovery/discovery_int.h \
+	core/discovery/discovery_config.c \
 	core/discovery/file_sd.c core/discovery/target_file.c
 
 check_PROGRAMS += tests/unit/discovery_test
