@@ -173,6 +173,13 @@ static sonde_code read_json(struct target_file *f, sonde_str text,
 
 /* ---- YAML ---------------------------------------------------------------- */
 
+static sonde_str yaml_str(const struct yaml_node *v)
+{
+    if (v->kind == YAML_NULL)
+        return (sonde_str){ 0 };
+    return v->scalar;
+}
+
 static sonde_code yaml_targets(struct target_file *f,
                                const struct yaml_node *list,
                                struct target_group *g, struct sonde_err *err)
@@ -189,8 +196,7 @@ static sonde_code yaml_targets(struct target_file *f,
 
         if (v->kind != YAML_SCALAR && v->kind != YAML_NULL)
             return yaml_error(v, err, "targets: expected an address");
-        targets[i] = address_labels(
-            f->arena, v->kind == YAML_NULL ? (sonde_str){ 0 } : v->scalar);
+        targets[i] = address_labels(f->arena, yaml_str(v));
     }
     g->targets = targets;
     g->count = list->count;
@@ -214,8 +220,7 @@ static sonde_code yaml_labels(const struct yaml_node *map,
                               "labels: a label needs a name");
         if (v->kind != YAML_SCALAR && v->kind != YAML_NULL)
             return yaml_error(v, err, "labels: expected a string");
-        labels_builder_set(lb, map->keys[i]->scalar,
-                           v->kind == YAML_NULL ? (sonde_str){ 0 } : v->scalar);
+        labels_builder_set(lb, map->keys[i]->scalar, yaml_str(v));
     }
     return SONDE_OK;
 }

@@ -87,17 +87,23 @@ SONDE_NODISCARD sonde_code line_tail(enum expo_format format, const char *p,
 const char *line_series_end(enum expo_format format, const char *p,
                             const char *end, struct sonde_err *err);
 
-/* What a line that begins with # turned out to be. */
+/* ---- meta.c: lines that begin with # --------------------------------------
+ */
+
 enum line_kind {
     LINE_COMMENT,
     LINE_META,
     LINE_EOF
 };
-/* `p` is at the '#'. Text that needs unescaping is put into `scratch`. */
-SONDE_NODISCARD sonde_code line_meta(enum expo_format format, const char *p,
-                                     const char *end, struct buf *scratch,
-                                     struct expo_meta *out,
-                                     enum line_kind *kind,
+struct meta_line {
+    enum expo_format format;
+    const char *p, *end;   /* from the '#' on */
+    struct buf *scratch;   /* gets texts that are unescaped                 */
+    enum line_kind kind;   /* what it turned out to be ...                  */
+    struct expo_meta meta; /* ... and LINE_META's                          */
+};
+/* Reads a line whose first four fields are set. */
+SONDE_NODISCARD sonde_code line_meta(struct meta_line *l,
                                      struct sonde_err *err);
 /* If [p, end) begins a HELP, TYPE or UNIT line whose family is quoted: where
  * the opening quote is. NULL otherwise. */

@@ -1,7 +1,7 @@
 noinst_LTLIBRARIES += core/expo/libexpo.la
 core_expo_libexpo_la_SOURCES = core/expo/chars.c core/expo/expo.h \
 	core/expo/expo_int.h core/expo/format.c core/expo/line.c \
-	core/expo/scan.c core/expo/series.c core/expo/write.c
+	core/expo/meta.c core/expo/scan.c core/expo/series.c core/expo/write.c
 
 check_PROGRAMS += tests/unit/expo_test
 TESTS += tests/unit/expo_test

@@ -179,19 +179,19 @@ static sonde_code read_sample(struct expo_scanner *s, const char *p,
 static sonde_code read_meta(struct expo_scanner *s, const char *p,
                             const char *end, struct sonde_err *err)
 {
-    struct expo_meta meta;
-    enum line_kind kind;
-    sonde_code rc =
-        line_meta(s->format, p, end, &s->scratch, &meta, &kind, err);
+    struct meta_line l = {
+        .format = s->format, .p = p, .end = end, .scratch = &s->scratch
+    };
+    sonde_code rc = line_meta(&l, err);
 
     if (rc)
         return rc;
-    s->ended = kind == LINE_EOF;
-    if (kind != LINE_META)
+    s->ended = l.kind == LINE_EOF;
+    if (l.kind != LINE_META)
         return SONDE_OK;
-    if (meta.kind == EXPO_META_TYPE)
-        s->type = meta.type;
-    return s->handler->meta ? s->handler->meta(s->handler->arg, &meta, err)
+    if (l.meta.kind == EXPO_META_TYPE)
+        s->type = l.meta.type;
+    return s->handler->meta ? s->handler->meta(s->handler->arg, &l.meta, err)
                             : SONDE_OK;
 }
 
