@@ -111,6 +111,7 @@ static void header_line(struct transfer *t, sonde_str line)
                 &t->arena, str_trim(str_sub(line, colon + 1, line.len)));
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): curl's type
 size_t answer_header(char *text, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
@@ -177,6 +178,7 @@ static bool decode(struct transfer *t, sonde_str piece)
     return true;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): curl's type
 size_t answer_body(char *text, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;

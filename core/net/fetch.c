@@ -44,6 +44,8 @@ sonde_code http_fetch(const struct http_client_config *config,
     struct http_client *client;
     sonde_code rc = net_loop_new(&f.loop, err);
 
+    if (status)
+        *status = 0;
     if (rc != SONDE_OK)
         return rc;
     request.begin = NULL;

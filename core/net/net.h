@@ -49,12 +49,18 @@ SONDE_NODISCARD sonde_code http_client_check(struct config_ctx *ctx,
                                              struct http_client_config *c,
                                              const struct yaml_node *at,
                                              struct sonde_err *err);
+/* Whether a header of this name may be set by configuration. */
+SONDE_NODISCARD sonde_code http_header_check(const struct yaml_node *at,
+                                             sonde_str name,
+                                             struct sonde_err *err);
 
 #define HTTP_CLIENT_ROW(T, f, n, k, ...)                                       \
     {                                                                          \
         .name = (n), .kind = (k), .offset = offsetof(T, f), __VA_ARGS__        \
     }
-#define HTTP_CLIENT_ROWS(T, c)                                                 \
+#define HTTP_CLIENT_ROWS(T, c) HTTP_CLIENT_ROWS_HTTP2(T, c, "true")
+/* `http2`: the default of enable_http2. */
+#define HTTP_CLIENT_ROWS_HTTP2(T, c, http2)                                    \
     HTTP_CLIENT_ROW(T, c.basic_auth, "basic_auth", CONFIG_BLOCK,               \
                     .block = &basic_auth_block,                                \
                     .help = "User and password sent with each request"),       \
@@ -87,7 +93,7 @@ SONDE_NODISCARD sonde_code http_client_check(struct config_ctx *ctx,
                         CONFIG_BOOL, .fallback = "true",                       \
                         .help = "Follow 3xx answers"),                         \
         HTTP_CLIENT_ROW(T, c.enable_http2, "enable_http2", CONFIG_BOOL,        \
-                        .fallback = "true", .help = "Offer HTTP/2 over TLS"),  \
+                        .fallback = (http2), .help = "Offer HTTP/2 over TLS"), \
         HTTP_CLIENT_ROW(T, c.http_headers, "http_headers", CONFIG_NODE,        \
                         .help = "Headers added to each request")
 
@@ -150,14 +156,14 @@ struct http_result {
     uint64_t body_bytes; /* after decoding                               */
     double seconds;      /* from start to last byte                      */
     const char *error;   /* a sentence, when code is not SONDE_OK        */
-}; /* what it points to lives until `done` returns */
+};                       /* what it points to lives until `done` returns */
 
 struct http_request {
     sonde_str url;    /* http or https; copied                           */
     sonde_str method; /* empty: GET, or POST with a body              */
     const struct http_header *headers; /* copied                          */
     size_t header_count;
-    sonde_str body; /* must stay until `done`                       */
+    sonde_str body;        /* must stay until `done`                       */
     sonde_msec timeout_ms; /* from start to last byte; 0: a minute        */
     /* Of the decoded answer; one that reaches it fails with SONDE_ELIMIT, as
      * in Prometheus. 0: none. */

@@ -48,7 +48,7 @@ static sonde_code header_add(struct transfer *t, struct curl_slist **tail,
                             SONDE_ARG(value));
     else
         line = arena_printf(&t->arena, "%.*s;", SONDE_ARG(name));
-    node->data = (char *)(uintptr_t)line.ptr;
+    node->data = arena_cstr(&t->arena, line);
     (*tail)->next = node;
     *tail = node;
     return SONDE_OK;
@@ -186,9 +186,12 @@ static sonde_code set_credentials(struct transfer *t, struct curl_slist **tail)
 
 static struct curl_blob blob(sonde_str s)
 {
-    return (struct curl_blob){ .data = (void *)(uintptr_t)s.ptr,
-                               .len = s.len,
-                               .flags = CURL_BLOB_NOCOPY };
+    struct curl_blob b = { .len = s.len, .flags = CURL_BLOB_NOCOPY };
+
+    /* curl only reads it. */
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    b.data = (void *)(uintptr_t)s.ptr;
+    return b;
 }
 
 static long tls_versions(const struct tls_config *tls)
@@ -246,15 +249,15 @@ static sonde_code set_server_name(struct transfer *t, sonde_str name,
 {
     const char *z = arena_cstr(&t->arena, name);
     const char *url = url_with_host(&t->arena, &t->url, z);
+    sonde_str route;
     struct curl_slist *to = arena_new(&t->arena, struct curl_slist);
 
     if (!url)
         return sonde_err_set(&t->err, SONDE_EINVAL,
                              "tls_config: bad server_name \"%s\"", z);
-    to->data =
-        (char *)(uintptr_t)arena_printf(&t->arena, "%s:%s:%s:%s", z,
-                                        t->url.port, t->url.host, t->url.port)
-            .ptr;
+    route = arena_printf(&t->arena, "%s:%s:%s:%s", z, t->url.port, t->url.host,
+                         t->url.port);
+    to->data = arena_cstr(&t->arena, route);
     OPT(t, CONNECT_TO, to);
     OPT(t, URL, url);
     if (request_has(t, "Host"))
@@ -300,12 +303,15 @@ static void proxy_of_environment(struct transfer *t)
 static void set_proxy(struct transfer *t)
 {
     const struct http_client_config *c = t->config;
+    bool direct;
 
     if (c && c->proxy_from_environment) {
         proxy_of_environment(t);
         return;
     }
-    if (!c || !c->proxy_url.len) {
+    /* With no_proxy Go adds that the own machine is reached directly. */
+    direct = c && c->no_proxy.len && url_is_loopback(&t->url);
+    if (!c || !c->proxy_url.len || direct) {
         OPT(t, PROXY, "");
         return;
     }

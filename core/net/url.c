@@ -15,23 +15,23 @@
 #include "util/str.h"
 
 /* One part as a copy in the arena; "" when the URL has none. */
-static const char *part(struct arena *a, CURLU *u, CURLUPart what,
-                        unsigned flags)
+static char *part(struct arena *a, CURLU *u, CURLUPart what, unsigned flags)
 {
-    char *text = NULL;
-    const char *copy = "";
+    char *text = NULL, *copy;
 
-    if (curl_url_get(u, what, &text, flags) == CURLUE_OK && text)
-        copy = arena_cstr(a, sonde_cstr(text));
+    if (curl_url_get(u, what, &text, flags) != CURLUE_OK)
+        text = NULL;
+    copy = arena_cstr(a, sonde_cstr(text));
     curl_free(text);
     return copy;
 }
 
-static void lower(char *z)
+static char *lower(char *text)
 {
-    for (; *z; z++)
+    for (char *z = text; *z; z++)
         if (*z >= 'A' && *z <= 'Z')
             *z = (char)(*z - 'A' + 'a');
+    return text;
 }
 
 /* `text` is absolute, or else relative to what `u` has. */
@@ -47,9 +47,8 @@ static sonde_code take_apart(struct arena *a, CURLU *u, sonde_str text,
     (void)curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0);
     out->text = part(a, u, CURLUPART_URL, 0);
     out->scheme = part(a, u, CURLUPART_SCHEME, 0);
-    out->host = part(a, u, CURLUPART_HOST, 0);
+    out->host = lower(part(a, u, CURLUPART_HOST, 0));
     out->port = part(a, u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-    lower((char *)(uintptr_t)out->host);
     if (strcmp(out->scheme, "http") != 0 && strcmp(out->scheme, "https") != 0)
         return sonde_err_set(err, SONDE_EUNSUPPORTED,
                              "URL \"%s\": expected scheme http or https, "

@@ -23,10 +23,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* The loader gives addresses as numbers. */
 static const ElfW(Dyn) * dynamic_of(const struct dl_phdr_info *info)
 {
     for (size_t i = 0; i < info->dlpi_phnum; i++)
         if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            // NOLINTNEXTLINE(performance-no-int-to-ptr)
             return (const ElfW(Dyn) *)(info->dlpi_addr +
                                        info->dlpi_phdr[i].p_vaddr);
     return NULL;
@@ -59,6 +61,7 @@ static int drop_pages(struct dl_phdr_info *info, size_t size, void *arg)
         from &= ~(page - 1);
         to = (to + page - 1) & ~(page - 1);
         if (p->p_type == PT_LOAD && !(p->p_flags & PF_W))
+            // NOLINTNEXTLINE(performance-no-int-to-ptr)
             (void)madvise((void *)from, to - from, MADV_DONTNEED);
     }
     return 0;
