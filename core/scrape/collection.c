@@ -114,6 +114,7 @@ static sonde_code new_series(struct collection *c, sonde_str series,
         return rc;
     rc = series_labels(&t->rules, &c->lb, err);
     if (rc == SONDE_ENOTFOUND) {
+        err->code = SONDE_OK; /* the collection's: dropped is no failure */
         *out = series_cache_add(&t->cache, hash, 0, true);
         return SONDE_OK;
     }
