@@ -38,9 +38,10 @@
 
 #define RECORD_SAMPLES 16384 /* in one record of the log                 */
 #define SERIES_PIECE   ((size_t)256 << 10)
+#define KEEP_RECORDS   2
 #define KEEP_BYTES     ((size_t)512 << 10)
 #define KEEP_SAMPLES   ((size_t)32 << 10)
-#define PREFETCH_AHEAD 6
+#define AHEAD          12 /* samples; what they need is fetched meanwhile  */
 
 enum verdict {
     TAKE,
@@ -67,8 +68,10 @@ struct head_appender {
     struct buf metadata;
     /* Of the commit that runs: */
     struct ref_list unlogged; /* series whose labels must go first         */
-    struct buf series_record, sample_records;
-    size_t *record_ends; /* in sample_records                             */
+    const void **tails; /* where each sample will go, for prefetching     */
+    size_t tail_cap;
+    struct buf series_record;
+    struct buf *records; /* of samples; `record_cap` are initialised       */
     size_t record_count, record_cap;
     size_t verdicts[VERDICTS];
     sonde_msec mint, maxt; /* of what went in                             */
@@ -87,9 +90,16 @@ struct walk {
     struct head *head;
     struct series_page *page; /* locked, or NULL                          */
     uint64_t number;
+    const struct series_page *ahead; /* not locked                        */
+    uint64_t ahead_number;
 };
 
 #define NO_PAGE UINT64_MAX
+
+static inline struct walk walk_of(struct head *h)
+{
+    return (struct walk){ h, NULL, NO_PAGE, NULL, NO_PAGE };
+}
 
 static void walk_end(struct walk *w)
 {
@@ -112,6 +122,20 @@ static inline struct series *walk_to(struct walk *w, series_ref ref)
             (void)pthread_mutex_lock(&w->page->lock);
     }
     return w->page ? series_page_get(w->page, ref) : NULL;
+}
+
+/* Fetches the series of a sample that comes soon; it may be in a page that
+ * others hold, so only its address is used. */
+static inline void walk_ahead(struct walk *w, series_ref ref)
+{
+    uint64_t number = (ref - 1) / PAGE_SERIES;
+
+    if (number != w->ahead_number) {
+        w->ahead = series_table_page(&w->head->table, ref);
+        w->ahead_number = number;
+    }
+    if (w->ahead)
+        series_page_prefetch(w->ahead, ref);
 }
 
 /* ---- judging ---------------------------------------------------------- */
@@ -160,16 +184,20 @@ static inline enum verdict judge(const struct series *s,
 
 /* ---- the first walk: judge, mark, encode ------------------------------- */
 
-static void record_end(struct head_appender *a)
+static struct buf *record_next(struct head_appender *a)
 {
-    a->record_ends = mem_grow(a->record_ends, &a->record_cap,
-                              a->record_count + 1, sizeof(*a->record_ends));
-    a->record_ends[a->record_count++] = a->sample_records.len;
+    size_t had = a->record_cap;
+
+    a->records = mem_grow(a->records, &a->record_cap, a->record_count + 1,
+                          sizeof(*a->records));
+    for (size_t i = had; i < a->record_cap; i++)
+        buf_init(&a->records[i]);
+    return &a->records[a->record_count++];
 }
 
 static void unmark(struct head_appender *a, size_t n)
 {
-    struct walk w = { a->head, NULL, NO_PAGE };
+    struct walk w = walk_of(a->head);
 
     for (size_t i = 0; i < n; i++) {
         struct series *s = walk_to(&w, a->samples[i].ref);
@@ -191,7 +219,6 @@ static void give_up(struct head_appender *a, size_t kept, size_t from)
 
 static void begin_records(struct head_appender *a)
 {
-    buf_reset(&a->sample_records);
     buf_reset(&a->series_record);
     a->record_count = 0;
     a->unlogged.count = 0;
@@ -201,16 +228,19 @@ static void begin_records(struct head_appender *a)
  * commit; never when `alone`. */
 static bool first_walk(struct head_appender *a, bool alone)
 {
-    struct walk w = { a->head, NULL, NO_PAGE };
+    struct walk w = walk_of(a->head);
     struct bounds bounds = bounds_now(a->head);
     struct wal_samples_writer out;
     size_t kept = 0;
 
+    a->tails = mem_grow(a->tails, &a->tail_cap, a->count, sizeof(*a->tails));
     for (size_t i = 0; i < a->count; i++) {
         struct storage_sample sample = a->samples[i];
         struct series *s = walk_to(&w, sample.ref);
         enum verdict v = judge(s, &sample, &bounds);
 
+        if (i + AHEAD < a->count)
+            walk_ahead(&w, a->samples[i + AHEAD].ref);
         if (s && s->flags & SERIES_BUSY) {
             const struct storage_sample *last = a->samples + kept - 1;
 
@@ -229,17 +259,13 @@ static bool first_walk(struct head_appender *a, bool alone)
         if (!(s->flags & (SERIES_BUSY | SERIES_LOGGED)))
             refs_push(&a->unlogged, (uint32_t)sample.ref);
         s->flags |= SERIES_BUSY;
-        if (kept % RECORD_SAMPLES == 0) {
-            if (kept)
-                record_end(a);
-            wal_samples_begin(&out, &a->sample_records);
-        }
+        if (kept % RECORD_SAMPLES == 0)
+            wal_samples_begin(&out, record_next(a));
         wal_samples_add(&out, sample.ref, sample.t, sample.v);
+        a->tails[kept] = s->chunk ? s->chunk + s->open.bits / 8 : NULL;
         a->samples[kept++] = sample;
     }
     walk_end(&w);
-    if (kept)
-        record_end(a);
     a->count = kept;
     return true;
 }
@@ -249,7 +275,7 @@ static bool first_walk(struct head_appender *a, bool alone)
 static void add_series_record(struct head_appender *a, uint32_t ref,
                               struct label *scratch)
 {
-    struct walk w = { a->head, NULL, NO_PAGE };
+    struct walk w = walk_of(a->head);
     struct series *s = walk_to(&w, ref);
     struct labels l = { scratch, 0 };
     uint32_t at = s ? s->labels : 0;
@@ -288,7 +314,7 @@ static sonde_code log_series(struct head_appender *a, struct sonde_err *err)
 static sonde_code log_write(struct head_appender *a, struct sonde_err *err)
 {
     sonde_str *records;
-    size_t n = 0, from = 0;
+    size_t n = 0;
     sonde_code rc = log_series(a, err);
 
     if (rc != SONDE_OK)
@@ -298,11 +324,8 @@ static sonde_code log_write(struct head_appender *a, struct sonde_err *err)
         records[n++] = buf_str(&a->series_record);
     if (a->metadata.len)
         records[n++] = buf_str(&a->metadata);
-    for (size_t i = 0; i < a->record_count; i++) {
-        records[n++] = (sonde_str){ a->sample_records.data + from,
-                                    a->record_ends[i] - from };
-        from = a->record_ends[i];
-    }
+    for (size_t i = 0; i < a->record_count; i++)
+        records[n++] = buf_str(&a->records[i]);
     rc = wal_append(a->head->wal, records, n, err);
     free(records);
     return rc;
@@ -310,22 +333,13 @@ static sonde_code log_write(struct head_appender *a, struct sonde_err *err)
 
 /* ---- the second walk: append ------------------------------------------ */
 
-/* What comes a few samples later is fetched meanwhile, if it is in this
- * page; the samples after a run are another page's. */
 static inline void look_ahead(const struct head_appender *a, size_t i,
-                              const struct walk *w)
+                              struct walk *w)
 {
-    const struct series *s;
-    series_ref ref;
-
-    if (i + PREFETCH_AHEAD >= a->count)
+    if (i + AHEAD >= a->count)
         return;
-    ref = a->samples[i + PREFETCH_AHEAD].ref;
-    if ((ref - 1) / PAGE_SERIES != w->number)
-        return;
-    s = series_page_get(w->page, ref);
-    if (s && s->chunk)
-        __builtin_prefetch(s->chunk + s->open.bits / 8, 1);
+    walk_ahead(w, a->samples[i + AHEAD].ref);
+    __builtin_prefetch(a->tails[i + AHEAD], 1);
 }
 
 static inline void append_one(struct head_appender *a, struct series *s,
@@ -349,7 +363,7 @@ static inline void append_one(struct head_appender *a, struct series *s,
 static void second_walk(struct head_appender *a)
 {
     struct head *h = a->head;
-    struct walk w = { h, NULL, NO_PAGE };
+    struct walk w = walk_of(h);
     size_t i = 0;
 
     while (i < a->count) {
@@ -374,7 +388,7 @@ static void second_walk(struct head_appender *a)
 /* Series that only metadata speaks of need their records too. */
 static void want_described(struct head_appender *a)
 {
-    struct walk w = { a->head, NULL, NO_PAGE };
+    struct walk w = walk_of(a->head);
 
     for (size_t i = 0; i < a->described.count; i++) {
         struct series *s = walk_to(&w, a->described.items[i]);
@@ -387,7 +401,7 @@ static void want_described(struct head_appender *a)
 
 static void mark_described_logged(struct head_appender *a)
 {
-    struct walk w = { a->head, NULL, NO_PAGE };
+    struct walk w = walk_of(a->head);
 
     for (size_t i = 0; i < a->described.count; i++) {
         struct series *s = walk_to(&w, a->described.items[i]);
@@ -464,6 +478,13 @@ static void count(struct head_appender *a, struct append_stats *stats)
     metric_add(h->metrics.out_of_bound, v[TOO_OLD] + v[TOO_FAR]);
 }
 
+/* The first few records keep their memory. */
+static void records_forget(struct head_appender *a)
+{
+    for (size_t i = 0; i < a->record_cap; i++)
+        buf_shrink(&a->records[i], i < KEEP_RECORDS ? KEEP_BYTES : 0);
+}
+
 /* Ready for the next transaction; memory above the bound goes. */
 static void forget(struct head_appender *a)
 {
@@ -471,14 +492,16 @@ static void forget(struct head_appender *a)
     a->described.count = 0;
     if (a->cap > KEEP_SAMPLES) {
         free(a->samples);
+        free(a->tails);
         a->samples = NULL;
-        a->cap = 0;
+        a->tails = NULL;
+        a->cap = a->tail_cap = 0;
     }
     free(a->unlogged.items);
     a->unlogged = (struct ref_list){ 0 };
     buf_shrink(&a->metadata, KEEP_BYTES);
     buf_shrink(&a->series_record, 0);
-    buf_shrink(&a->sample_records, KEEP_BYTES);
+    records_forget(a);
 }
 
 static sonde_code appender_op_commit(struct appender *base,
@@ -517,7 +540,7 @@ static sonde_code appender_op_series(struct appender *base,
 static bool appender_op_known(struct appender *base, series_ref ref)
 {
     struct head_appender *a = (struct head_appender *)base;
-    struct walk w = { a->head, NULL, NO_PAGE };
+    struct walk w = walk_of(a->head);
     bool known = walk_to(&w, ref) != NULL;
 
     walk_end(&w);
@@ -560,12 +583,14 @@ static void appender_op_free(struct appender *base)
     struct head_appender *a = (struct head_appender *)base;
 
     free(a->samples);
+    free(a->tails);
     free(a->described.items);
     free(a->unlogged.items);
-    free(a->record_ends);
+    for (size_t i = 0; i < a->record_cap; i++)
+        buf_fini(&a->records[i]);
+    free(a->records);
     buf_fini(&a->metadata);
     buf_fini(&a->series_record);
-    buf_fini(&a->sample_records);
     free(a);
 }
 
@@ -587,6 +612,5 @@ struct appender *head_appender(struct head *h)
     a->head = h;
     buf_init(&a->metadata);
     buf_init(&a->series_record);
-    buf_init(&a->sample_records);
     return &a->base;
 }

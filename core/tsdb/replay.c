@@ -23,6 +23,9 @@
 #include "util/mem.h"
 
 #define COMPLAINTS_MAX 20
+#define BATCH          512
+#define SERIES_AHEAD   16
+#define CHUNK_AHEAD    8
 
 struct replay {
     struct head *head;
@@ -32,6 +35,8 @@ struct replay {
     uint64_t samples, old, unknown, skipped, complaints;
     sonde_msec mint, maxt;
     size_t chunks;
+    size_t pending;
+    struct storage_sample batch[BATCH];
 };
 
 /* One damaged place: counted always, logged up to a bound. */
@@ -80,29 +85,61 @@ static void replay_series(void *arg, uint64_t ref, const struct labels *l)
         head_alias_add(r->head, ref, found);
 }
 
-static void replay_sample(void *arg, uint64_t ref, sonde_msec t, double v)
+static void replay_one(struct replay *r, const struct storage_sample *sample)
 {
-    struct replay *r = arg;
-    struct series *s = series_at(r->head, ref);
+    struct series *s = series_at(r->head, sample->ref);
 
     if (__builtin_expect(!s, 0)) {
-        s = series_at(r->head, head_alias(r->head, ref));
+        s = series_at(r->head, head_alias(r->head, sample->ref));
         if (!s) {
-            saw_ref(r, ref);
+            saw_ref(r, sample->ref);
             r->unknown++;
             return;
         }
     }
-    if (s->flags & SERIES_SEEN && t <= s->open.t) {
+    if (s->flags & SERIES_SEEN && sample->t <= s->open.t) {
         r->old++;
         return;
     }
-    r->chunks += head_append(r->head, s, t, v);
+    r->chunks += head_append(r->head, s, sample->t, sample->v);
     r->samples++;
-    if (t < r->mint)
-        r->mint = t;
-    if (t > r->maxt)
-        r->maxt = t;
+    if (sample->t < r->mint)
+        r->mint = sample->t;
+    if (sample->t > r->maxt)
+        r->maxt = sample->t;
+}
+
+/* A sample's series and the end of its chunk are far apart in memory and
+ * rarely in the cache: they are fetched while others are worked on. */
+static void replay_batch(struct replay *r)
+{
+    for (size_t i = 0; i < r->pending; i++) {
+        if (i + SERIES_AHEAD < r->pending) {
+            uint64_t ref = r->batch[i + SERIES_AHEAD].ref;
+            struct series_page *p = series_table_page(&r->head->table, ref);
+
+            if (p)
+                series_page_prefetch(p, ref);
+        }
+        if (i + CHUNK_AHEAD < r->pending) {
+            struct series *s =
+                series_at(r->head, r->batch[i + CHUNK_AHEAD].ref);
+
+            if (s && s->chunk)
+                __builtin_prefetch(s->chunk + s->open.bits / 8, 1);
+        }
+        replay_one(r, &r->batch[i]);
+    }
+    r->pending = 0;
+}
+
+static void replay_sample(void *arg, uint64_t ref, sonde_msec t, double v)
+{
+    struct replay *r = arg;
+
+    r->batch[r->pending++] = (struct storage_sample){ ref, t, v };
+    if (r->pending == BATCH)
+        replay_batch(r);
 }
 
 static sonde_code replay_record(void *arg, sonde_str record,
@@ -120,6 +157,7 @@ static sonde_code replay_record(void *arg, sonde_str record,
     case WAL_SAMPLES:
     case WAL_SAMPLES_V2:
         rc = wal_samples_decode(record, replay_sample, r, &why);
+        replay_batch(r);
         break;
     case WAL_METADATA:
         break;

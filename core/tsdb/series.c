@@ -109,13 +109,18 @@ struct series_page *series_table_next(const struct series_table *t,
     return NULL;
 }
 
+static struct series *page_items(const struct series_page *p)
+{
+    return atomic_load_explicit(&p->items, memory_order_relaxed);
+}
+
 void series_table_fini(struct series_table *t)
 {
     struct series_page *p;
 
     for (uint32_t i = 0; (p = series_table_next(t, &i)); i++) {
         (void)pthread_mutex_destroy(&p->lock);
-        free(p->items);
+        free(page_items(p));
         free(p);
     }
     for (size_t i = 0; i < TABLE_BLOCKS; i++)
@@ -126,14 +131,15 @@ void series_table_fini(struct series_table *t)
 static void page_grow(struct series_page *p)
 {
     uint8_t cap = p->cap ? (uint8_t)(p->cap * 2) : PAGE_FIRST;
+    struct series *old = page_items(p);
     struct series *items = aligned_alloc(64, cap * sizeof(*items));
 
     if (!items)
         mem_abort("allocate series", cap * sizeof(*items));
     if (p->count)
-        memcpy(items, p->items, p->count * sizeof(*items));
-    free(p->items);
-    p->items = items;
+        memcpy(items, old, p->count * sizeof(*items));
+    atomic_store_explicit(&p->items, items, memory_order_relaxed);
+    free(old);
     p->cap = cap;
 }
 
@@ -142,17 +148,18 @@ struct series *series_page_add(struct series_page *p, uint32_t ref)
     unsigned slot = (ref - 1) % PAGE_SERIES;
     uint64_t below = p->present & ((UINT64_C(1) << slot) - 1);
     unsigned at = (unsigned)__builtin_popcountll(below);
+    struct series *items;
 
     if (p->present >> slot & 1)
         SONDE_BUG("series %u is made twice", ref);
     if (p->count == p->cap)
         page_grow(p);
-    memmove(p->items + at + 1, p->items + at,
-            (p->count - at) * sizeof(*p->items));
-    p->items[at] = (struct series){ 0 };
+    items = page_items(p);
+    memmove(items + at + 1, items + at, (p->count - at) * sizeof(*items));
+    items[at] = (struct series){ 0 };
     p->count++;
     p->present |= UINT64_C(1) << slot;
-    return &p->items[at];
+    return &items[at];
 }
 
 /* ---- labels ----------------------------------------------------------- */

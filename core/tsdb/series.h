@@ -43,7 +43,8 @@ struct series {
 struct series_page {
     pthread_mutex_t lock; /* guards all below, and the series             */
     uint64_t present;     /* bit of each series that is there             */
-    struct series *items; /* those, in order                              */
+    /* Those, in order. Atomic for series_page_prefetch only. */
+    struct series *_Atomic items;
     uint8_t count, cap;
 };
 
@@ -78,12 +79,23 @@ static inline struct series *series_page_get(const struct series_page *p,
 {
     unsigned slot = (unsigned)((ref - 1) % PAGE_SERIES);
     uint64_t below = p->present & ((UINT64_C(1) << slot) - 1);
+    struct series *items =
+        atomic_load_explicit(&p->items, memory_order_relaxed);
 
     if (!(p->present >> slot & 1))
         return NULL;
     if (__builtin_expect(below == (UINT64_C(1) << slot) - 1, 1))
-        return p->items + slot;
-    return p->items + __builtin_popcountll(below);
+        return items + slot;
+    return items + __builtin_popcountll(below);
+}
+/* Without the lock: fetches the line where the series likely is. */
+static inline void series_page_prefetch(const struct series_page *p,
+                                        uint64_t ref)
+{
+    struct series *items =
+        atomic_load_explicit(&p->items, memory_order_relaxed);
+
+    __builtin_prefetch(items + (ref - 1) % PAGE_SERIES, 1);
 }
 /* Under the page's lock; zeroed. Pointers to others of the page are void. */
 struct series *series_page_add(struct series_page *p, uint32_t ref);

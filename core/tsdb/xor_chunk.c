@@ -11,7 +11,9 @@
  * put together in one wide integer and stored by one or two words; only a
  * difference that needs all 64 bits goes in two steps. Nothing is changed
  * before it is clear that the room is enough, so that the caller can keep
- * the memory of a chunk exact and grow it when asked.
+ * the memory of a chunk exact and grow it when asked. A last byte that is not
+ * full is kept in the state: appending writes to the chunk but never reads it,
+ * and a store that misses the cache does not stop the processor.
  *
  * Reading: a window of 64 bits, topped up by whole words while eight bytes
  * are left and bytewise at the end. Running out of bits is noticed once per
@@ -94,38 +96,37 @@ static inline void code_value(struct code *c, uint64_t x, uint8_t *leading,
     *trailing = (uint8_t)trail;
 }
 
-/* Stores a code at bit `pos`. The room for it has been checked; whole words
- * are stored where `cap` allows, bytes at the end. */
-static inline void code_store(const struct code *c, uint8_t *data, size_t cap,
-                              uint32_t pos)
+/* Stores a code at bit `pos`, behind the bits in `tail`, and returns the new
+ * tail. The room for it has been checked; whole words are stored where `cap`
+ * allows, bytes at the end. Nothing is read. */
+static inline uint8_t code_store(const struct code *c, uint8_t *data,
+                                 size_t cap, uint32_t pos, uint8_t tail)
 {
-    unsigned off = pos & 7;
-    size_t at = pos >> 3, n = (off + c->n + 7) / 8;
-    wide w = c->bits << (128 - off - c->n);
+    unsigned off = pos & 7, end = off + c->n;
+    size_t at = pos >> 3, n = (end + 7) / 8, room = cap - at;
+    wide w = c->bits << (128 - end) | (wide)tail << 120;
     uint64_t hi = (uint64_t)(w >> 64), lo = (uint64_t)w;
-    size_t room = cap - at;
 
-    if (off)
-        hi |= (uint64_t)data[at] << 56;
     if (room >= 16) {
         be64_put(data + at, hi);
-        be64_put(data + at + 8, lo);
-        return;
-    }
-    if (room >= 8) {
+        if (n > 8)
+            be64_put(data + at + 8, lo);
+    } else if (room >= 8) {
         be64_put(data + at, hi);
         for (size_t i = 8; i < n; i++)
             data[at + i] = (uint8_t)(lo >> (56 - 8 * (i - 8)));
-        return;
+    } else {
+        for (size_t i = 0; i < n; i++)
+            data[at + i] = (uint8_t)(hi >> (56 - 8 * i));
     }
-    for (size_t i = 0; i < n; i++)
-        data[at + i] = (uint8_t)(hi >> (56 - 8 * i));
+    return end % 8 ? (uint8_t)(w >> (128 - end / 8 * 8 - 8)) : 0;
 }
 
 void xor_begin(struct xor_state *s)
 {
     s->count = 0;
     s->bits = HEADER_BYTES * 8;
+    s->tail = 0;
     s->delta = 0;
     s->leading = NO_WINDOW;
     s->trailing = 0;
@@ -145,7 +146,7 @@ static size_t append_first(struct xor_state *s, uint8_t *data, size_t cap,
     be64_put(data + HEADER_BYTES + n, bits);
     s->t = t;
     s->v = bits;
-    s->bits = (uint32_t)need * 8;
+    s->bits = (uint32_t)need * 8 & 0xffffff;
     s->count = 1;
     return 0;
 }
@@ -163,11 +164,11 @@ static size_t append_second(struct xor_state *s, uint8_t *data, size_t cap,
     if (need > cap)
         return need;
     memcpy(data + at, head, n);
-    code_store(&c, data, cap, (uint32_t)(at + n) * 8);
+    s->tail = code_store(&c, data, cap, (uint32_t)(at + n) * 8, 0);
     s->t = t;
     s->v = bits;
     s->delta = delta;
-    s->bits = (uint32_t)(at + n) * 8 + c.n;
+    s->bits = ((uint32_t)(at + n) * 8 + c.n) & 0xffffff;
     s->leading = leading;
     s->trailing = trailing;
     s->count = 2;
@@ -175,19 +176,17 @@ static size_t append_second(struct xor_state *s, uint8_t *data, size_t cap,
 }
 
 /* A step in time that needs 64 bits: written before the rest. */
-static size_t store_wide_dod(const struct xor_state *s, const struct code *rest,
-                             uint8_t *data, size_t cap, int64_t dod)
+static uint8_t store_wide_dod(const struct xor_state *s,
+                              const struct code *rest, uint8_t *data,
+                              size_t cap, int64_t dod)
 {
     struct code c = { 0 };
-    size_t need = (s->bits + 68 + rest->n + 7) / 8;
+    uint8_t tail;
 
-    if (need > cap)
-        return need;
     code_add(&c, 15, 4);
     code_add(&c, (uint64_t)dod, 64);
-    code_store(&c, data, cap, s->bits);
-    code_store(rest, data, cap, s->bits + 68);
-    return 0;
+    tail = code_store(&c, data, cap, s->bits, s->tail);
+    return code_store(rest, data, cap, s->bits + 68, tail);
 }
 
 size_t xor_append(struct xor_state *s, uint8_t *data, size_t cap, sonde_msec t,
@@ -197,30 +196,25 @@ size_t xor_append(struct xor_state *s, uint8_t *data, size_t cap, sonde_msec t,
     uint64_t delta = (uint64_t)t - (uint64_t)s->t;
     uint8_t leading = s->leading, trailing = s->trailing;
     struct code c = { 0 };
-    size_t need;
+    bool is_narrow;
     uint32_t end;
 
     if (__builtin_expect(s->count < 2, 0))
         return s->count ? append_second(s, data, cap, t, bits)
                         : append_first(s, data, cap, t, bits);
-    if (__builtin_expect(code_dod(&c, (int64_t)(delta - s->delta)), 1)) {
-        code_value(&c, bits ^ s->v, &leading, &trailing);
-        end = s->bits + c.n;
-        need = (end + 7) / 8;
-        if (need > cap)
-            return need;
-        code_store(&c, data, cap, s->bits);
-    } else {
-        code_value(&c, bits ^ s->v, &leading, &trailing);
-        end = s->bits + 68 + c.n;
-        need = store_wide_dod(s, &c, data, cap, (int64_t)(delta - s->delta));
-        if (need)
-            return need;
-    }
+    is_narrow = code_dod(&c, (int64_t)(delta - s->delta));
+    code_value(&c, bits ^ s->v, &leading, &trailing);
+    end = s->bits + c.n + (is_narrow ? 0 : 68);
+    if ((end + 7) / 8 > cap)
+        return (end + 7) / 8;
+    if (__builtin_expect(is_narrow, 1))
+        s->tail = code_store(&c, data, cap, s->bits, s->tail);
+    else
+        s->tail = store_wide_dod(s, &c, data, cap, (int64_t)(delta - s->delta));
     s->t = t;
     s->v = bits;
     s->delta = delta;
-    s->bits = end;
+    s->bits = end & 0xffffff;
     s->leading = leading;
     s->trailing = trailing;
     s->count++;

@@ -12,8 +12,9 @@ struct xor_state {
     sonde_msec t;   /* of the last sample, also of a chunk before this one */
     uint64_t v;     /* its bits                                            */
     uint64_t delta; /* between the last two times                          */
-    uint32_t bits;  /* written, header included                            */
-    uint16_t count; /* 0: no chunk begun                                   */
+    uint32_t bits : 24; /* written, header included                       */
+    uint32_t tail : 8;  /* the last byte if it is not full, as in memory  */
+    uint16_t count;     /* 0: no chunk begun                               */
     uint8_t leading, trailing; /* window of the last XOR                   */
 };
 
@@ -21,7 +22,7 @@ struct xor_state {
 void xor_begin(struct xor_state *s);
 static inline size_t xor_len(const struct xor_state *s)
 {
-    return (s->bits + 7) / 8;
+    return (s->bits + 7u) / 8;
 }
 
 /* Appends a sample to the chunk in `data`, which has room for `cap` bytes.

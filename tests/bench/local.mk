@@ -14,3 +14,12 @@ bench: bench-scrape
 bench-scrape: sonde$(EXEEXT) tests/bench/targets$(EXEEXT)
 	$(PYTHON3) $(srcdir)/tests/bench/scrape_bench.py \
 		--build-dir=$(abs_top_builddir) $(BENCH_FLAGS)
+
+EXTRA_PROGRAMS += tests/bench/expo_bench
+tests_bench_expo_bench_SOURCES = tests/bench/expo_bench.c
+tests_bench_expo_bench_LDADD = $(LIB_EXPO)
+CLEANFILES += tests/bench/expo_bench
+EXTRA_PROGRAMS += tests/bench/head_bench
+tests_bench_head_bench_SOURCES = tests/bench/head_bench.c
+tests_bench_head_bench_LDADD = $(LIB_TSDB)
+CLEANFILES += tests/bench/head_bench
