@@ -163,6 +163,7 @@ static bool is_file_of(const char *path, sonde_str name)
     return base.len == name.len + 3 && str_starts(base, name);
 }
 
+/* A refused file's plugin may have had the name; the first is shown. */
 static sonde_code not_found(const struct plugins *p, sonde_str name,
                             struct sonde_err *err)
 {
@@ -174,11 +175,12 @@ static sonde_code not_found(const struct plugins *p, sonde_str name,
     near = str_nearest(name, names, p->count);
     (void)sonde_err_set(err, SONDE_ENOTFOUND,
                         "plugin \"%.*s\" is not known%s%s%s: no plugin of the "
-                        "folders (%s) has that name, %zu files there were "
-                        "refused; `sonde plugins list` shows all",
+                        "folders (%s) has that name%s%s",
                         SONDE_ARG(name), near ? ", did you mean \"" : "",
                         near ? near : "", near ? "\"" : "", p->folders,
-                        p->refused_count);
+                        p->refused_count ? "; refused there: "
+                                         : "; `sonde plugins list` shows all",
+                        p->refused_count ? p->refused[0].why : "");
     free(names);
     return SONDE_ENOTFOUND;
 }
