@@ -16,3 +16,4 @@ TESTS += tests/unit/api_test
 tests_unit_api_test_SOURCES = tests/unit/api_test.c
 tests_unit_api_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_api_test_LDADD = $(LIBS_UNIT) $(LIB_API)
+EXTRA_DIST += core/api/README.md

@@ -125,14 +125,17 @@ static int bind_family(const struct addrinfo *list, int family, const char **op)
 
 static int port_of(int fd)
 {
-    struct sockaddr_storage sa = { 0 };
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } sa = { 0 };
     socklen_t len = sizeof(sa);
 
-    if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+    if (getsockname(fd, &sa.any, &len) != 0)
         return 0;
-    if (sa.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&sa)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&sa)->sin_port);
+    return ntohs(sa.any.sa_family == AF_INET6 ? sa.v6.sin6_port
+                                              : sa.v4.sin_port);
 }
 
 sonde_code net_listen(const char *address, int *fd, int *port,
@@ -142,12 +145,13 @@ sonde_code net_listen(const char *address, int *fd, int *port,
                               .ai_socktype = SOCK_STREAM,
                               .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
     struct addrinfo *list = NULL;
-    struct endpoint e;
+    struct endpoint e = { 0 };
     const char *op = "resolve";
     sonde_code rc = address_split(address, &e, err);
     bool any;
     int gai;
 
+    *fd = -1;
     if (rc != SONDE_OK)
         return rc;
     any = e.host[0] == '\0';

@@ -69,3 +69,29 @@ EXTRA_DIST += tests/fuzz/corpus/net_answer/bomb \
 	tests/fuzz/corpus/net_url/relative \
 	tests/fuzz/corpus/net_url/scheme \
 	tests/fuzz/corpus/net_url/v6
+core_net_libnet_la_SOURCES += core/net/client_config.c
+
+check_PROGRAMS += tests/unit/web_config_test
+TESTS += tests/unit/web_config_test
+tests_unit_web_config_test_SOURCES = tests/unit/web_config_test.c \
+	tests/unit/net_cert.c tests/unit/net_cert.h
+tests_unit_web_config_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(GNUTLS_CFLAGS)
+tests_unit_web_config_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
+
+check_PROGRAMS += tests/fuzz/web_params tests/fuzz/web_config
+TESTS += tests/fuzz/web_params tests/fuzz/web_config
+tests_fuzz_web_params_SOURCES = tests/fuzz/web_params.c $(FUZZ_MAIN)
+tests_fuzz_web_params_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_web_params_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_web_params_LDADD = $(LIB_NET)
+tests_fuzz_web_config_SOURCES = tests/fuzz/web_config.c $(FUZZ_MAIN)
+tests_fuzz_web_config_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_web_config_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_web_config_LDADD = $(LIB_NET)
+EXTRA_DIST += tests/fuzz/corpus/web_params/mixed \
+	tests/fuzz/corpus/web_params/path tests/fuzz/corpus/web_params/twice \
+	tests/fuzz/corpus/web_params/empty \
+	tests/fuzz/corpus/web_config/full.yml \
+	tests/fuzz/corpus/web_config/short tests/fuzz/corpus/web_config/broken \
+	tests/fuzz/corpus/web_config/empty
+EXTRA_DIST += core/net/README.md

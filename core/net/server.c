@@ -51,7 +51,7 @@ static void mhd_log(void *arg, const char *fmt, va_list ap)
 #pragma GCC diagnostic pop
     n = strcspn(text, "\r\n");
     text[n] = '\0';
-    log_debug("web", text);
+    log_debug("web", "libmicrohttpd", LOG_CSTR("text", text));
 }
 
 /* Escapes are undone by our own rules; see params.c. */
@@ -76,7 +76,7 @@ static void daemon_options(struct http_server *s, struct listener *l, int fd,
     size_t share = s->options.max_connections / s->options.listen_count;
 
 #define OPTION(k, v, p)                                                        \
-    *o++ = (struct MHD_OptionItem){ (k), (intptr_t)(v), (void *)(uintptr_t)(p) }
+    *o++ = (struct MHD_OptionItem){ (k), (intptr_t)(v), (void *)(p) }
     OPTION(MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL);
     OPTION(MHD_OPTION_LISTEN_SOCKET, fd, NULL);
     OPTION(MHD_OPTION_CONNECTION_LIMIT, share ? share : 1, NULL);

@@ -86,7 +86,7 @@ static void query_hide(const char *uri)
     const char *mark = strchr(uri, '?');
 
     if (mark && mark[1] != '\0')
-        ((char *)(uintptr_t)mark)[1] = '\0';
+        ((char *)mark)[1] = '\0';
 }
 
 void *server_call_new(void *cls, const char *uri, struct MHD_Connection *mhd)

@@ -77,7 +77,7 @@ static bool gzip(sonde_str in, struct buf *out)
         return false;
     bound = deflateBound(&z, in.len);
     p = buf_reserve(out, bound);
-    z.next_in = (Bytef *)(uintptr_t)in.ptr;
+    z.next_in = (Bytef *)in.ptr;
     z.avail_in = (uInt)in.len;
     z.next_out = (Bytef *)p;
     z.avail_out = (uInt)bound;
@@ -142,7 +142,7 @@ int http_call_status(const struct http_call *c)
     return c->status;
 }
 
-void reply_error(struct http_call *c, int status, const char *text)
+void server_reply_error(struct http_call *c, int status, const char *text)
 {
     http_call_set_header(c, "X-Content-Type-Options", SONDE_STR("nosniff"));
     http_reply(c, status, "text/plain; charset=utf-8", sonde_cstr(text));
@@ -161,7 +161,7 @@ static void add_headers(const struct http_call *c, struct MHD_Response *r)
         (void)MHD_add_response_header(r, "Connection", "close");
 }
 
-enum MHD_Result reply_send(struct http_call *c)
+enum MHD_Result server_reply_send(struct http_call *c)
 {
     struct MHD_Response *r = MHD_create_response_from_buffer(
         c->answer_len, c->answer, MHD_RESPMEM_MUST_FREE);
@@ -175,6 +175,6 @@ enum MHD_Result reply_send(struct http_call *c)
     rc = MHD_queue_response(c->mhd, (unsigned)c->status, r);
     MHD_destroy_response(r);
     atomic_fetch_add(&c->server->requests, 1);
-    conn_deadline_set(c->conn);
+    server_conn_deadline_set(c->conn);
     return rc;
 }

@@ -106,7 +106,7 @@ static bool decode_basic(sonde_str header, struct credentials *c)
         !str_eq_nocase(str_sub(header, 0, scheme.len), scheme))
         return false;
     header = str_trim(str_sub(header, scheme.len, header.len));
-    in.data = (unsigned char *)(uintptr_t)header.ptr;
+    in.data = (unsigned char *)header.ptr;
     in.size = (unsigned)header.len;
     if (header.len == 0 || gnutls_base64_decode2(&in, &out) != 0)
         return false;

@@ -227,7 +227,7 @@ static sonde_code take_rate(struct web_snapshot *s, const struct rate_block *r,
 static void config_warning(void *arg, const char *text)
 {
     (void)arg;
-    log_warn("web", text);
+    log_warn("web", "web config", LOG_CSTR("warning", text));
 }
 
 static sonde_code parse_text(struct web_snapshot *s, const char *file,

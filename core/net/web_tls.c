@@ -108,18 +108,16 @@ static sonde_code load_pem(struct arena *a, sonde_str text, sonde_str file,
 
 static gnutls_datum_t datum(sonde_str s)
 {
-    return (gnutls_datum_t){ (unsigned char *)(uintptr_t)s.ptr,
-                             (unsigned)s.len };
+    return (gnutls_datum_t){ (unsigned char *)s.ptr, (unsigned)s.len };
 }
 
 /* Accepts no certificate (whether one is needed is GnuTLS' own check), or
  * one that the configured authorities vouch for. */
 static int verify_client(gnutls_session_t session)
 {
-    gnutls_typed_vdata_st purpose = {
-        GNUTLS_DT_KEY_PURPOSE_OID,
-        (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT, 0
-    };
+    gnutls_typed_vdata_st purpose = { GNUTLS_DT_KEY_PURPOSE_OID,
+                                      (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT,
+                                      0 };
     unsigned n = 0, status = 0;
 
     if (!gnutls_certificate_get_peers(session, &n) || n == 0)
@@ -354,7 +352,7 @@ void web_tls_fini(struct web_tls *tls)
         gnutls_priority_deinit(tls->priority);
     gnutls_certificate_free_credentials(tls->cred);
     if (tls->key_pem.ptr)
-        gnutls_memset((void *)(uintptr_t)tls->key_pem.ptr, 0, tls->key_pem.len);
+        gnutls_memset((void *)tls->key_pem.ptr, 0, tls->key_pem.len);
 }
 
 void web_tls_apply(const struct web_tls *tls, gnutls_session_t session)
