@@ -30,6 +30,16 @@ static sonde_code malformed(struct sonde_err *err, const char *what)
     return sonde_err_set(err, SONDE_ECORRUPT, "log record: %s", what);
 }
 
+/* A reader over a record, behind its type; false if that is another. */
+static bool begin(struct reader *r, sonde_str record, int type)
+{
+    if (wal_record_type(record) != type)
+        return false;
+    *r = reader_of(record);
+    r->p++;
+    return true;
+}
+
 static sonde_code wrong_type(struct sonde_err *err, const char *wanted,
                              sonde_str record)
 {
@@ -111,10 +121,10 @@ sonde_code wal_series_decode(sonde_str record,
                              void *arg, struct sonde_err *err)
 {
     struct label_space space = { .cap = LABELS_ON_STACK };
-    struct reader r = reader_of(record);
+    struct reader r;
     bool ok = true;
 
-    if (reader_u8(&r) != WAL_SERIES)
+    if (!begin(&r, record, WAL_SERIES))
         return wrong_type(err, "series", record);
     space.items = space.stack;
     while (ok && reader_left(&r)) {
@@ -271,16 +281,13 @@ static sonde_code samples_v2(struct reader *r, each_sample *each, void *arg,
 sonde_code wal_samples_decode(sonde_str record, each_sample *each, void *arg,
                               struct sonde_err *err)
 {
-    struct reader r = reader_of(record);
+    struct reader r;
 
-    switch (reader_u8(&r)) {
-    case WAL_SAMPLES:
+    if (begin(&r, record, WAL_SAMPLES))
         return samples_v1(&r, each, arg, err);
-    case WAL_SAMPLES_V2:
+    if (begin(&r, record, WAL_SAMPLES_V2))
         return samples_v2(&r, each, arg, err);
-    default:
-        return wrong_type(err, "samples", record);
-    }
+    return wrong_type(err, "samples", record);
 }
 
 /* ---- metadata --------------------------------------------------------- */
@@ -328,9 +335,9 @@ sonde_code wal_metadata_decode(sonde_str record,
                                             const struct metadata *m),
                                void *arg, struct sonde_err *err)
 {
-    struct reader r = reader_of(record);
+    struct reader r;
 
-    if (reader_u8(&r) != WAL_METADATA)
+    if (!begin(&r, record, WAL_METADATA))
         return wrong_type(err, "metadata", record);
     while (reader_left(&r)) {
         uint64_t ref = reader_uvarint(&r);
