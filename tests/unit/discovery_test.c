@@ -108,7 +108,8 @@ static void test_json(void)
         { __LINE__, "f.json", "[{\"labels\":[]}]", "!a map of strings" },
         { __LINE__, "f.json", "[{\"labels\":{\"a\":1}}]", "!a string as each" },
         { __LINE__, "f.json", "[{\"labels\":{\"\":\"a\"}}]", "!a name" },
-        { __LINE__, "f.json", "[{\"targets\":[\"\xff\"]}]", "!unable to decode byte" },
+        { __LINE__, "f.json", "[{\"targets\":[\"\xff\"]}]",
+          "!unable to decode byte" },
         { __LINE__, "f.txt", "[]", "!.json, .yml or .yaml" },
     };
 
