@@ -50,6 +50,7 @@ struct head *head_new(const struct clock *clock, bool log_only)
     rwlock_init(&h->gate);
     rwlock_init(&h->index_lock);
     (void)pthread_mutex_init(&h->mem_lock, NULL);
+    batch_pool_init(&h->batches);
     series_table_init(&h->table);
     label_store_init(&h->labels);
     chunk_mem_init(&h->mem);
@@ -67,6 +68,7 @@ void head_free(struct head *h)
     label_hash_fini(&h->hash);
     label_store_fini(&h->labels);
     series_table_fini(&h->table);
+    batch_pool_fini(&h->batches);
     (void)pthread_mutex_destroy(&h->mem_lock);
     (void)pthread_rwlock_destroy(&h->index_lock);
     (void)pthread_rwlock_destroy(&h->gate);

@@ -13,6 +13,7 @@
 #include <sonde/base.h>
 
 #include "storage/storage.h"
+#include "tsdb/batch.h"
 #include "tsdb/chunk_mem.h"
 #include "tsdb/head_metrics.h"
 #include "tsdb/label_hash.h"
@@ -40,6 +41,8 @@ struct head {
     /* Commits hold it for reading; one whose series are in another commit
      * goes again and holds it for writing. */
     pthread_rwlock_t gate;
+
+    struct batch_pool batches;
 
     struct symtab *symbols;
     struct series_table table; /* making pages: under index_lock          */
@@ -108,6 +111,11 @@ SONDE_NODISCARD sonde_code head_read(struct head *h, uint32_t ref,
 
 /* ---- the doors -------------------------------------------------------- */
 
+/* commit.c: judges, logs and appends what a batch holds; on an error nothing
+ * was appended. The batch is used up. */
+SONDE_NODISCARD sonde_code head_commit(struct head *h, struct batch *b,
+                                       struct append_stats *stats,
+                                       struct sonde_err *err);
 /* appender.c */
 struct appender *head_appender(struct head *h);
 /* select.c: the references that all matchers accept, ascending. */

@@ -1,8 +1,9 @@
 noinst_LTLIBRARIES += core/tsdb/libtsdb.la
 core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/tsdb.h core/tsdb/tsdb.c \
-	core/tsdb/appender.c \
+	core/tsdb/appender.c core/tsdb/batch.c core/tsdb/batch.h \
 	core/tsdb/chunk_mem.c core/tsdb/chunk_mem.h \
+	core/tsdb/commit.c \
 	core/tsdb/dir_lock.c core/tsdb/dir_lock.h \
 	core/tsdb/grow.h \
 	core/tsdb/head.c core/tsdb/head.h core/tsdb/head_chunks.c \
@@ -11,6 +12,7 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/postings.c core/tsdb/postings.h \
 	core/tsdb/querier.c core/tsdb/replay.c core/tsdb/select.c \
 	core/tsdb/series.c core/tsdb/series.h \
+	core/tsdb/walk.h \
 	core/tsdb/vm.c core/tsdb/vm.h \
 	core/tsdb/xor_chunk.c core/tsdb/xor_chunk.h
 EXTRA_DIST += core/tsdb/README.md

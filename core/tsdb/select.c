@@ -24,6 +24,7 @@
 #include <stdlib.h>
 
 #include "tsdb/head.h"
+#include "tsdb/walk.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -321,30 +322,19 @@ static void filter(struct head *h, const struct matcher *m, struct refs *refs,
 uint32_t *head_label_places(struct head *h, struct refs *refs)
 {
     uint32_t *places = mem_alloc(refs->count * sizeof(*places));
-    struct series_page *page = NULL;
-    uint64_t number = UINT64_MAX;
+    struct walk w = walk_of(h);
     size_t kept = 0;
 
     for (size_t i = 0; i < refs->count; i++) {
         uint32_t ref = refs->items[i];
-        struct series *s;
+        struct series *s = walk_to(&w, ref);
 
-        if (series_page_number(ref) != number) {
-            if (page)
-                (void)pthread_mutex_unlock(&page->lock);
-            number = series_page_number(ref);
-            page = series_table_page(&h->table, ref);
-            if (page)
-                (void)pthread_mutex_lock(&page->lock);
-        }
-        s = page ? series_page_get(page, ref) : NULL;
         if (s) {
             refs->items[kept] = ref;
             places[kept++] = s->labels;
         }
     }
-    if (page)
-        (void)pthread_mutex_unlock(&page->lock);
+    walk_end(&w);
     refs->count = kept;
     return places;
 }

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory of transactions. Hundreds of targets have an appender each, but few
+ * are in a transaction at the same time, so the buffers belong to the
+ * transaction: taken with its first sample, put back at its end. A few are
+ * kept for the next one, each up to a bound; what is larger is rare and goes
+ * back to the heap.
+ */
+#include "tsdb/batch.h"
+
+#include <stdlib.h>
+
+#include "util/mem.h"
+
+#define KEEP_RECORDS 2
+#define KEEP_BYTES   ((size_t)512 << 10)
+#define KEEP_SAMPLES ((size_t)32 << 10)
+
+void batch_pool_init(struct batch_pool *p)
+{
+    *p = (struct batch_pool){ 0 };
+    (void)pthread_mutex_init(&p->lock, NULL);
+}
+
+static void batch_free(struct batch *b)
+{
+    for (size_t i = 0; i < b->record_cap; i++)
+        buf_fini(&b->records[i]);
+    buf_fini(&b->metadata);
+    buf_fini(&b->series_record);
+    free(b->records);
+    free(b->samples);
+    free(b->tails);
+    free(b->described.items);
+    free(b->unlogged.items);
+    free(b);
+}
+
+void batch_pool_fini(struct batch_pool *p)
+{
+    while (p->count)
+        batch_free(p->spare[--p->count]);
+    (void)pthread_mutex_destroy(&p->lock);
+}
+
+struct batch *batch_get(struct batch_pool *p)
+{
+    struct batch *b = NULL;
+
+    (void)pthread_mutex_lock(&p->lock);
+    if (p->count)
+        b = p->spare[--p->count];
+    (void)pthread_mutex_unlock(&p->lock);
+    if (b)
+        return b;
+    b = mem_new(struct batch);
+    buf_init(&b->metadata);
+    buf_init(&b->series_record);
+    return b;
+}
+
+static void ref_list_forget(struct ref_list *l)
+{
+    free(l->items);
+    *l = (struct ref_list){ 0 };
+}
+
+/* Empties it; memory above the bounds goes. */
+static void batch_forget(struct batch *b)
+{
+    b->count = b->record_count = 0;
+    if (b->cap > KEEP_SAMPLES) {
+        free(b->samples);
+        b->samples = NULL;
+        b->cap = 0;
+    }
+    if (b->tail_cap > KEEP_SAMPLES) {
+        free(b->tails);
+        b->tails = NULL;
+        b->tail_cap = 0;
+    }
+    ref_list_forget(&b->described);
+    ref_list_forget(&b->unlogged);
+    buf_shrink(&b->metadata, 0);
+    buf_shrink(&b->series_record, 0);
+    for (size_t i = 0; i < b->record_cap; i++)
+        buf_shrink(&b->records[i], i < KEEP_RECORDS ? KEEP_BYTES : 0);
+}
+
+void batch_put(struct batch_pool *p, struct batch *b)
+{
+    if (!b)
+        return;
+    batch_forget(b);
+    (void)pthread_mutex_lock(&p->lock);
+    if (p->count < BATCH_SPARES) {
+        p->spare[p->count++] = b;
+        b = NULL;
+    }
+    (void)pthread_mutex_unlock(&p->lock);
+    if (b)
+        batch_free(b);
+}
+
+void batch_append(struct batch *b, const struct storage_sample *samples,
+                  size_t n)
+{
+    b->samples =
+        mem_grow(b->samples, &b->cap, b->count + n, sizeof(*b->samples));
+    memcpy(b->samples + b->count, samples, n * sizeof(*samples));
+    b->count += n;
+}
+
+void ref_list_push(struct ref_list *l, uint32_t ref)
+{
+    l->items = mem_grow(l->items, &l->cap, l->count + 1, sizeof(*l->items));
+    l->items[l->count++] = ref;
+}
+
+struct buf *batch_record(struct batch *b)
+{
+    size_t had = b->record_cap;
+
+    b->records = mem_grow(b->records, &b->record_cap, b->record_count + 1,
+                          sizeof(*b->records));
+    for (size_t i = had; i < b->record_cap; i++)
+        buf_init(&b->records[i]);
+    return &b->records[b->record_count++];
+}
+
+void batch_restart(struct batch *b)
+{
+    buf_reset(&b->series_record);
+    b->record_count = 0;
+    b->unlogged.count = 0;
+}

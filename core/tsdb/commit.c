@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A commit: what a scrape or a remote-write request hands in, judged, logged,
+ * then seen.
+ *
+ * A commit goes twice over its samples. First each is judged against its
+ * series; those that pass are put into the records of the log and their
+ * series marked busy. Then the log is written. Then those samples go into
+ * their chunks. Both walks take a page's lock once per run of references in
+ * it. If the log can not be written, the marks are taken off and nothing has
+ * happened.
+ *
+ * Series records go first: a series must be in the log before its first
+ * sample, also when the transaction that made it failed. So each carries a
+ * flag, set after a log write that had its labels; two commits that both find
+ * it unset both write the record, which a replay does not mind. Many new
+ * series are written in pieces, ahead of the rest, to bound the memory.
+ *
+ * The order of a series' samples must be the same in the log and in memory,
+ * or a replay would drop what was acknowledged. The mark sees to that: who
+ * meets a series marked by another commit gives up his own marks, waits until
+ * all others are done (`gate`, held for writing) and goes again alone. That
+ * two writers feed one series at the same instant is rare and usually a
+ * mistake; nobody else pays for it but by a bit in a line that is written
+ * anyway. A batch with a series twice in a row is judged as it goes; twice
+ * apart looks like a conflict, goes again alone, and the second walk judges.
+ *
+ * Memory that a sample needs is far apart and rarely in the cache, so both
+ * walks fetch what comes a dozen samples later: the first the series, the
+ * second where in a chunk the sample will go, which the first has noted.
+ *
+ * Rejected: one lock around log and memory (a slow disk would hold up
+ * everybody), a queue per series (memory for a case that is not).
+ */
+#include <stdlib.h>
+
+#include "tsdb/head.h"
+#include "tsdb/walk.h"
+#include "util/mem.h"
+
+#define RECORD_SAMPLES 16384 /* in one record of the log                 */
+#define SERIES_PIECE   ((size_t)256 << 10)
+#define AHEAD          12 /* samples; what they need is fetched meanwhile  */
+
+enum verdict {
+    TAKE,
+    DUPLICATE_SAME,
+    DUPLICATE_OTHER,
+    OUT_OF_ORDER,
+    TOO_OLD,
+    TOO_FAR,
+    UNKNOWN,
+    VERDICTS
+};
+
+struct commit {
+    struct head *head;
+    struct batch *batch;
+    struct wal_samples_writer record; /* the one that is being made       */
+    size_t verdicts[VERDICTS];
+    sonde_msec mint, maxt; /* of what went in                             */
+    size_t chunks;
+};
+
+/* ---- judging ---------------------------------------------------------- */
+
+struct bounds {
+    sonde_msec min, max;
+};
+
+static struct bounds bounds_now(struct head *h)
+{
+    int64_t newest = atomic_load(&h->max_time);
+    sonde_msec now = clock_now(h->clock);
+    struct bounds b = { INT64_MIN, INT64_MAX };
+
+    if (!h->log_only && newest > INT64_MIN + LATE_MS)
+        b.min = newest - LATE_MS;
+    if (now < INT64_MAX - TOO_FAR_MS)
+        b.max = now + TOO_FAR_MS;
+    return b;
+}
+
+static inline enum verdict against(const struct storage_sample *s,
+                                   sonde_msec last, uint64_t last_bits)
+{
+    if (s->t > last)
+        return TAKE;
+    if (s->t < last)
+        return OUT_OF_ORDER;
+    return double_bits(s->v) == last_bits ? DUPLICATE_SAME : DUPLICATE_OTHER;
+}
+
+static inline enum verdict judge(const struct series *s,
+                                 const struct storage_sample *sample,
+                                 const struct bounds *b)
+{
+    if (!s)
+        return UNKNOWN;
+    if (__builtin_expect(sample->t > b->max, 0))
+        return TOO_FAR;
+    if (__builtin_expect(sample->t < b->min, 0))
+        return TOO_OLD;
+    if (!(s->flags & SERIES_SEEN))
+        return TAKE;
+    return against(sample, s->open.t, s->open.v);
+}
+
+/* ---- the first walk: judge, mark, encode ------------------------------- */
+
+static void unmark(struct commit *c)
+{
+    struct walk w = walk_of(c->head);
+
+    for (size_t i = 0; i < c->batch->count; i++) {
+        struct series *s = walk_to(&w, c->batch->samples[i].ref);
+
+        if (s)
+            s->flags &= (uint8_t)~SERIES_BUSY;
+    }
+    walk_end(&w);
+}
+
+/* Keeps the samples from `from` on behind the `kept` ones: to go again. */
+static void give_up(struct commit *c, size_t kept, size_t from)
+{
+    struct batch *b = c->batch;
+    size_t rest = b->count - from;
+
+    b->count = kept;
+    unmark(c);
+    memmove(b->samples + kept, b->samples + from, rest * sizeof(*b->samples));
+    b->count = kept + rest;
+}
+
+/* A sample that passed moves to the front and into the log's records. */
+static inline void take(struct commit *c, struct series *s,
+                        const struct storage_sample *sample, size_t kept)
+{
+    struct batch *b = c->batch;
+
+    if (!(s->flags & (SERIES_BUSY | SERIES_LOGGED)))
+        ref_list_push(&b->unlogged, (uint32_t)sample->ref);
+    s->flags |= SERIES_BUSY;
+    if (kept % RECORD_SAMPLES == 0)
+        wal_samples_begin(&c->record, batch_record(b));
+    wal_samples_add(&c->record, sample->ref, sample->t, sample->v);
+    b->tails[kept] = s->chunk ? s->chunk + s->open.bits / 8 : NULL;
+    b->samples[kept] = *sample;
+}
+
+/* False if a series is in another commit; never when `alone`. */
+static bool first_walk(struct commit *c, bool alone)
+{
+    struct batch *b = c->batch;
+    struct walk w = walk_of(c->head);
+    struct bounds bounds = bounds_now(c->head);
+    size_t kept = 0;
+
+    b->tails = mem_grow(b->tails, &b->tail_cap, b->count, sizeof(*b->tails));
+    for (size_t i = 0; i < b->count; i++) {
+        struct storage_sample sample = b->samples[i];
+        struct series *s = walk_to(&w, sample.ref);
+        enum verdict v = judge(s, &sample, &bounds);
+
+        if (i + AHEAD < b->count)
+            walk_ahead(&w, b->samples[i + AHEAD].ref);
+        if (s && s->flags & SERIES_BUSY) {
+            const struct storage_sample *last = b->samples + kept - 1;
+
+            if (kept && last->ref == sample.ref) {
+                if (v == TAKE)
+                    v = against(&sample, last->t, double_bits(last->v));
+            } else if (!alone) {
+                walk_end(&w);
+                give_up(c, kept, i);
+                return false;
+            }
+        }
+        if (v == TAKE)
+            take(c, s, &sample, kept++);
+        else
+            c->verdicts[v]++;
+    }
+    walk_end(&w);
+    b->count = kept;
+    return true;
+}
+
+/* ---- the log ---------------------------------------------------------- */
+
+static void add_series_record(struct commit *c, uint32_t ref,
+                              struct label *scratch)
+{
+    struct buf *record = &c->batch->series_record;
+    struct walk w = walk_of(c->head);
+    struct series *s = walk_to(&w, ref);
+    struct labels l = { scratch, 0 };
+    uint32_t at = s ? s->labels : 0;
+
+    walk_end(&w);
+    if (!s)
+        return;
+    head_labels_view(c->head, at, scratch, &l.count);
+    if (record->len == 0)
+        wal_series_begin(record);
+    wal_series_add(record, ref, &l);
+}
+
+/* Records of new series; all but the last piece is written. */
+static sonde_code log_series(struct commit *c, struct sonde_err *err)
+{
+    struct batch *b = c->batch;
+    struct label *scratch;
+    sonde_code rc = SONDE_OK;
+
+    if (b->unlogged.count == 0)
+        return SONDE_OK;
+    scratch = mem_alloc(SERIES_LABELS_MAX * sizeof(*scratch));
+    for (size_t i = 0; i < b->unlogged.count && rc == SONDE_OK; i++) {
+        if (b->series_record.len >= SERIES_PIECE) {
+            sonde_str piece = buf_str(&b->series_record);
+
+            rc = wal_append(c->head->wal, &piece, 1, err);
+            buf_reset(&b->series_record);
+        }
+        add_series_record(c, b->unlogged.items[i], scratch);
+    }
+    free(scratch);
+    return rc;
+}
+
+static sonde_code log_write(struct commit *c, struct sonde_err *err)
+{
+    struct batch *b = c->batch;
+    sonde_str *records;
+    size_t n = 0;
+    sonde_code rc = log_series(c, err);
+
+    if (rc != SONDE_OK)
+        return rc;
+    records = mem_alloc((b->record_count + 2) * sizeof(*records));
+    if (b->series_record.len)
+        records[n++] = buf_str(&b->series_record);
+    if (b->metadata.len)
+        records[n++] = buf_str(&b->metadata);
+    for (size_t i = 0; i < b->record_count; i++)
+        records[n++] = buf_str(&b->records[i]);
+    rc = wal_append(c->head->wal, records, n, err);
+    free(records);
+    return rc;
+}
+
+/* ---- the second walk: append ------------------------------------------ */
+
+static inline void look_ahead(const struct batch *b, size_t i, struct walk *w)
+{
+    if (i + AHEAD >= b->count)
+        return;
+    walk_ahead(w, b->samples[i + AHEAD].ref);
+    __builtin_prefetch(b->tails[i + AHEAD], 1);
+}
+
+static inline void append_one(struct commit *c, struct series *s,
+                              const struct storage_sample *sample)
+{
+    enum verdict v = TAKE;
+
+    if (s->flags & SERIES_SEEN)
+        v = against(sample, s->open.t, s->open.v);
+    s->flags = (uint8_t)((s->flags | SERIES_LOGGED) & ~SERIES_BUSY);
+    c->verdicts[v]++;
+    if (v != TAKE)
+        return;
+    c->chunks += head_append(c->head, s, sample->t, sample->v);
+    if (sample->t < c->mint)
+        c->mint = sample->t;
+    if (sample->t > c->maxt)
+        c->maxt = sample->t;
+}
+
+static void second_walk(struct commit *c)
+{
+    const struct batch *b = c->batch;
+    struct head *h = c->head;
+    struct walk w = walk_of(h);
+    size_t i = 0;
+
+    while (i < b->count) {
+        struct series *s = walk_to(&w, b->samples[i].ref);
+
+        (void)pthread_mutex_lock(&h->mem_lock);
+        for (;;) {
+            look_ahead(b, i, &w);
+            append_one(c, s, &b->samples[i]);
+            if (++i == b->count ||
+                (b->samples[i].ref - 1) / PAGE_SERIES != w.number)
+                break;
+            s = series_page_get(w.page, b->samples[i].ref);
+        }
+        (void)pthread_mutex_unlock(&h->mem_lock);
+    }
+    walk_end(&w);
+}
+
+/* ---- the whole -------------------------------------------------------- */
+
+/* Series that only metadata speaks of need their records too. */
+static void want_described(struct commit *c)
+{
+    struct batch *b = c->batch;
+    struct walk w = walk_of(c->head);
+
+    for (size_t i = 0; i < b->described.count; i++) {
+        struct series *s = walk_to(&w, b->described.items[i]);
+
+        if (s && !(s->flags & SERIES_LOGGED))
+            ref_list_push(&b->unlogged, b->described.items[i]);
+    }
+    walk_end(&w);
+}
+
+static void mark_described_logged(struct commit *c)
+{
+    struct walk w = walk_of(c->head);
+
+    for (size_t i = 0; i < c->batch->described.count; i++) {
+        struct series *s = walk_to(&w, c->batch->described.items[i]);
+
+        if (s)
+            s->flags |= SERIES_LOGGED;
+    }
+    walk_end(&w);
+}
+
+/* The caller holds the gate. SONDE_EAGAIN: go again alone. */
+static sonde_code commit_once(struct commit *c, bool alone,
+                              struct sonde_err *err)
+{
+    sonde_code rc;
+
+    batch_restart(c->batch);
+    if (!first_walk(c, alone))
+        return SONDE_EAGAIN;
+    want_described(c);
+    if (c->batch->count == 0 && c->batch->metadata.len == 0)
+        return SONDE_OK;
+    rc = log_write(c, err);
+    if (rc != SONDE_OK) {
+        unmark(c);
+        return rc == SONDE_EAGAIN ? SONDE_EIO : rc;
+    }
+    mark_described_logged(c);
+    second_walk(c);
+    if (c->mint <= c->maxt)
+        head_saw(c->head, c->mint, c->maxt);
+    return SONDE_OK;
+}
+
+static sonde_code commit_gated(struct commit *c, struct sonde_err *err)
+{
+    struct head *h = c->head;
+    sonde_code rc;
+
+    (void)pthread_rwlock_rdlock(&h->gate);
+    rc = commit_once(c, false, err);
+    (void)pthread_rwlock_unlock(&h->gate);
+    if (rc != SONDE_EAGAIN)
+        return rc;
+    metric_inc(h->metrics.commit_conflicts);
+    (void)pthread_rwlock_wrlock(&h->gate);
+    rc = commit_once(c, true, err);
+    (void)pthread_rwlock_unlock(&h->gate);
+    return rc;
+}
+
+static void tell(const struct commit *c, struct append_stats *stats)
+{
+    struct head *h = c->head;
+    const size_t *v = c->verdicts;
+
+    *stats = (struct append_stats){
+        .appended = v[TAKE],
+        .duplicate_same = v[DUPLICATE_SAME],
+        .duplicate_other = v[DUPLICATE_OTHER],
+        .out_of_order = v[OUT_OF_ORDER],
+        .too_old = v[TOO_OLD],
+        .too_far = v[TOO_FAR],
+        .unknown_series = v[UNKNOWN],
+    };
+    atomic_fetch_add(&h->chunk_count, c->chunks);
+    metric_add(h->metrics.samples_appended, v[TAKE]);
+    metric_add(h->metrics.duplicate, v[DUPLICATE_OTHER]);
+    metric_add(h->metrics.out_of_order, v[OUT_OF_ORDER]);
+    metric_add(h->metrics.out_of_bound, v[TOO_OLD] + v[TOO_FAR]);
+}
+
+sonde_code head_commit(struct head *h, struct batch *b,
+                       struct append_stats *stats, struct sonde_err *err)
+{
+    struct commit c = {
+        .head = h, .batch = b, .mint = INT64_MAX, .maxt = INT64_MIN
+    };
+    sonde_code rc = commit_gated(&c, err);
+
+    if (rc == SONDE_OK)
+        tell(&c, stats);
+    else
+        *stats = (struct append_stats){ 0 };
+    return rc;
+}

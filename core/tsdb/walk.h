@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Going through series by reference, holding one page's lock at a time: a run
+ * of references in a page takes it once.
+ */
+#ifndef TSDB_WALK_H
+#define TSDB_WALK_H
+
+#include "tsdb/head.h"
+
+struct walk {
+    struct head *head;
+    struct series_page *page; /* locked, or NULL                          */
+    uint64_t number;
+    const struct series_page *ahead; /* not locked                        */
+    uint64_t ahead_number;
+};
+
+#define NO_PAGE UINT64_MAX
+
+static inline struct walk walk_of(struct head *h)
+{
+    return (struct walk){ h, NULL, NO_PAGE, NULL, NO_PAGE };
+}
+
+static inline void walk_end(struct walk *w)
+{
+    if (w->page)
+        (void)pthread_mutex_unlock(&w->page->lock);
+    w->page = NULL;
+    w->number = NO_PAGE;
+}
+
+/* The series, with its page locked until the walk leaves it. */
+static inline struct series *walk_to(struct walk *w, series_ref ref)
+{
+    uint64_t number = (ref - 1) / PAGE_SERIES;
+
+    if (number != w->number) {
+        walk_end(w);
+        w->page = series_table_page(&w->head->table, ref);
+        w->number = number;
+        if (w->page)
+            (void)pthread_mutex_lock(&w->page->lock);
+    }
+    return w->page ? series_page_get(w->page, ref) : NULL;
+}
+
+/* Fetches the series of a sample that comes soon; it may be in a page that
+ * others hold, so only its address is used. */
+static inline void walk_ahead(struct walk *w, series_ref ref)
+{
+    uint64_t number = (ref - 1) / PAGE_SERIES;
+
+    if (number != w->ahead_number) {
+        w->ahead = series_table_page(&w->head->table, ref);
+        w->ahead_number = number;
+    }
+    if (w->ahead)
+        series_page_prefetch(w->ahead, ref);
+}
+
+#endif
