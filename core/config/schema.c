@@ -441,12 +441,13 @@ static sonde_code read_default(struct reading *r, const struct config_key *key)
     struct where w = { &plain, key, r->err };
     struct yaml_node scalar = { .kind = YAML_SCALAR };
     struct yaml_node *node = &scalar;
-    void *field = (char *)r->out + key->offset;
+    void *field;
     struct sonde_err why = { 0 };
     sonde_code rc = SONDE_OK;
 
     if (key->offset == SIZE_MAX)
         return SONDE_OK;
+    field = (char *)r->out + key->offset;
     if (key->kind == CONFIG_INLINE)
         return config_read(r->ctx, key->block, NULL, field, r->err);
     if (!key->fallback) {

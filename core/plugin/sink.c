@@ -138,8 +138,7 @@ static void chunk_begin(struct sonde_sink *s, size_t family)
     f->last = s->chunk_count;
 }
 
-/* ---- series seen
- * -------------------------------------------------------------- */
+/* ---- series seen --------------------------------------------------------- */
 
 static struct series *set_slot(const struct sonde_sink *s, uint64_t hash,
                                const char *key, size_t len)
@@ -192,8 +191,7 @@ static sonde_code set_add(struct sonde_sink *s, size_t from)
     return SONDE_OK;
 }
 
-/* ---- lines
- * ---------------------------------------------------------------------- */
+/* ---- lines --------------------------------------------------------------- */
 
 /* A series being written: what surrounds the family's own name and labels. */
 struct line {
@@ -309,8 +307,7 @@ static sonde_code put_line(struct sonde_sink *s, const struct line *l)
     return SONDE_OK;
 }
 
-/* ---- declared families
- * ------------------------------------------------------------ */
+/* ---- declared families --------------------------------------------------- */
 
 static const struct sonde_family *declared(struct sonde_sink *s, size_t i)
 {
@@ -415,8 +412,7 @@ sonde_code sink_summary(struct sonde_sink *s, size_t family,
     return put_line(s, &l);
 }
 
-/* ---- families known only at run time
- * ------------------------------------------------ */
+/* ---- families known only at run time ------------------------------------- */
 
 static size_t *name_slot(const struct sonde_sink *s, const char *name)
 {
@@ -530,7 +526,7 @@ sonde_code sink_dynamic(struct sonde_sink *s, const struct sonde_family *family,
 {
     struct sonde_family names = { .name = family->name };
     sonde_str values[SONDE_LABELS_MAX];
-    size_t i;
+    size_t i = 0;
 
     if (s->code != SONDE_OK || dynamic_family(s, family, &i) != SONDE_OK ||
         dynamic_labels(s, family, labels, &names, values) != SONDE_OK)
@@ -542,8 +538,7 @@ sonde_code sink_dynamic(struct sonde_sink *s, const struct sonde_family *family,
                                        .value = value });
 }
 
-/* ---- the page
- * ------------------------------------------------------------------------ */
+/* ---- the page ------------------------------------------------------------ */
 
 static const char *type_name(enum sonde_metric_type type)
 {

@@ -94,7 +94,8 @@ struct reader {
 
 static inline struct reader reader_of(sonde_str s)
 {
-    const uint8_t *p = (const uint8_t *)s.ptr;
+    /* no bytes may have no address, but every reader has one to count from */
+    const uint8_t *p = (const uint8_t *)(s.ptr ? s.ptr : "");
     return (struct reader){ p, p + s.len, false };
 }
 static inline size_t reader_left(const struct reader *r)

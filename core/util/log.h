@@ -58,12 +58,14 @@ bool log_level_parse(sonde_str s, enum log_level *out);
 void log_line(enum log_level level, const char *component, const char *msg,
               const struct log_field *fields);
 
+/* A first row that is skipped, so that no fields at all are a list too. */
 #define LOG_AT(level, component, msg, ...)                                     \
     do {                                                                       \
         if (log_on(level))                                                     \
-            log_line((level), (component), (msg),                              \
-                     (const struct log_field[]){                               \
-                         __VA_ARGS__ __VA_OPT__(, ){ 0 } });                   \
+            log_line(                                                          \
+                (level), (component), (msg),                                   \
+                (const struct log_field[]){ { 0 }, ##__VA_ARGS__, { 0 } } +    \
+                    1);                                                        \
     } while (0)
 #define log_debug(component, ...) LOG_AT(LOG_DEBUG, component, __VA_ARGS__)
 #define log_info(component, ...)  LOG_AT(LOG_INFO, component, __VA_ARGS__)
