@@ -170,8 +170,7 @@ static sonde_code check_options(const struct sonde_plugin *d,
     return SONDE_OK;
 }
 
-/* ---- families
- * ---------------------------------------------------------------- */
+/* ---- families ------------------------------------------------------------ */
 
 static sonde_code check_labels(const struct sonde_family *f,
                                struct sonde_err *err)
@@ -264,8 +263,7 @@ static sonde_code check_families(const struct sonde_plugin *d,
     return check_families_unique(d, err);
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------ */
+/* ---- the whole ----------------------------------------------------------- */
 
 static sonde_code check_version(const struct sonde_plugin *d,
                                 struct sonde_err *err)

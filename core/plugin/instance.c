@@ -173,8 +173,7 @@ void plugin_close(struct plugin_instance *i)
     free(i);
 }
 
-/* ---- collections
- * ------------------------------------------------------------- */
+/* ---- collections --------------------------------------------------------- */
 
 sonde_code plugin_collect(struct plugin_instance *i, sonde_msec deadline,
                           struct buf *out, struct sonde_err *err)

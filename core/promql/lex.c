@@ -255,8 +255,7 @@ static void lex_string(struct lexer *l, struct token *t)
     buf_fini(&b);
 }
 
-/* ---- numbers and durations
- * ----------------------------------------------------- */
+/* ---- numbers and durations ----------------------------------------------- */
 
 static void bad_number(struct lexer *l, struct token *t)
 {
@@ -416,8 +415,7 @@ static void lex_number(struct lexer *l, struct token *t)
         finish_number(l, t);
 }
 
-/* ---- words
- * ---------------------------------------------------------------------- */
+/* ---- words --------------------------------------------------------------- */
 
 static void classify(struct token *t)
 {
@@ -450,8 +448,7 @@ static void lex_word(struct lexer *l, struct token *t)
         classify(t);
 }
 
-/* ---- inside braces
- * -------------------------------------------------------------- */
+/* ---- inside braces ------------------------------------------------------- */
 
 static void lex_in_braces(struct lexer *l, struct token *t)
 {
@@ -486,8 +483,7 @@ static void lex_in_braces(struct lexer *l, struct token *t)
     }
 }
 
-/* ---- outside
- * --------------------------------------------------------------------- */
+/* ---- outside ------------------------------------------------------------- */
 
 static bool lex_comparison(struct lexer *l, struct token *t)
 {
@@ -618,8 +614,7 @@ void lex_next(struct lexer *l, struct token *t)
         t->text = str_sub(l->in, t->begin, t->end);
 }
 
-/* ---- names of tokens
- * --------------------------------------------------------------- */
+/* ---- names of tokens ----------------------------------------------------- */
 
 const char *token_describe(struct arena *a, const struct token *t)
 {

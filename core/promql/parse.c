@@ -20,8 +20,7 @@
  * which is walked by recursion. */
 #define CHAIN_MAX 1000
 
-/* ---- errors
- * ------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------- */
 
 void parse_fail(struct parser *p, size_t at, const char *fmt, ...)
 {
@@ -109,8 +108,7 @@ static void chain(struct parser *p, struct promql_expr *e,
                    CHAIN_MAX);
 }
 
-/* ---- label lists
- * ----------------------------------------------------------------- */
+/* ---- label lists --------------------------------------------------------- */
 
 #define LABELS_MAX 256
 
@@ -144,8 +142,7 @@ static struct sonde_list parse_labels(struct parser *p)
     return list;
 }
 
-/* ---- calls and aggregations
- * --------------------------------------------------------- */
+/* ---- calls and aggregations ---------------------------------------------- */
 
 #define ARGS_MAX 64
 
@@ -371,8 +368,7 @@ static struct promql_expr *parse_atom(struct parser *p)
     return NULL;
 }
 
-/* ---- postfix: ranges, offset, @
- * ----------------------------------------------------------- */
+/* ---- postfix: ranges, offset, @ ------------------------------------------ */
 
 static struct promql_shift *shift_of(struct promql_expr *e)
 {

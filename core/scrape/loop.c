@@ -166,8 +166,7 @@ static void finish(struct collection *c)
         begin_end(t);
 }
 
-/* ---- fetching
- * ---------------------------------------------------------------- */
+/* ---- fetching ------------------------------------------------------------ */
 
 static void next_request(struct collection *c);
 
@@ -376,8 +375,7 @@ void scrape_loop_collected(struct scrape_loop *l, struct collection *c)
     net_loop_post(l->net, take_collected, c);
 }
 
-/* ---- a collection begins
- * ------------------------------------------------------ */
+/* ---- a collection begins ------------------------------------------------- */
 
 static sonde_code open_instance(struct target *t, struct sonde_err *err)
 {
@@ -454,8 +452,7 @@ static void on_tick(void *arg)
         miss(t, time_ms);
 }
 
-/* ---- coming and going of targets
- * ------------------------------------------------ */
+/* ---- coming and going of targets ----------------------------------------- */
 
 static void add_target(void *arg)
 {
@@ -493,8 +490,7 @@ void scrape_loop_end(struct scrape_loop *l, struct target *t)
     net_loop_post(l->net, end_target, target_ref(t));
 }
 
-/* ---- the thread
- * -------------------------------------------------------------------- */
+/* ---- the thread ---------------------------------------------------------- */
 
 static void *run(void *arg)
 {

@@ -182,8 +182,7 @@ void scrape_manager_free(struct scrape_manager *m)
     free(m);
 }
 
-/* ---- applying a configuration
- * ------------------------------------------------ */
+/* ---- applying a configuration -------------------------------------------- */
 
 /* Changes when anything does that steers the job: its own block, and the
  * external labels, which seed the offsets. */

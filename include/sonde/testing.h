@@ -261,8 +261,7 @@ static inline sonde_code sonde_fake_read_file(const struct sonde_target *target,
     return SONDE_OK;
 }
 
-/* ---- options
- * ------------------------------------------------------------------ */
+/* ---- options ------------------------------------------------------------- */
 
 /* 1h30m, 15s, 500ms; 512MB. */
 static inline bool sonde_fake_units(const char *z, bool size, int64_t *out)
@@ -367,8 +366,7 @@ static inline sonde_code sonde_fake_option(struct sonde_fake *f,
     return sonde_err_set(&f->err, SONDE_ENOTFOUND, "no option %s", name);
 }
 
-/* ---- life
- * ----------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 typedef const struct sonde_plugin *
 sonde_fake_entry(const struct sonde_host *host);

@@ -83,8 +83,7 @@ sonde_fake_script_read(struct sonde_fake *f, void *data, size_t cap,
     return SONDE_OK;
 }
 
-/* ---- streams: sockets
- * -------------------------------------------------------- */
+/* ---- streams: sockets ---------------------------------------------------- */
 
 static inline sonde_code sonde_fake_wait(int fd, short events,
                                          sonde_msec deadline,

@@ -29,8 +29,7 @@ typedef size_t redis_elements;
 typedef int redis_elements;
 #endif
 
-/* ---- replies
- * ------------------------------------------------------------------ */
+/* ---- replies ------------------------------------------------------------- */
 
 void reply_free(struct redis_reply *r)
 {
@@ -127,8 +126,7 @@ static void *create_nil(const redisReadTask *task)
     return hang_in(task, new_reply(task));
 }
 
-/* ---- connection
- * ----------------------------------------------------------------- */
+/* ---- connection ---------------------------------------------------------- */
 
 /* The host's texts name the address; the cause alone goes into a label. */
 static sonde_code stream_failed(struct sonde_err *err, sonde_code rc,
@@ -234,8 +232,7 @@ sonde_code conn_send(struct redis_conn *c, sonde_msec deadline,
     return rc == SONDE_OK ? SONDE_OK : stream_failed(err, rc, "write");
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------- */
 
 static sonde_code protocol_error(const struct redis_conn *c,
                                  struct sonde_err *err)

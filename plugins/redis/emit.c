@@ -26,8 +26,7 @@ void emit_fini(struct redis_emit *e)
     text_fini(&e->scratch);
 }
 
-/* ---- what was said before
- * ------------------------------------------------------ */
+/* ---- what was said before ------------------------------------------------ */
 
 static uint64_t hash_add(uint64_t h, const char *p, size_t n)
 {
@@ -73,8 +72,7 @@ static bool seen_add(struct redis_emit *e, uint64_t h)
     return true;
 }
 
-/* ---- labels
- * ------------------------------------------------------------------------ */
+/* ---- labels -------------------------------------------------------------- */
 
 /* Copies of the labels, made valid; they stand in the scratch text. */
 static bool clean_labels(struct redis_emit *e, const struct sonde_family *f,
@@ -132,8 +130,7 @@ void emit_summary(struct redis_emit *e, size_t family, const sonde_str *labels,
         (void)e->host->summary(e->sink, family, clean, count, sum);
 }
 
-/* ---- fields without a table
- * -------------------------------------------------------- */
+/* ---- fields without a table ---------------------------------------------- */
 
 static bool is_declared(const char *name)
 {
@@ -173,8 +170,7 @@ void emit_unknown_field(struct redis_emit *e, sonde_str field, double value)
     (void)e->host->dynamic(e->sink, &f, NULL, value);
 }
 
-/* ---- values
- * -------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------- */
 
 bool emit_value(const struct redis_emit *e, sonde_str text, double *out)
 {

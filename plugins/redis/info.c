@@ -72,8 +72,7 @@ struct reading {
     size_t latency_count; /* look-ups: each may walk all commands */
 };
 
-/* ---- commands and errors
- * ------------------------------------------------------ */
+/* ---- commands and errors ------------------------------------------------- */
 
 static bool pair_value(const struct reading *r, sonde_str list, const char *key,
                        double *out)
@@ -167,8 +166,7 @@ static void read_error(struct reading *r, sonde_str name, sonde_str value)
         emit_sample(r->emit, F_ERRORS, &name, v);
 }
 
-/* ---- databases
- * ------------------------------------------------------------------- */
+/* ---- databases ----------------------------------------------------------- */
 
 /* dbN:keys=K,expires=E,avg_ttl=MS[,cached_keys=C]: by position, since the
  * names differ between servers. */
@@ -206,8 +204,7 @@ void info_pad_databases(struct redis_emit *e, int64_t databases)
     e->dropped = 0; /* those that INFO had listed */
 }
 
-/* ---- replication
- * ------------------------------------------------------------------ */
+/* ---- replication --------------------------------------------------------- */
 
 /* "host" of "master_host" and of KeyDB's "master_1_host"; empty if the field
  * is another. */
@@ -279,8 +276,7 @@ static void read_slave(struct reading *r, sonde_str value)
         emit_sample(r->emit, F_SLAVE_LAG, labels, v);
 }
 
-/* ---- plain fields
- * ------------------------------------------------------------------- */
+/* ---- plain fields -------------------------------------------------------- */
 
 static int compare_field(const void *key, const void *row)
 {
@@ -386,8 +382,7 @@ static void read_field(struct reading *r, sonde_str field, sonde_str value)
     }
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------ */
+/* ---- the whole ----------------------------------------------------------- */
 
 static bool next_line(sonde_str *rest, sonde_str *line)
 {

@@ -30,8 +30,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- description
- * ------------------------------------------------------------- */
+/* ---- description --------------------------------------------------------- */
 
 static const struct sonde_option options[] = {
     SONDE_OPT_STR(struct redis_options, user, .help = "ACL user for AUTH",
@@ -59,8 +58,7 @@ static const struct sonde_option options[] = {
                            "collection"),
 };
 
-/* ---- small parts
- * ---------------------------------------------------------------- */
+/* ---- small parts --------------------------------------------------------- */
 
 static double seconds_now(void)
 {
@@ -87,8 +85,7 @@ static sonde_code add(struct redis_conn *c, struct sonde_err *err,
     return conn_command(c, args, err);
 }
 
-/* ---- a fresh connection
- * ----------------------------------------------------------- */
+/* ---- a fresh connection -------------------------------------------------- */
 
 struct credentials {
     const char *user, *password; /* NULL: none */
@@ -175,8 +172,7 @@ static sonde_code connect_now(struct sonde_instance *i, sonde_msec deadline,
     return rc;
 }
 
-/* ---- a round trip
- * -------------------------------------------------------------------- */
+/* ---- a round trip -------------------------------------------------------- */
 
 struct answers {
     struct redis_reply *info, *config, *cluster;

@@ -107,8 +107,7 @@ SONDE_NODISCARD sonde_code conn_read(struct redis_conn *c, sonde_msec deadline,
                                      struct redis_reply **out,
                                      struct sonde_err *err);
 
-/* ---- families.c
- * --------------------------------------------------------------- */
+/* ---- families.c ---------------------------------------------------------- */
 
 /* Families that are not a plain INFO field; rows 0... of the table. */
 enum redis_family {
@@ -198,8 +197,7 @@ void emit_unknown_field(struct redis_emit *e, sonde_str field, double value);
 /* ok, true, err, fail, false, or a number as Go reads one. */
 bool emit_value(const struct redis_emit *e, sonde_str text, double *out);
 
-/* ---- info.c, settings.c
- * ------------------------------------------------------ */
+/* ---- info.c, settings.c -------------------------------------------------- */
 
 struct redis_info {
     bool cluster;        /* cluster_enabled:1                        */
@@ -220,8 +218,7 @@ SONDE_NODISCARD sonde_code settings_databases(const struct redis_reply *r,
                                               struct sonde_err *err);
 void settings_emit(struct redis_emit *e, const struct redis_reply *r);
 
-/* ---- redis.c
- * -------------------------------------------------------------------- */
+/* ---- redis.c ------------------------------------------------------------- */
 
 struct sonde_instance {
     const struct sonde_host *host;

@@ -12,8 +12,7 @@
 #include "redis/redis.h"
 #include "unit/tap.h"
 
-/* ---- replies
- * ----------------------------------------------------------------- */
+/* ---- replies ------------------------------------------------------------- */
 
 /* testdata/NAME, NUL-terminated; kept to the end. */
 static sonde_str testdata(const char *name)
@@ -122,8 +121,7 @@ static void collect_info(struct sonde_fake *f, sonde_str info)
     f->steps = NULL;
 }
 
-/* ---- tables
- * ---------------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------- */
 
 static void test_tables(void)
 {
@@ -147,8 +145,7 @@ static void test_tables(void)
     free(linked);
 }
 
-/* ---- addresses
- * ---------------------------------------------------------------------- */
+/* ---- addresses ----------------------------------------------------------- */
 
 static void test_addresses(void)
 {
@@ -254,8 +251,7 @@ static void test_options(void)
     }
 }
 
-/* ---- INFO of versions
- * ------------------------------------------------------------------ */
+/* ---- INFO of versions ---------------------------------------------------- */
 
 static void test_info_70(void)
 {

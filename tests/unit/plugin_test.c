@@ -93,8 +93,7 @@ static bool refused(const char *path, sonde_code code, const char *const *parts)
 }
 #define PARTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-/* ---- the loader
- * ---------------------------------------------------------------- */
+/* ---- the loader ---------------------------------------------------------- */
 
 static void test_loads(void)
 {
@@ -214,8 +213,7 @@ static void test_resolves_links(void)
     CU_ASSERT_EQUAL(chmod(safe, 0755), 0);
 }
 
-/* ---- descriptions
- * ------------------------------------------------------------------ */
+/* ---- descriptions -------------------------------------------------------- */
 
 static sonde_code some_collect(struct sonde_instance *i, struct sonde_sink *s,
                                sonde_msec d, struct sonde_err *e)
@@ -395,8 +393,7 @@ static void test_longer_rows(void)
     CU_ASSERT_STRING_EQUAL(plugin_family(&p, 1)->name, "b");
 }
 
-/* ---- the registry
- * ---------------------------------------------------------------------- */
+/* ---- the registry -------------------------------------------------------- */
 
 static void test_registry(void)
 {
@@ -603,8 +600,7 @@ static void test_check_options(void)
     plugin_unload(p);
 }
 
-/* ---- fetch plugins, without a file
- * --------------------------------------------------------- */
+/* ---- fetch plugins, without a file --------------------------------------- */
 
 static struct sonde_request planned[SONDE_FETCH_MAX + 1];
 static size_t planned_count;

@@ -40,8 +40,7 @@ static void see(struct rounds *r, const char *lines)
         if (!e)
             e = series_cache_add(&r->cache, h, (unsigned char)*lines,
                                  *lines == 'd');
-        CU_ASSERT(*lines == 'd' ||
-                  cached_ref(e) == (unsigned char)*lines);
+        CU_ASSERT(*lines == 'd' || cached_ref(e) == (unsigned char)*lines);
         (void)series_cache_touch(&r->cache, e, *lines == 't');
     }
 }
@@ -221,8 +220,7 @@ static void test_schedule(void)
         const struct target t = { .interval = rows[i].interval,
                                   .offset_ns = rows[i].offset_ns };
 
-        ROW_ASSERT(&rows[i],
-                   target_first_ms(&t, rows[i].now) == rows[i].first);
+        ROW_ASSERT(&rows[i], target_first_ms(&t, rows[i].now) == rows[i].first);
     }
 }
 
