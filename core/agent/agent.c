@@ -5,8 +5,8 @@
  * are answered while the log is replayed), the store, remote write (so that
  * its cursors see the first new sample), scraping, ready.
  *
- * The order of stopping is the reverse: no new samples, the senders flush for
- * up to the flush deadline, the web server closes, the store closes. A second
+ * Stopping: the web server closes, no new samples, the senders flush for up
+ * to the flush deadline, the store closes. A second
  * SIGTERM or SIGINT on the way ends the process at once; nothing that was
  * acknowledged is lost by that.
  */
@@ -29,7 +29,8 @@ enum {
     EXIT_CONFIG = 2
 };
 
-#define WEB_THREADS 4
+/* Started as needed: queries, and a few for the rest. */
+#define WEB_THREADS_BESIDE_QUERIES 4
 
 static void register_metrics(struct agent *a)
 {
@@ -123,7 +124,8 @@ static sonde_code start_web(struct agent *a, struct sonde_err *err)
         .listen_count = o->listen_count,
         .route_prefix = a->route_prefix,
         .web_config_file = o->web_config_file,
-        .threads = WEB_THREADS,
+        .threads =
+            (size_t)o->query_max_concurrency + WEB_THREADS_BESIDE_QUERIES,
         .max_connections = (size_t)o->max_connections,
         .read_timeout_ms = o->read_timeout_ms,
     };
@@ -136,6 +138,7 @@ static sonde_code start_web(struct agent *a, struct sonde_err *err)
     web.routes = api_routes(a->api, &web.route_count);
     web.ready = api.ops.ready;
     web.ready_arg = api.ops.arg;
+    web.stopping = api.ops.stopping;
     rc = http_server_start(&web, &a->server, err);
     if (rc == SONDE_OK)
         for (size_t i = 0; i < o->listen_count; i++)
@@ -225,10 +228,11 @@ static void stop_rooms(struct agent *a)
     atomic_store(&a->ready, false);
     metric_set(a->ready_gauge, 0);
     agent_signals_let_kill();
-    scrape_manager_free(a->scrape);
-    remote_manager_free(a->remote);
+    /* Pages read the rooms, so no handler may be left when these go. */
     agent_serve_reloads(a);
     http_server_stop(a->server);
+    scrape_manager_free(a->scrape);
+    remote_manager_free(a->remote);
     api_free(a->api);
     tsdb_close(a->db);
 }

@@ -112,7 +112,8 @@ static int scrape(struct arena *a, const struct request *r,
     began = clock_ns();
     if (rc == SONDE_OK)
         rc = scrape_oneshot(&job, plugins, r->address, &r->options, &out, &err);
-    (void)fwrite(out.data, 1, out.len, stdout);
+    if (out.len)
+        (void)fwrite(out.data, 1, out.len, stdout);
     (void)fflush(stdout);
     if (rc != SONDE_OK)
         cli_error("scrape %.*s: %s", SONDE_ARG(r->address), err.text);

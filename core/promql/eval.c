@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Evaluation at one instant, so far of what a first look at a store needs:
- * literals, vector selectors with offset and @, and parentheses. Everything
- * else parses and is checked, and is answered by an error that names it.
+ * arithmetic of numbers (Grafana tests a data source with 1+1), strings, and
+ * vector selectors with offset and @. Everything else parses and is checked,
+ * and is answered by an error that names it.
  *
  * A selector's value at T is the newest sample with T - lookback < t <= T;
  * if that is a stale marker the series has none.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "promql/promql.h"
@@ -141,6 +143,67 @@ static sonde_code not_yet(const struct promql_expr *e, struct sonde_err *err)
     return rc;
 }
 
+static double arithmetic(enum promql_op op, double a, double b)
+{
+    switch (op) {
+    case PROMQL_ADD:
+        return a + b;
+    case PROMQL_SUB:
+        return a - b;
+    case PROMQL_MUL:
+        return a * b;
+    case PROMQL_DIV:
+        return a / b;
+    case PROMQL_MOD:
+        return fmod(a, b);
+    case PROMQL_POW:
+        return pow(a, b);
+    case PROMQL_ATAN2:
+        return atan2(a, b);
+    case PROMQL_EQL:
+        return a == b;
+    case PROMQL_NEQ:
+        return a != b;
+    case PROMQL_LSS:
+        return a < b;
+    case PROMQL_LTE:
+        return a <= b;
+    case PROMQL_GTR:
+        return a > b;
+    case PROMQL_GTE:
+        return a >= b;
+    default: /* set operators and aggregations have no numbers */
+        SONDE_BUG("operator %d between numbers", (int)op);
+    }
+}
+
+/* A number made of numbers alone; false if anything else is in it. The
+ * recursion is as deep as the parser let the tree become. */
+static bool constant(const struct promql_expr *e, double *out)
+{
+    double a, b;
+
+    switch (e->kind) {
+    case PROMQL_NUMBER:
+        *out = e->number.value;
+        return true;
+    case PROMQL_PAREN:
+        return constant(e->paren, out);
+    case PROMQL_UNARY:
+        if (!constant(e->unary.expr, &a))
+            return false;
+        *out = e->unary.minus ? -a : a;
+        return true;
+    case PROMQL_BINARY:
+        if (!constant(e->binary.lhs, &a) || !constant(e->binary.rhs, &b))
+            return false;
+        *out = arithmetic(e->binary.op, a, b);
+        return true;
+    default:
+        return false;
+    }
+}
+
 sonde_code promql_instant(const struct promql_query *q, struct arena *a,
                           const struct promql_expr *e, sonde_msec t,
                           struct promql_value *out, struct sonde_err *err)
@@ -148,16 +211,12 @@ sonde_code promql_instant(const struct promql_query *q, struct arena *a,
     while (e->kind == PROMQL_PAREN)
         e = e->paren;
     *out = (struct promql_value){ .type = e->type, .t = t };
-    switch (e->kind) {
-    case PROMQL_NUMBER:
-        out->scalar = e->number.value;
+    if (e->type == PROMQL_SCALAR && constant(e, &out->scalar))
         return SONDE_OK;
-    case PROMQL_TEXT:
-        out->string = arena_str(a, e->text);
-        return SONDE_OK;
-    case PROMQL_SELECTOR:
+    if (e->kind == PROMQL_SELECTOR)
         return eval_selector(q, a, e, t, out, err);
-    default:
+    if (e->kind != PROMQL_TEXT)
         return not_yet(e, err);
-    }
+    out->string = arena_str(a, e->text);
+    return SONDE_OK;
 }

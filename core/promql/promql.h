@@ -23,8 +23,8 @@ SONDE_NODISCARD sonde_code promql_parse(struct arena *a, sonde_str text,
                                         const struct promql_limits *limits,
                                         struct promql_expr **out,
                                         struct sonde_err *err);
-/* A series selector alone (match[]): its matchers, to be released by
- * promql_matchers_fini. */
+/* A series selector alone (match[]): its matchers, each to be released by
+ * matcher_fini. */
 SONDE_NODISCARD sonde_code promql_parse_selector(struct arena *a,
                                                  sonde_str text,
                                                  struct matcher **out,

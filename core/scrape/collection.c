@@ -98,8 +98,9 @@ static void push(struct collection *c, series_ref ref, sonde_msec t, double v)
 }
 
 /* A line not seen before: what its labels become decides about it. */
-static sonde_code new_series(struct collection *c, sonde_str series,
-                             uint64_t hash, struct cached_series **out,
+static sonde_code new_series(struct collection *c,
+                             const struct expo_sample *s, uint64_t hash,
+                             struct cached_series **out,
                              struct sonde_err *err)
 {
     struct target *t = c->target;
@@ -109,9 +110,10 @@ static sonde_code new_series(struct collection *c, sonde_str series,
 
     arena_reset(&c->arena);
     labels_builder_init(&c->lb, &c->arena);
-    rc = expo_series(series, c->format, &c->lb, err);
+    rc = expo_series(s->series, c->format, &c->lb, err);
     if (rc != SONDE_OK)
         return rc;
+    expo_normalise_bounds(&c->lb, s->type);
     rc = series_labels(&t->rules, &c->lb, err);
     if (rc == SONDE_ENOTFOUND) {
         err->code = SONDE_OK; /* the collection's: dropped is no failure */
@@ -140,7 +142,7 @@ static sonde_code on_sample(void *arg, const struct expo_sample *s,
 
     c->scraped++;
     if (!e) {
-        sonde_code rc = new_series(c, s->series, hash, &e, err);
+        sonde_code rc = new_series(c, s, hash, &e, err);
 
         if (rc != SONDE_OK)
             return rc;

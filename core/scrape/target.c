@@ -153,13 +153,30 @@ static void add_query(struct buf *b, const struct config_map *params,
     }
 }
 
+/* An address may bring a user and a password (redis://user:secret@host);
+ * what is shown and stored has neither. */
+static sonde_str without_user(struct arena *a, sonde_str address)
+{
+    const char *p = memmem(address.ptr, address.len, "://", 3);
+    size_t from = p ? (size_t)(p - address.ptr) + 3 : 0;
+    sonde_str rest = str_sub(address, from, address.len);
+    size_t at = str_index(rest, '@');
+
+    if (at >= str_index(rest, '/'))
+        return address;
+    return arena_printf(a, "%.*s%.*s", (int)from, address.ptr,
+                        SONDE_ARG(str_sub(rest, at + 1, rest.len)));
+}
+
 static void make_url(struct target *t, const struct config_map *params,
                      const struct labels *all)
 {
     struct buf b;
 
     buf_init(&b);
-    buf_printf(&b, "%.*s://%.*s", SONDE_ARG(t->scheme), SONDE_ARG(t->address));
+    if (!memmem(t->address.ptr, t->address.len, "://", 3))
+        buf_printf(&b, "%.*s://", SONDE_ARG(t->scheme));
+    buf_put(&b, without_user(&t->arena, t->address));
     if (t->metrics_path.len && t->metrics_path.ptr[0] != '/')
         buf_char(&b, '/');
     buf_put(&b, t->metrics_path);
@@ -231,7 +248,7 @@ static void keep_public(struct target *t, struct arena *scratch,
     for (size_t i = 0; i < all->count; i++)
         if (!is_internal(all->items[i].name))
             labels_builder_set(&lb, all->items[i].name, all->items[i].value);
-    set_if_absent(&lb, "instance", t->address);
+    set_if_absent(&lb, "instance", without_user(scratch, t->address));
     view = labels_builder_view(&lb);
     t->labels = labels_dup(&t->arena, &view);
 }

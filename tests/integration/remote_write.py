@@ -101,7 +101,7 @@ def test_write_relabel(case):
     s = case.sonde(config(job("app", t.address, interval="200ms"),
                           rest=remote(p.port, rule)))
     wait_for("it to arrive", lambda: p.query("wanted", time.time()))
-    equal(p.query('{__name__!="wanted"}', time.time()), [])
+    equal(p.query('{__name__=~".+",__name__!="wanted"}', time.time()), [])
     need(s.query("unwanted"), "kept here")
 
 

@@ -292,6 +292,38 @@ static void test_selector(void)
     storage_fake_free(s);
 }
 
+static void test_numbers(void)
+{
+    static const struct {
+        int line;
+        const char *query;
+        double want;
+    } rows[] = {
+        { __LINE__, "1+1", 2 },          { __LINE__, "-2^2", -4 },
+        { __LINE__, "2^3^2", 512 },      { __LINE__, "7 % -3", 1 },
+        { __LINE__, "(1 - 3) * 2", -4 }, { __LINE__, "1 / 4", 0.25 },
+        { __LINE__, "1 > bool 2", 0 },   { __LINE__, "1m + 1", 61 },
+        { __LINE__, "1 - -1", 2 },       { __LINE__, "2 - 1 - 1", 0 },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct promql_query q = { .lookback_ms = 1 };
+        struct promql_value v = { 0 };
+        struct promql_expr *e = NULL;
+        struct sonde_err err;
+        struct arena a;
+
+        arena_init(&a);
+        ROW_ASSERT(&rows[i], promql_parse(&a, sonde_cstr(rows[i].query), NULL,
+                                          &e, &err) == SONDE_OK);
+        ROW_ASSERT(&rows[i],
+                   e && promql_instant(&q, &a, e, 0, &v, &err) == SONDE_OK);
+        ROW_ASSERT(&rows[i],
+                   v.type == PROMQL_SCALAR && v.scalar == rows[i].want);
+        arena_fini(&a);
+    }
+}
+
 static void test_not_yet(void)
 {
     const struct promql_query q = { .lookback_ms = 1 };
@@ -337,6 +369,7 @@ static const struct tap_test tests[] = {
     { "what is wrong is refused where and why", test_bad },
     { "deep nesting is an error", test_deep },
     { "a selector takes the newest live sample", test_selector },
+    { "numbers are added up", test_numbers },
     { "what can not be evaluated is named", test_not_yet },
     { "a series selector stands alone", test_match },
 };
