@@ -453,7 +453,7 @@ sonde_code config_load(const struct config_load *load, struct config **out,
                        struct sonde_err *err)
 {
     struct config_owner *o = mem_new(struct config_owner);
-    struct sonde_err ignored;
+    struct sonde_err ignored = { 0 };
     struct loading l = { .load = load,
                          .c = &o->config,
                          .err = err ? err : &ignored };

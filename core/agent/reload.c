@@ -142,6 +142,7 @@ sonde_code agent_reload_wait(struct agent *a, struct sonde_err *err)
         return sonde_err_set(err, SONDE_EUNAVAILABLE, "the agent is stopping");
     }
     r.next = a->requests;
+    /* cppcheck-suppress autoVariables ; off the list before this returns */
     a->requests = &r;
     agent_wake(a);
     while (!r.done)

@@ -404,7 +404,7 @@ static void shrink(struct buf *b)
 enum frames_got frames_next(struct frames *f, sonde_str *record,
                             struct frames_damage *d)
 {
-    uint64_t from = f->pos, at = f->pos;
+    uint64_t from = f->pos, at = from;
     bool inside = false;
 
     shrink(&f->joined);

@@ -8,7 +8,7 @@ plugin_LTLIBRARIES += plugins/redis/redis.la
 plugins_redis_redis_la_SOURCES = $(SOURCES_REDIS)
 plugins_redis_redis_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) $(REDIS_PLUGIN_CFLAGS)
 plugins_redis_redis_la_LDFLAGS = $(LDFLAGS_PLUGIN)
-plugins_redis_redis_la_LIBADD = $(REDIS_PLUGIN_LIBS)
+plugins_redis_redis_la_LIBADD = $(REDIS_PLUGIN_LIBS) -lm
 
 # The same sources as a library, for tests to look inside.
 check_LTLIBRARIES += plugins/redis/libredis.la
