@@ -59,6 +59,8 @@ def arguments():
                    help="folder with the peers' programs")
     p.add_argument("--fetch", action="store_true",
                    help="unpack peers that are not there from Debian sid")
+    p.add_argument("--sonde-flags", default="", metavar="FLAGS",
+                   help="more flags for sonde, by blanks")
     p.add_argument("--json", type=pathlib.Path, help="also write results here")
     p.add_argument("--keep", action="store_true", help="keep data and logs")
     return p.parse_args()
@@ -215,6 +217,9 @@ class Server:
 class Sonde(Server):
     def config_name(self):
         return "sonde.yml"
+
+    def command(self, config):
+        return super().command(config) + self.options.sonde_flags.split()
 
 
 class VictoriaMetrics(Server):
