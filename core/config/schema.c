@@ -128,6 +128,7 @@ sonde_code config_text(struct config_ctx *ctx, const struct yaml_node *node,
 static sonde_code read_text(const struct where *w, const struct yaml_node *n,
                             sonde_str *out)
 {
+    *out = (sonde_str){ "", 0 };
     if (n->kind != YAML_SCALAR)
         return wrong_kind(w, n, value_kind_text(w->key->kind));
     if (w->key->flags & CONFIG_RAW) {

@@ -121,6 +121,10 @@ static inline sonde_code sonde_err_set(struct sonde_err *err, sonde_code code,
     va_end(ap);
     return code;
 }
+#ifdef __clang_analyzer__ /* it does not follow the code through `...` */
+#define sonde_err_set(err, code, ...)                                          \
+    ((void)sonde_err_set((err), (code), __VA_ARGS__), (code))
+#endif
 
 /* Puts "PREFIX: " before the text that is there; returns the error's code. */
 SONDE_PRINTF(2, 3)
