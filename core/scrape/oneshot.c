@@ -79,6 +79,40 @@ static sonde_code fetch_all(struct oneshot *o, struct sonde_err *err)
     return rc;
 }
 
+#define OPTIONS_MAX 128
+
+/* Options given by hand must be the plugin's; labels, which override options
+ * too, may hold anything. */
+static sonde_code check_names(const struct plugin *plugin,
+                              const struct config_map *options,
+                              struct sonde_err *err)
+{
+    const struct sonde_plugin *d = plugin_desc(plugin);
+    const char *names[OPTIONS_MAX];
+    size_t n = 0;
+
+    for (; n < d->option_count && n < OPTIONS_MAX; n++)
+        names[n] = ((const struct sonde_option *)((const char *)d->options +
+                                                  n * d->option_size))
+                       ->name;
+    for (size_t i = 0; i < options->count; i++) {
+        sonde_str key = options->items[i].key;
+        const char *near = str_nearest(key, names, n);
+        size_t k = 0;
+
+        while (k < n && !str_eq_cstr(key, names[k]))
+            k++;
+        if (k == n)
+            return sonde_err_set(err, SONDE_EINVAL,
+                                 "plugin %s has no option \"%.*s\"%s%s%s; see "
+                                 "sonde plugins show %s",
+                                 d->name, SONDE_ARG(key),
+                                 near ? ", did you mean \"" : "",
+                                 near ? near : "", near ? "\"?" : "", d->name);
+    }
+    return SONDE_OK;
+}
+
 sonde_code scrape_oneshot(const struct scrape_config *job,
                           const struct plugins *plugins, sonde_str address,
                           const struct config_map *options, struct buf *out,
@@ -96,6 +130,8 @@ sonde_code scrape_oneshot(const struct scrape_config *job,
     };
     sonde_code rc = plugin_find(plugins, job->plugin, &plugin, err);
 
+    if (rc == SONDE_OK)
+        rc = check_names(plugin, options, err);
     if (rc == SONDE_OK)
         rc = plugin_open(plugin, &target, &o.instance, err);
     o.deadline = clock_monotonic(&clock_system) + job->scrape_timeout;

@@ -68,16 +68,20 @@ struct bounds {
     sonde_msec min, max;
 };
 
-static struct bounds bounds_now(struct head *h)
+/* Time is the data's: an empty store takes its first sample's as the newest,
+ * and judges the rest of the batch by it. */
+static struct bounds bounds_now(struct head *h, const struct batch *batch)
 {
     int64_t newest = atomic_load(&h->max_time);
     sonde_msec now = clock_now(h->clock);
     struct bounds b = { INT64_MIN, INT64_MAX };
 
-    if (!h->log_only && newest > INT64_MIN + LATE_MS)
-        b.min = newest - LATE_MS;
     if (now < INT64_MAX - TOO_FAR_MS)
         b.max = now + TOO_FAR_MS;
+    if (newest == INT64_MIN && batch->count && batch->samples[0].t <= b.max)
+        newest = batch->samples[0].t;
+    if (!h->log_only && newest > INT64_MIN + LATE_MS)
+        b.min = newest - LATE_MS;
     return b;
 }
 
@@ -154,7 +158,7 @@ static bool first_walk(struct commit *c, bool alone)
 {
     struct batch *b = c->batch;
     struct walk w = walk_of(c->head);
-    struct bounds bounds = bounds_now(c->head);
+    struct bounds bounds = bounds_now(c->head, b);
     size_t kept = 0;
 
     b->tails = mem_grow(b->tails, &b->tail_cap, b->count, sizeof(*b->tails));
