@@ -12,6 +12,9 @@
  * span after now, so a new one is never earlier than those that are there,
  * and the janitor has to be woken only if it sleeps for want of any.
  *
+ * Before the connections are all taken, the one that has been idle for the
+ * longest goes: whoever opens hundreds and says nothing keeps nobody out.
+ *
  * The list, deadlines and the count of active requests are guarded by the
  * server's mutex. A socket is taken off the list before it is closed, so the
  * janitor never touches a descriptor that has become somebody else's.
@@ -41,21 +44,21 @@ static void deadline_put(struct http_conn *c, sonde_msec deadline)
         pthread_cond_broadcast(&s->wake);
 }
 
-void conn_deadline_set(struct http_conn *c)
+void server_conn_deadline_set(struct http_conn *c)
 {
     pthread_mutex_lock(&c->server->mutex);
     deadline_put(c, now_ms() + c->server->options.read_timeout_ms);
     pthread_mutex_unlock(&c->server->mutex);
 }
 
-void conn_deadline_clear(struct http_conn *c)
+void server_conn_deadline_clear(struct http_conn *c)
 {
     pthread_mutex_lock(&c->server->mutex);
     deadline_put(c, INT64_MAX);
     pthread_mutex_unlock(&c->server->mutex);
 }
 
-bool conn_peer_gone(const struct http_conn *c)
+bool server_conn_peer_gone(const struct http_conn *c)
 {
     struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
 
@@ -63,11 +66,34 @@ bool conn_peer_gone(const struct http_conn *c)
            (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
+/* Free places that are kept by letting idle connections go. */
+#define SPARE_PLACES 8
+
+/* Shuts the connection whose client has been waited for the longest; one
+ * whose request is being worked on has no deadline and stays. The mutex is
+ * held. */
+static void drop_idlest(struct http_server *s)
+{
+    struct http_conn *idlest = NULL;
+
+    for (struct http_conn *c = s->conns; c; c = c->next)
+        if (c->deadline != INT64_MAX &&
+            (!idlest || c->deadline <= idlest->deadline))
+            idlest = c;
+    if (!idlest)
+        return;
+    (void)shutdown(idlest->fd, SHUT_RDWR);
+    idlest->deadline = INT64_MAX;
+    atomic_fetch_add(&s->timeouts, 1);
+}
+
 static void conn_link(struct http_conn *c)
 {
     struct http_server *s = c->server;
 
     pthread_mutex_lock(&s->mutex);
+    if (s->conn_count + SPARE_PLACES >= s->options.max_connections)
+        drop_idlest(s);
     c->next = s->conns;
     if (c->next)
         c->next->prev = c;
@@ -121,8 +147,9 @@ static void conn_open(struct http_server *s, struct MHD_Connection *mhd,
     *socket_ctx = c;
 }
 
-void conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_ctx,
-                 enum MHD_ConnectionNotificationCode code)
+void server_conn_notify(void *cls, struct MHD_Connection *mhd,
+                        void **socket_ctx,
+                        enum MHD_ConnectionNotificationCode code)
 {
     struct listener *l = cls;
     struct http_conn *c = *socket_ctx;
@@ -133,7 +160,7 @@ void conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_ctx,
     }
     if (!c)
         return;
-    call_free(c->call);
+    server_call_free(c->call);
     conn_unlink(c);
     web_snapshot_unref(c->web);
     free(c);
@@ -180,7 +207,7 @@ bool janitor_start(struct http_server *s)
 {
     s->janitor_wakes = INT64_MAX;
     s->janitor_runs =
-        thread_start(&s->janitor, JANITOR_STACK_BYTES, janitor_main, s);
+        workers_thread(&s->janitor, JANITOR_STACK_BYTES, janitor_main, s);
     return s->janitor_runs;
 }
 
