@@ -22,3 +22,4 @@ tests_fuzz_yaml_CPPFLAGS = $(CPPFLAGS_FUZZ)
 tests_fuzz_yaml_LDFLAGS = $(LDFLAGS_FUZZ)
 tests_fuzz_yaml_LDADD = $(LIB_CONFIG)
 EXTRA_DIST += tests/fuzz/corpus/yaml
+EXTRA_DIST += core/config/README.md

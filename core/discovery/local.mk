@@ -21,3 +21,4 @@ EXTRA_DIST += tests/fuzz/corpus/file_sd/bad.json \
 	tests/fuzz/corpus/file_sd/bad.yml \
 	tests/fuzz/corpus/file_sd/good.json \
 	tests/fuzz/corpus/file_sd/good.yml
+EXTRA_DIST += core/discovery/README.md

@@ -36,3 +36,4 @@ EXTRA_DIST += tests/fuzz/corpus/expo_text/bad \
 	tests/fuzz/corpus/expo_openmetrics/no_eof \
 	tests/fuzz/corpus/expo_openmetrics/plain \
 	tests/fuzz/corpus/expo_openmetrics/quoted
+EXTRA_DIST += core/expo/README.md

@@ -18,3 +18,4 @@ tests_fuzz_number_SOURCES = tests/fuzz/number.c $(FUZZ_MAIN)
 tests_fuzz_number_CPPFLAGS = $(CPPFLAGS_FUZZ)
 tests_fuzz_number_LDFLAGS = $(LDFLAGS_FUZZ)
 tests_fuzz_number_LDADD = $(LIB_MODEL)
+EXTRA_DIST += core/model/README.md tests/fuzz/corpus/number

@@ -8,3 +8,4 @@ TESTS += tests/unit/pipeline_test
 tests_unit_pipeline_test_SOURCES = tests/unit/pipeline_test.c
 tests_unit_pipeline_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_pipeline_test_LDADD = $(LIBS_UNIT) $(LIB_PIPELINE)
+EXTRA_DIST += core/pipeline/README.md

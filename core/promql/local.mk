@@ -18,3 +18,4 @@ tests_fuzz_promql_SOURCES = tests/fuzz/promql.c $(FUZZ_MAIN)
 tests_fuzz_promql_CPPFLAGS = $(CPPFLAGS_FUZZ)
 tests_fuzz_promql_LDFLAGS = $(LDFLAGS_FUZZ)
 tests_fuzz_promql_LDADD = $(LIB_PROMQL)
+EXTRA_DIST += tests/fuzz/corpus/promql

@@ -18,3 +18,5 @@ TESTS += tests/unit/scrape_test
 tests_unit_scrape_test_SOURCES = tests/unit/scrape_test.c
 tests_unit_scrape_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_scrape_test_LDADD = $(LIBS_UNIT) $(LIB_SCRAPE)
+core_scrape_libscrape_la_SOURCES += core/scrape/scrape_config.c
+EXTRA_DIST += core/scrape/README.md

@@ -8,3 +8,4 @@ TESTS += tests/unit/storage_test
 tests_unit_storage_test_SOURCES = tests/unit/storage_test.c
 tests_unit_storage_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_storage_test_LDADD = $(LIBS_UNIT) $(LIB_STORAGE)
+EXTRA_DIST += core/storage/README.md

@@ -31,3 +31,4 @@ tests_unit_trim_test_LDADD = $(LIBS_UNIT) $(LIB_UTIL)
 
 core_util_libutil_la_SOURCES += core/util/casemap.c core/util/casemap.h \
 	core/util/md5.c core/util/md5.h
+EXTRA_DIST += core/util/README.md tests/fuzz/corpus/regex

@@ -1,7 +1,8 @@
 # `make lint`: form, static analysis, layers. The layer and header checks are
 # quick and part of `make check`.
 TESTS += tests/lint/layers.sh tests/lint/headers.sh
-EXTRA_DIST += tests/lint/layers.sh tests/lint/headers.sh .clang-tidy
+EXTRA_DIST += tests/lint/layers.sh tests/lint/headers.sh \
+	tests/lint/cppcheck.txt .clang-tidy
 
 FILES_LINT = $(srcdir)/core/*.c $(srcdir)/core/*/*.c \
 	$(srcdir)/plugins/*/*.c
