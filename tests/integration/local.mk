@@ -6,7 +6,8 @@ INTEGRATION = \
 	tests/integration/exporters.py \
 	tests/integration/plugins.py \
 	tests/integration/remote_write.py \
-	tests/integration/store.py
+	tests/integration/store.py \
+	tests/integration/stress.py
 TESTS += $(INTEGRATION)
 EXTRA_DIST += $(INTEGRATION) tests/integration/harness.py
 $(INTEGRATION:.py=.log): sonde
