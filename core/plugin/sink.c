@@ -443,7 +443,7 @@ static sonde_code dynamic_check(struct sonde_sink *s,
 {
     if (!plugin_metric_name_ok(f->name))
         return sink_fail(s, SONDE_EINVAL, "\"%.300s\" is not a metric name",
-                         f->name ? f->name : "");
+                         f->name);
     if (f->type != SONDE_METRIC_COUNTER && f->type != SONDE_METRIC_GAUGE &&
         f->type != SONDE_METRIC_UNKNOWN)
         return sink_fail(s, SONDE_EINVAL,
@@ -469,10 +469,12 @@ static sonde_code dynamic_family(struct sonde_sink *s,
     struct sonde_family *row;
     size_t *slot;
 
+    if (!f->name)
+        return sink_fail(s, SONDE_EINVAL, "a family has no name");
     if ((s->names_count + 1) * 2 > s->names_cap)
         names_grow(s);
-    slot = f->name ? name_slot(s, f->name) : NULL;
-    if (slot && *slot) {
+    slot = name_slot(s, f->name);
+    if (*slot) {
         *out = *slot - 1;
         return SONDE_OK;
     }

@@ -279,9 +279,7 @@ static struct promql_expr *parse_aggregate(struct parser *p,
     return e;
 }
 
-/* ---- atoms
- * ----------------------------------------------------------------------------
- */
+/* ---- atoms --------------------------------------------------------------- */
 
 static struct promql_expr *parse_literal(struct parser *p)
 {
@@ -554,9 +552,7 @@ static struct promql_expr *parse_postfix(struct parser *p)
     return e;
 }
 
-/* ---- operators
- * ---------------------------------------------------------------------------------
- */
+/* ---- operators ----------------------------------------------------------- */
 
 enum {
     LEVEL_OR,
@@ -699,9 +695,7 @@ static struct promql_expr *parse_binary(struct parser *p, int level)
     return e;
 }
 
-/* ---- the doors
- * ------------------------------------------------------------------------------------
- */
+/* ---- the doors ----------------------------------------------------------- */
 
 static bool begin(struct parser *p, struct arena *a, sonde_str text,
                   struct sonde_err *err)
@@ -719,7 +713,7 @@ static sonde_code finish(struct parser *p, struct promql_expr *e,
         parse_unexpected(p, NULL, NULL);
     if (!p->failed)
         parse_check(p, e);
-    if (p->failed) {
+    if (p->failed || !e) {
         /* The tree may be in pieces; the selectors are all in the chain. */
         for (e = p->selectors; e; e = e->selector.older)
             promql_fini(e);

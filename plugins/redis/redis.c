@@ -360,9 +360,7 @@ static sonde_code ask(struct sonde_instance *i, sonde_msec deadline,
     return rc;
 }
 
-/* ---- emission
- * ----------------------------------------------------------------------------
- */
+/* ---- emission ------------------------------------------------------------ */
 
 static void emit_instance(struct sonde_instance *i, struct redis_emit *e,
                           const struct answers *a, int64_t databases)
@@ -441,9 +439,7 @@ static sonde_code redis_collect(struct sonde_instance *i,
     return SONDE_OK;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 static sonde_code redis_check(const void *opaque, struct sonde_err *err)
 {

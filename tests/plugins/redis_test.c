@@ -501,9 +501,7 @@ static void test_odd_info(void)
     sonde_fake_fini(&f);
 }
 
-/* ---- conversations
- * ---------------------------------------------------------------------------
- */
+/* ---- conversations ------------------------------------------------------- */
 
 static void test_keeps_connection(void)
 {

@@ -435,9 +435,7 @@ static void test_registry(void)
     plugins_free(all);
 }
 
-/* ---- instances
- * ---------------------------------------------------------------------------
- */
+/* ---- instances ----------------------------------------------------------- */
 
 /* Opens the good plugin with options as YAML; NULL when it fails. */
 static struct plugin_instance *open_with(const struct plugin *p, const char *y,
@@ -672,9 +670,7 @@ static void test_plans(void)
     }
 }
 
-/* ---- printing
- * -------------------------------------------------------------------------------
- */
+/* ---- printing ------------------------------------------------------------ */
 
 static void test_show(void)
 {
