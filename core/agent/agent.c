@@ -231,8 +231,10 @@ static void stop_rooms(struct agent *a)
     /* Pages read the rooms, so no handler may be left when these go. */
     agent_serve_reloads(a);
     http_server_stop(a->server);
-    scrape_manager_free(a->scrape);
+    /* The senders ask for metadata until they have ended. */
+    a->hung = !scrape_manager_stop(a->scrape);
     remote_manager_free(a->remote);
+    scrape_manager_free(a->scrape);
     api_free(a->api);
     tsdb_close(a->db);
 }
@@ -280,8 +282,10 @@ static struct agent *agent_new(const struct agent_options *options)
 static void agent_free(struct agent *a)
 {
     config_unref(a->config);
-    plugins_free(a->plugins);
-    selfmetrics_free(a->metrics);
+    if (!a->hung) {
+        plugins_free(a->plugins);
+        selfmetrics_free(a->metrics);
+    }
     agent_signals_close(a);
     (void)pthread_mutex_destroy(&a->lock);
     (void)pthread_cond_destroy(&a->reloaded);

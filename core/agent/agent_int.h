@@ -37,6 +37,7 @@ struct agent {
     struct arena arena; /* of the strings above */
     sonde_msec start_time;
     int signal_fd, wake_fd;
+    bool hung; /* a plugin is still in its code and can not be unloaded */
     struct metric *reload_ok, *reload_time, *ready_gauge;
 
     _Atomic bool ready, stopping, quit_asked;

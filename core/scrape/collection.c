@@ -18,8 +18,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-/* Inlined: a series part is about a hundred bytes, and a call per line shows. */
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "scrape/metrics.h"
@@ -100,9 +98,8 @@ static void push(struct collection *c, series_ref ref, sonde_msec t, double v)
 }
 
 /* A line not seen before: what its labels become decides about it. */
-static sonde_code new_series(struct collection *c,
-                             const struct expo_sample *s, uint64_t hash,
-                             struct cached_series **out,
+static sonde_code new_series(struct collection *c, const struct expo_sample *s,
+                             uint64_t hash, struct cached_series **out,
                              struct sonde_err *err)
 {
     struct target *t = c->target;
@@ -389,6 +386,21 @@ void collection_finish(struct collection *c)
     metric_inc(c->err.code == SONDE_OK ? m->succeeded : m->failed);
     publish(c, seconds);
     arena_reset(&c->arena);
+    buf_shrink(&c->body, KEEP_BYTES);
+    buf_shrink(&c->text, KEEP_BYTES);
+    c->target = NULL;
+    target_unref(t);
+}
+
+void collection_drop(struct collection *c)
+{
+    struct target *t = c->target;
+
+    if (c->scanning)
+        expo_scanner_fini(&c->scanner);
+    c->scanning = false;
+    c->batched = 0;
+    appender_rollback(c->appender);
     buf_shrink(&c->body, KEEP_BYTES);
     buf_shrink(&c->text, KEEP_BYTES);
     c->target = NULL;

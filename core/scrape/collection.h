@@ -70,6 +70,10 @@ bool collection_text(struct collection *c, sonde_str text);
  * report series, updates the target's status. Lets go of the target. */
 void collection_finish(struct collection *c);
 
+/* The end without a verdict: nothing is stored, the target's status stays as
+ * it was. Lets go of the target. */
+void collection_drop(struct collection *c);
+
 /* Writes stale markers for all a target has, report series included, at
  * `time_ms`: the target has ended. */
 void collection_mark_gone(struct collection *c, struct target *t,

@@ -28,6 +28,8 @@ struct collectors {
     struct collection *first, **last;
     size_t queued, threads, idle;
     bool stopping;
+    pthread_t dead; /* the thread that ended last, to be joined            */
+    bool any_dead;
 };
 
 struct collectors *collectors_new(size_t threads_max,
@@ -86,6 +88,24 @@ static struct collection *take(struct collectors *p)
     return c;
 }
 
+/* A thread that ends leaves itself to be joined by the next one, or by who
+ * stops the pool: plugins are unloaded afterwards, and what a thread does on
+ * its very end (destructors of its own variables) may be their code. */
+static void leave(struct collectors *p)
+{
+    pthread_t before = p->dead;
+    bool any = p->any_dead;
+
+    p->dead = pthread_self();
+    p->any_dead = true;
+    p->threads--;
+    metric_set(p->running, (int64_t)p->threads);
+    (void)pthread_cond_broadcast(&p->gone);
+    (void)pthread_mutex_unlock(&p->lock);
+    if (any)
+        (void)pthread_join(before, NULL);
+}
+
 static void *run(void *arg)
 {
     struct collectors *p = arg;
@@ -98,10 +118,7 @@ static void *run(void *arg)
         scrape_loop_collected(c->target->loop, c);
         (void)pthread_mutex_lock(&p->lock);
     }
-    p->threads--;
-    metric_set(p->running, (int64_t)p->threads);
-    (void)pthread_cond_broadcast(&p->gone);
-    (void)pthread_mutex_unlock(&p->lock);
+    leave(p);
     return NULL;
 }
 
@@ -111,7 +128,6 @@ static void add_thread(struct collectors *p)
     pthread_t thread;
 
     (void)pthread_attr_init(&attr);
-    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
     if (pthread_create(&thread, &attr, run, p) == 0)
         p->threads++;
@@ -126,7 +142,7 @@ void collectors_submit(struct collectors *p, struct collection *c)
     *p->last = c;
     p->last = &c->next_job;
     p->queued++;
-    if (p->queued > p->idle && p->threads < p->threads_max)
+    if (p->queued > p->idle && p->threads < p->threads_max && !p->stopping)
         add_thread(p);
     (void)pthread_cond_signal(&p->work);
     (void)pthread_mutex_unlock(&p->lock);
@@ -146,6 +162,9 @@ bool collectors_stop(struct collectors *p)
         rc = pthread_cond_timedwait(&p->gone, &p->lock, &until);
     all_gone = p->threads == 0;
     (void)pthread_mutex_unlock(&p->lock);
+    if (all_gone && p->any_dead)
+        (void)pthread_join(p->dead, NULL);
+    p->any_dead = p->any_dead && !all_gone;
     return all_gone;
 }
 

@@ -14,9 +14,9 @@ struct selfmetrics;
 
 struct collectors *collectors_new(size_t threads_max,
                                   struct selfmetrics *metrics);
-/* Waits for the plugins that are running, at most until their deadlines and
- * a little more; a thread that does not come back is left behind, and false
- * says so: what it uses must then not be freed. */
+/* Waits a short while for the plugins that are running, whatever their
+ * deadlines are; a thread that does not come back is left behind, and false
+ * says so: what it uses must then not be freed. The loops have ended. */
 bool collectors_stop(struct collectors *p);
 void collectors_free(struct collectors *p);
 /* Runs the plugin for c->target; the loop is told when it is done. */

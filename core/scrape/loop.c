@@ -37,7 +37,8 @@
 struct scrape_loop {
     struct net_loop *net;
     pthread_t thread;
-    bool running;
+    bool running; /* the thread has to be joined                            */
+    _Atomic bool stopping;
     const struct clock *clock;
     struct storage *storage;
     struct collectors *collectors;
@@ -166,6 +167,17 @@ static void finish(struct collection *c)
         begin_end(t);
 }
 
+/* The loop has stopped in the middle: the target is neither up nor down. */
+static void drop(struct collection *c)
+{
+    struct target *t = c->target;
+
+    t->collection = NULL;
+    t->state = TARGET_IDLE;
+    collection_drop(c);
+    give_collection(t->loop, c);
+}
+
 /* ---- fetching ------------------------------------------------------------ */
 
 static void next_request(struct collection *c);
@@ -257,6 +269,10 @@ static void on_done(void *arg, const struct http_result *r)
     struct collection *c = arg;
     bool exposition = request_of(c)->body == SONDE_BODY_EXPOSITION;
 
+    if (atomic_load(&c->target->loop->stopping)) {
+        drop(c);
+        return;
+    }
     if (exposition)
         take_exposition(c, r);
     if (c->err.code == SONDE_OK && (!exposition || may_fail(c)))
@@ -355,11 +371,8 @@ static void take_collected(void *arg)
 
     if (c->late) {
         /* Its ticks were written as missed; the next one is real again. */
-        t->collection = NULL;
-        t->state = TARGET_IDLE;
-        c->target = NULL;
-        buf_reset(&c->text);
-        give_collection(t->loop, c);
+        (void)target_ref(t);
+        drop(c);
         if (t->ended)
             begin_end(t);
         target_unref(t);
@@ -525,27 +538,42 @@ sonde_code scrape_loop_new(const struct scrape_deps *deps,
 
 static void drop_target(struct scrape_loop *l, struct target *t)
 {
-    struct collection *c = t->collection;
-
     net_timer_clear(l->net, &t->timer);
     http_client_free(t->client);
     t->client = NULL;
-    t->collection = NULL;
-    if (c) {
-        appender_rollback(c->appender);
-        collection_free(c);
-    }
+    if (t->collection)
+        drop(t->collection);
     target_unref(t);
 }
 
-/* Collectors have been stopped before, so nothing of theirs is under way. */
+void scrape_loop_stop(struct scrape_loop *l)
+{
+    if (!l)
+        return;
+    atomic_store(&l->stopping, true);
+    net_loop_stop(l->net);
+}
+
+void scrape_loop_join(struct scrape_loop *l)
+{
+    if (!l || !l->running)
+        return;
+    (void)pthread_join(l->thread, NULL);
+    l->running = false;
+}
+
+/* A stopped loop only runs what has been posted since. */
+void scrape_loop_drain(struct scrape_loop *l)
+{
+    net_loop_run(l->net);
+}
+
 void scrape_loop_free(struct scrape_loop *l)
 {
     if (!l)
         return;
-    net_loop_stop(l->net);
-    if (l->running)
-        (void)pthread_join(l->thread, NULL);
+    scrape_loop_stop(l);
+    scrape_loop_join(l);
     for (size_t i = 0; i < l->count; i++)
         drop_target(l, l->targets[i]);
     while (l->spare) {

@@ -16,7 +16,15 @@ SONDE_NODISCARD sonde_code scrape_loop_new(const struct scrape_deps *deps,
                                            struct collectors *collectors,
                                            struct scrape_loop **out,
                                            struct sonde_err *err);
-/* Stops the thread; collections in flight are dropped. */
+/* Asks the thread to end; nothing more is begun. NULL is fine here and
+ * below. */
+void scrape_loop_stop(struct scrape_loop *l);
+/* Waits for its end. What it was fetching is dropped, without a verdict. */
+void scrape_loop_join(struct scrape_loop *l);
+/* After it has ended and no collector runs any more: stores what collectors
+ * brought meanwhile. */
+void scrape_loop_drain(struct scrape_loop *l);
+/* After that; also stops and joins. */
 void scrape_loop_free(struct scrape_loop *l);
 
 /* From any thread: takes a target on (a reference is taken), or lets it end:

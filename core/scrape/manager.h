@@ -19,6 +19,7 @@ struct scrape_manager {
     struct collectors *collectors;
     struct scrape_loop *loops[SCRAPE_LOOPS_MAX];
     size_t loop_count;
+    bool stopped, hung; /* by scrape_manager_stop; a plugin did not return */
 
     pthread_mutex_t lock; /* guards the rest */
     struct job **jobs;    /* sorted by name */

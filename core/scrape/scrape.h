@@ -83,8 +83,14 @@ struct scrape_deps {
 SONDE_NODISCARD sonde_code scrape_manager_new(const struct scrape_deps *deps,
                                               struct scrape_manager **out,
                                               struct sonde_err *err);
-/* Stops all loops; scrapes in flight are dropped. No stale markers (a
- * restart is not an end). NULL is fine. */
+/* Stops discovery, loops and plugins; scrapes in flight are dropped. No stale
+ * markers (a restart is not an end). The status below can still be read, the
+ * storage is no longer used. False: a plugin does not come back from its
+ * `collect`; what it may still use (the plugins, the self-metrics) must then
+ * live as long as the process, and scrape_manager_free frees nothing. NULL is
+ * fine. */
+bool scrape_manager_stop(struct scrape_manager *m);
+/* Stops, if that has not been done; before the storage goes. */
 void scrape_manager_free(struct scrape_manager *m);
 
 /* Makes the jobs be these. Jobs whose configuration did not change keep

@@ -35,6 +35,7 @@ struct job {
     sonde_str agent;
     struct arena arena; /* of the strings above                   */
     struct discovery *discovery;
+    bool started; /* the manager's, under its lock                       */
     _Atomic bool over_target_limit;
 
     pthread_mutex_t lock; /* guards the rest */

@@ -304,5 +304,50 @@ def test_stress(case):
     print(f"# longest gap of an unchanged target {max(gaps)} ms", flush=True)
 
 
+def stored(s, job_name):
+    """{name: [(ms, value)]} of a job's one target."""
+    return {dict(k)["__name__"]: v for k, v in promtool_dump(s.data).items()
+            if dict(k)["job"] == job_name}
+
+
+def test_stop_while_fetching(case):
+    """a scrape that a stop cuts short is no failed scrape"""
+    slow = threading.Event()
+    asked = threading.Event()
+
+    def body():
+        if slow.is_set():
+            asked.set()
+            time.sleep(5)
+        return "a 1\n"
+    t = case.target(body)
+    s = case.sonde(config(job("app", t.address, interval="10s"),
+                          job("fast", t.address, interval=INTERVAL,
+                              timeout=INTERVAL)))
+    s.wait_health("fast", "up")
+    slow.set()
+    need(asked.wait(PATIENCE), "no scrape")
+    equal(s.stop(), 0, "exit code")
+    for name in ("app", "fast"):
+        for _, v in stored(s, name).get("up", []):
+            equal(v, "1", f"up of {name}")
+        need(all(v == "1" for _, v in stored(s, name).get("a", [])),
+             f"{name}: {stored(s, name)}")
+
+
+def test_stop_while_collecting(case):
+    """a stop does not wait for a plugin's deadline, nor fall over it"""
+    deaf = Deaf(case)
+    s = case.sonde(config(
+        job("deaf", deaf.address, interval="8s", plugin="redis"),
+        job("self", "127.0.0.1:1", interval=INTERVAL)))
+    deaf.socket.settimeout(PATIENCE)
+    connection, _ = deaf.socket.accept()
+    equal(s.stop(), 0, "exit code: " + s.log()[-2000:])
+    connection.close()
+    need("does not come back" in s.log(), "the stop waited for the plugin")
+    need("up" not in stored(s, "deaf"), "no verdict about the plugin's target")
+
+
 if __name__ == "__main__":
     run(globals())
