@@ -11,7 +11,7 @@ BENCH_FLAGS = --fetch
 
 .PHONY: bench bench-scrape
 bench: bench-scrape
-bench-scrape: sonde$(EXEEXT) tests/bench/targets$(EXEEXT)
+bench-scrape: all tests/bench/targets$(EXEEXT)
 	$(PYTHON3) $(srcdir)/tests/bench/scrape_bench.py \
 		--build-dir=$(abs_top_builddir) $(BENCH_FLAGS)
 
