@@ -278,7 +278,7 @@ static void swap_targets(struct job *j, struct target_list *next)
             scrape_loop_end(was->loop, was);
             target_unref(was);
             o++;
-        } else {
+        } else if (now) {
             scrape_loop_add(scrape_manager_loop(j->manager, now->hash), now);
             n++;
         }

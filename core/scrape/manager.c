@@ -150,39 +150,28 @@ sonde_code scrape_manager_new(const struct scrape_deps *deps,
 /* Without stale markers: the targets go on after a restart. */
 static void job_drop(struct job *j)
 {
+    discovery_stop(j->discovery);
+    j->discovery = NULL;
     for (size_t i = 0; i < j->target_count; i++)
         target_unref(j->targets[i]);
     j->target_count = 0;
     job_unref(j);
 }
 
-/* The loops end first, so that nothing is given to the collectors any more
- * and that a plugin which hangs can only hold what it holds already. */
-bool scrape_manager_stop(struct scrape_manager *m)
+void scrape_manager_free(struct scrape_manager *m)
 {
-    if (!m || m->stopped)
-        return !m || !m->hung;
+    if (!m)
+        return;
     for (size_t i = 0; i < m->job_count; i++) {
         discovery_stop(m->jobs[i]->discovery);
         m->jobs[i]->discovery = NULL;
     }
-    for (size_t i = 0; i < m->loop_count; i++)
-        scrape_loop_stop(m->loops[i]);
-    for (size_t i = 0; i < m->loop_count; i++)
-        scrape_loop_join(m->loops[i]);
-    m->stopped = true;
-    m->hung = !collectors_stop(m->collectors);
-    if (m->hung)
-        log_warn("scrape", "a plugin does not come back; going without it");
-    for (size_t i = 0; !m->hung && i < m->loop_count; i++)
-        scrape_loop_drain(m->loops[i]);
-    return !m->hung;
-}
-
-void scrape_manager_free(struct scrape_manager *m)
-{
-    if (!m || !scrape_manager_stop(m))
+    if (!collectors_stop(m->collectors)) {
+        /* A plugin hangs in `collect` and uses all of this: the process ends
+         * soon anyway, and with it the memory. */
+        log_warn("scrape", "a plugin did not come back; going without it");
         return;
+    }
     for (size_t i = 0; i < m->loop_count; i++)
         scrape_loop_free(m->loops[i]);
     for (size_t i = 0; i < m->job_count; i++)
@@ -254,14 +243,12 @@ static void start_job(struct scrape_manager *m, struct job *j)
     struct sonde_err err;
 
     metric_inc(m->metrics.pool_reloads);
-    j->started = job_start(j, m->deps.metrics, &err) == SONDE_OK;
-    if (!j->started)
+    if (job_start(j, m->deps.metrics, &err) != SONDE_OK)
         log_error("scrape", "discovery of a job can not start",
                   LOG_STR("job", j->config->job_name), LOG_ERRTEXT(&err));
 }
 
-/* Merges the sorted lists: unchanged jobs stay, others end or begin; one
- * that could not start tries again. */
+/* Merges the sorted lists: unchanged jobs stay, others end or begin. */
 static void swap_jobs(struct scrape_manager *m, struct job **next, size_t n)
 {
     size_t o = 0, i = 0;
@@ -269,12 +256,11 @@ static void swap_jobs(struct scrape_manager *m, struct job **next, size_t n)
     while (o < m->job_count || i < n) {
         struct job *was = o < m->job_count ? m->jobs[o] : NULL;
         struct job *now = i < n ? next[i] : NULL;
-        int order = !was ? 1 : !now ? -1 : cmp_jobs(&was, &now);
+        int order = !now ? -1 : !was ? 1 : cmp_jobs(&was, &now);
 
         o += order <= 0;
         i += order >= 0;
-        if (order == 0 && was->started &&
-            was->fingerprint == now->fingerprint) {
+        if (order == 0 && was->fingerprint == now->fingerprint) {
             job_unref(now);
             next[i - 1] = was;
             continue;

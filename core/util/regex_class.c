@@ -401,7 +401,7 @@ static sonde_code add_range(struct arena *a, struct regex_class *c,
                             struct sonde_err *err)
 {
     sonde_str start = *s;
-    uint32_t lo, hi;
+    uint32_t lo = 0, hi;
     sonde_code rc = take_char(s, whole, &lo, err);
 
     if (rc != SONDE_OK)

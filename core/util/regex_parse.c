@@ -312,7 +312,7 @@ static sonde_code parse_inside(struct parser *p, struct regex_node **out)
 static sonde_code push_capture(struct parser *p, struct sequence *s,
                                sonde_str name)
 {
-    struct regex_node *g = node_new(p, REGEX_GROUP), *inside;
+    struct regex_node *g = node_new(p, REGEX_GROUP), *inside = NULL;
     unsigned flags = p->flags;
     sonde_code rc;
 

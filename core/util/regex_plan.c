@@ -116,14 +116,19 @@ static bool spell(struct speller *sp, const struct regex_node *n,
 static bool spell_concat(struct speller *sp, const struct regex_node *n,
                          struct set *out)
 {
-    if (!set_add(sp, out, (sonde_str){ 0 }))
+    struct set product = { 0 };
+
+    if (!set_add(sp, &product, (sonde_str){ 0 }))
         return false;
     for (const struct regex_node *c = n->sub; c; c = c->next) {
         struct set part = { 0 };
 
-        if (!spell(sp, c, &part) || !set_product(sp, out, &part))
+        if (!spell(sp, c, &part) || !set_product(sp, &product, &part))
             return false;
     }
+    for (size_t i = 0; i < product.count; i++)
+        if (!set_add(sp, out, product.items[i]))
+            return false;
     return true;
 }
 
@@ -240,6 +245,7 @@ static bool glob_add(struct globber *g, const struct regex_node *n)
 }
 
 static bool glob_make(struct arena *a, const struct regex_node *n,
+                      /* NOLINTNEXTLINE(readability-non-const-parameter) */
                       uint8_t *spans, struct regex_glob *out)
 {
     struct globber g = { .arena = a, .spans = spans };
@@ -390,7 +396,9 @@ static const struct regex_node *without_anchors(struct arena *a,
         **last = *first;
         (*last)->next = NULL;
     }
-    if (copy->sub && !copy->sub->next)
+    if (!copy->sub)
+        copy->op = REGEX_EMPTY;
+    else if (!copy->sub->next)
         return copy->sub;
     return copy;
 }
@@ -403,8 +411,8 @@ static void plan_spans(const struct regex_tree *tree,
         out->spans[root->group] = REGEX_SPAN_WHOLE;
     out->spans_known = regex_plan_decides(out);
     for (size_t i = 1; i <= tree->groups; i++) {
-        bool gap = out->spans[i] == REGEX_SPAN_GAP && out->glob_count == 1 &&
-                   out->globs[0].gaps == 1;
+        bool gap = out->spans[i] == REGEX_SPAN_GAP && out->globs &&
+                   out->glob_count == 1 && out->globs[0].gaps == 1;
 
         if (out->spans[i] != REGEX_SPAN_WHOLE && !gap)
             out->spans_known = false;

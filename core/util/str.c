@@ -29,8 +29,9 @@ bool str_starts(sonde_str s, sonde_str prefix)
 
 bool str_ends(sonde_str s, sonde_str suffix)
 {
-    return s.len >= suffix.len &&
-           sonde_str_eq(str_sub(s, s.len - suffix.len, s.len), suffix);
+    return suffix.len == 0 ||
+           (s.len >= suffix.len &&
+            memcmp(s.ptr + (s.len - suffix.len), suffix.ptr, suffix.len) == 0);
 }
 
 bool str_eq_nocase(sonde_str a, sonde_str b)

@@ -79,12 +79,12 @@ bool text_starts(sonde_str s, const char *prefix)
 {
     size_t n = strlen(prefix);
 
-    return s.len >= n && memcmp(s.ptr, prefix, n) == 0;
+    return n == 0 || (s.len >= n && memcmp(s.ptr, prefix, n) == 0);
 }
 
 bool text_is(sonde_str s, const char *z)
 {
-    return sonde_str_eq(s, sonde_cstr(z));
+    return s.len == strlen(z) && text_starts(s, z);
 }
 
 bool text_is_numbered(sonde_str s, const char *prefix)
