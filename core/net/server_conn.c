@@ -66,8 +66,8 @@ bool server_conn_peer_gone(const struct http_conn *c)
            (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-/* Free places that are kept by letting idle connections go. */
-#define SPARE_PLACES 8
+/* Of so many places one is kept free by letting idle connections go. */
+#define PLACES_PER_SPARE 64
 
 /* Shuts the connection whose client has been waited for the longest; one
  * whose request is being worked on has no deadline and stays. The mutex is
@@ -92,7 +92,8 @@ static void conn_link(struct http_conn *c)
     struct http_server *s = c->server;
 
     pthread_mutex_lock(&s->mutex);
-    if (s->conn_count + SPARE_PLACES >= s->options.max_connections)
+    if (s->conn_count + s->options.max_connections / PLACES_PER_SPARE >=
+        s->options.max_connections)
         drop_idlest(s);
     c->next = s->conns;
     if (c->next)
