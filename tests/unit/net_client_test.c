@@ -405,28 +405,44 @@ static const struct answer_row bad_rows[] = {
     { __LINE__, "/to/301/http://[bad", SONDE_EINVAL, 301, "", "bad URL" },
 };
 
-static void check_answer(const struct peer *p, const struct answer_row *row)
+/* True unless a deadline came before what the row is about, as may happen on
+ * a busy machine. */
+static bool try_answer(const struct peer *p, const struct answer_row *row,
+                       sonde_msec timeout_ms)
 {
     struct outcome o = { 0 };
     struct http_request r;
     struct arena a;
+    bool early;
 
     arena_init(&a);
     r = request_of(&o, url_of(&a, p, row->path));
     r.body_limit_bytes = row->limit;
-    if (row->timeout_ms)
-        r.timeout_ms = row->timeout_ms;
+    r.timeout_ms = timeout_ms;
     run_alone(NULL, &r);
-    ROW_ASSERT(row, o.code == row->code);
-    ROW_ASSERT(row, o.status == row->status);
-    ROW_ASSERT(row, !row->error || strstr(o.error, row->error));
-    ROW_ASSERT(row, !row->body || str_eq_cstr(buf_str(&o.body), row->body));
-    ROW_ASSERT(row, !row->limit || o.body.len < row->limit);
-    if (o.code != row->code || (row->error && !strstr(o.error, row->error)))
-        tap_note("%d: code %d status %d: %s", row->line, o.code, o.status,
-                 o.error);
+    early =
+        row->timeout_ms && timeout_ms < 60000 && !strstr(o.error, row->error);
+    if (!early) {
+        ROW_ASSERT(row, o.code == row->code);
+        ROW_ASSERT(row, o.status == row->status);
+        ROW_ASSERT(row, !row->error || strstr(o.error, row->error));
+        ROW_ASSERT(row, !row->body || str_eq_cstr(buf_str(&o.body), row->body));
+        ROW_ASSERT(row, !row->limit || o.body.len < row->limit);
+        if (o.code != row->code)
+            tap_note("%d: code %d status %d: %s", row->line, o.code, o.status,
+                     o.error);
+    }
     buf_fini(&o.body);
     arena_fini(&a);
+    return !early;
+}
+
+static void check_answer(const struct peer *p, const struct answer_row *row)
+{
+    sonde_msec timeout_ms = row->timeout_ms ? row->timeout_ms : 60000;
+
+    while (!try_answer(p, row, timeout_ms))
+        timeout_ms *= 4;
 }
 
 static void test_good_answers(void)
@@ -643,7 +659,6 @@ struct series {
     const char *const *paths;
     size_t count, at, await_closed;
     sonde_code codes[16];
-    sonde_msec timeout_ms;
 };
 
 static void series_next(void *arg);
@@ -663,9 +678,10 @@ static void series_done(void *arg, const struct http_result *r)
 static void series_next(void *arg)
 {
     struct series *s = arg;
+    bool hang = !strcmp(s->paths[s->at], "/hang");
     struct http_request r = { .url =
                                   url_of(&s->arena, s->peer, s->paths[s->at]),
-                              .timeout_ms = s->timeout_ms,
+                              .timeout_ms = hang ? 100 : 60000,
                               .body_limit_bytes = 100000,
                               .done = series_done,
                               .arg = s };
@@ -739,7 +755,7 @@ static void test_reuse_after_errors(void)
 {
     static const char *const paths[] = { "/hang",    "/ok", "/endless", "/ok",
                                          "/nothing", "/ok", "/ok" };
-    struct series s = { .timeout_ms = 100 };
+    struct series s = { 0 };
 
     CU_ASSERT_EQUAL(run_series(&s, paths, 7), 5);
     CU_ASSERT_EQUAL(s.codes[0], SONDE_ETIMEOUT);
