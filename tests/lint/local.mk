@@ -7,8 +7,8 @@ EXTRA_DIST += tests/lint/layers.sh tests/lint/headers.sh \
 FILES_LINT = $(srcdir)/core/*.c $(srcdir)/core/*/*.c \
 	$(srcdir)/plugins/*/*.c
 FILES_FORMAT = $(FILES_LINT) $(srcdir)/core/*/*.h \
-	$(srcdir)/include/sonde/*.h $(srcdir)/tests/unit/*.[ch] \
-	$(srcdir)/tests/fuzz/*.c
+	$(srcdir)/include/sonde/*.h $(srcdir)/tests/unit/*.h \
+	$(srcdir)/plugins/*/*.h $(srcdir)/tests/*/*.c
 FLAGS_LINT = -D_GNU_SOURCE -I$(srcdir)/core -I$(srcdir)/include \
 	-I$(builddir)
 
