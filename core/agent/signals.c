@@ -16,6 +16,9 @@
 #include "agent/agent_int.h"
 #include "util/fs.h"
 #include "util/log.h"
+#include "util/trim.h"
+
+#define SETTLED_MS 15000
 
 sonde_code agent_signals_open(struct agent *a, struct sonde_err *err)
 {
@@ -91,9 +94,18 @@ void agent_wait(struct agent *a)
     struct pollfd fds[2] = { { .fd = a->signal_fd, .events = POLLIN },
                              { .fd = a->wake_fd, .events = POLLIN } };
 
+    int wait_ms = SETTLED_MS;
+
     while (!atomic_load(&a->stopping)) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        int n = poll(fds, 2, wait_ms);
+
+        if (n < 0 && errno != EINTR)
             break;
+        if (n == 0) {
+            /* The first scrapes are over; what they loaded goes too. */
+            trim_resident();
+            wait_ms = -1;
+        }
         read_signals(a);
         read_wishes(a);
     }

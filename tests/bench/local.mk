@@ -5,12 +5,15 @@ EXTRA_PROGRAMS = tests/bench/targets
 tests_bench_targets_SOURCES = tests/bench/targets.c
 tests_bench_targets_LDADD = $(LIB_UTIL) $(ZLIB_LIBS)
 CLEANFILES += tests/bench/targets
-EXTRA_DIST += tests/bench/scrape_bench.py tests/tools/newer-debian
+EXTRA_DIST += tests/bench/footprint.py tests/bench/scrape_bench.py tests/tools/newer-debian
 
 BENCH_FLAGS = --fetch
 
-.PHONY: bench bench-scrape
-bench: bench-scrape
+.PHONY: bench bench-scrape bench-footprint
+bench: bench-footprint bench-scrape
+bench-footprint: all
+	SONDE_BUILD_DIR=$(abs_top_builddir) $(PYTHON3) \
+		$(srcdir)/tests/bench/footprint.py
 bench-scrape: all tests/bench/targets$(EXEEXT)
 	$(PYTHON3) $(srcdir)/tests/bench/scrape_bench.py \
 		--build-dir=$(abs_top_builddir) $(BENCH_FLAGS)
