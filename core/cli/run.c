@@ -21,11 +21,25 @@ static void setup_heap(void)
     (void)mallopt(M_TRIM_THRESHOLD, 512 << 10);
 }
 
+static const char usage_text[] =
+    "sonde " PACKAGE_VERSION ": exporters, store and remote-write in one "
+    "daemon\n\n"
+    "Usage:\n"
+    "  sonde [FLAGS]                     run\n"
+    "  sonde check config FILE...        check a configuration as a start "
+    "would\n"
+    "  sonde plugins list                the plugins that are there\n"
+    "  sonde plugins show|sample NAME    options and metrics; a snippet\n"
+    "  sonde scrape PLUGIN TARGET        one collection, as text\n\n"
+    "Exit codes: 0, 1 for a failure at run time, 2 for wrong usage or "
+    "configuration.\n\n";
+
 static int print_help(void)
 {
     struct buf b;
 
     buf_init(&b);
+    buf_cstr(&b, usage_text);
     flags_help(&b);
     (void)fwrite(b.data, 1, b.len, stdout);
     buf_fini(&b);
