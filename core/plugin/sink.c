@@ -470,7 +470,7 @@ static sonde_code dynamic_family(struct sonde_sink *s,
     size_t *slot;
 
     if (!f->name)
-        return sink_fail(s, SONDE_EINVAL, "a family has no name");
+        return sink_fail(s, SONDE_EINVAL, "\"\" is not a metric name");
     if ((s->names_count + 1) * 2 > s->names_cap)
         names_grow(s);
     slot = name_slot(s, f->name);
