@@ -92,9 +92,8 @@ sonde_code agent_apply(struct agent *a, struct config *config,
     struct sonde_err ignored;
     sonde_code rc = apply_remote(a, config, err);
 
-    if (rc != SONDE_OK)
-        return rc;
-    rc = apply_scrape(a, config, err);
+    if (rc == SONDE_OK)
+        rc = apply_scrape(a, config, err);
     if (rc == SONDE_OK) {
         adopt(a, config);
         return SONDE_OK;

@@ -16,9 +16,6 @@
 #include "agent/agent_int.h"
 #include "util/fs.h"
 #include "util/log.h"
-#include "util/trim.h"
-
-#define SETTLED_MS 15000
 
 sonde_code agent_signals_open(struct agent *a, struct sonde_err *err)
 {
@@ -68,11 +65,14 @@ static void on_signal(struct agent *a, int signo)
     atomic_store(&a->stopping, true);
 }
 
+/* What comes after the one that stops it stays pending: a second one ends the
+ * process, and a reload would come too late. */
 static void read_signals(struct agent *a)
 {
     struct signalfd_siginfo info;
 
-    while (read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
+    while (!atomic_load(&a->stopping) &&
+           read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
         on_signal(a, (int)info.ssi_signo);
 }
 
@@ -94,18 +94,9 @@ void agent_wait(struct agent *a)
     struct pollfd fds[2] = { { .fd = a->signal_fd, .events = POLLIN },
                              { .fd = a->wake_fd, .events = POLLIN } };
 
-    int wait_ms = SETTLED_MS;
-
     while (!atomic_load(&a->stopping)) {
-        int n = poll(fds, 2, wait_ms);
-
-        if (n < 0 && errno != EINTR)
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
             break;
-        if (n == 0) {
-            /* The first scrapes are over; what they loaded goes too. */
-            trim_resident();
-            wait_ms = -1;
-        }
         read_signals(a);
         read_wishes(a);
     }

@@ -691,6 +691,9 @@ void queue_free(struct queue *q)
     if (q->stop_deadline_ms == 0)
         queue_stop(q, QUEUE_HALT, clock_monotonic(&clock_system));
     stop_thread(q);
+    /* A turn that is posted still finds nothing to do, also where the thread
+     * could not be started. */
+    q->mode = HALTING;
     if (q->lanes) {
         metadata_sender_fini(&q->metadata);
         lanes_free(q);
