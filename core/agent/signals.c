@@ -10,18 +10,35 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "agent/agent_int.h"
 #include "util/fs.h"
 #include "util/log.h"
+#include "util/trim.h"
+
+#define SETTLED_MS 15000
+
+/* A target is a connection is a descriptor: as many as we may. */
+static void raise_file_limit(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == r.rlim_max)
+        return;
+    r.rlim_cur = r.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &r) != 0)
+        log_warn("agent", "the limit of open files stays as it is");
+}
 
 sonde_code agent_signals_open(struct agent *a, struct sonde_err *err)
 {
     sigset_t set;
 
     (void)signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
     /* A file-size limit is told by write's error, not by dying. */
     (void)signal(SIGXFSZ, SIG_IGN);
     (void)sigemptyset(&set);
@@ -65,14 +82,11 @@ static void on_signal(struct agent *a, int signo)
     atomic_store(&a->stopping, true);
 }
 
-/* What comes after the one that stops it stays pending: a second one ends the
- * process, and a reload would come too late. */
 static void read_signals(struct agent *a)
 {
     struct signalfd_siginfo info;
 
-    while (!atomic_load(&a->stopping) &&
-           read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
+    while (read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
         on_signal(a, (int)info.ssi_signo);
 }
 
@@ -94,9 +108,18 @@ void agent_wait(struct agent *a)
     struct pollfd fds[2] = { { .fd = a->signal_fd, .events = POLLIN },
                              { .fd = a->wake_fd, .events = POLLIN } };
 
+    int wait_ms = SETTLED_MS;
+
     while (!atomic_load(&a->stopping)) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        int n = poll(fds, 2, wait_ms);
+
+        if (n < 0 && errno != EINTR)
             break;
+        if (n == 0) {
+            /* The first scrapes are over; what they loaded goes too. */
+            trim_resident();
+            wait_ms = -1;
+        }
         read_signals(a);
         read_wishes(a);
     }

@@ -271,11 +271,14 @@ static sonde_code take_argument(struct parsing *p, struct arguments *a,
 
 static void warn_no_effect(struct parsing *p)
 {
-    for (size_t i = 0; i < flag_count; i++)
-        if (p->given[i] && flag_rows[i].group == FLAG_NO_EFFECT)
+    for (size_t i = 0; i < flag_count; i++) {
+        const struct flag *f = &flag_rows[i];
+
+        if (p->given[i] && (f->group == FLAG_NO_EFFECT || f->not_yet))
             list_add(&p->warnings,
-                     arena_printf(p->arena, "--%s has no effect: %s",
-                                  flag_rows[i].name, flag_rows[i].help));
+                     arena_printf(p->arena, "--%s has no effect: %s", f->name,
+                                  f->not_yet ? f->not_yet : f->help));
+    }
     for (size_t i = 0; i < p->out->enable_features.count; i++) {
         sonde_str name = p->out->enable_features.items[i];
         const char *why;

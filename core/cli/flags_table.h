@@ -42,8 +42,9 @@ struct flag {
     const char *fallback; /* NULL: false, 0, empty                         */
     const char *help;     /* of NO_EFFECT: why it has none                 */
     const char *const *choices;
-    int64_t min, max; /* both 0: none                                     */
-    char letter;      /* -h; 0: none                                      */
+    int64_t min, max;    /* both 0: none                                     */
+    char letter;         /* -h; 0: none                                      */
+    const char *not_yet; /* why it is of no effect so far, or NULL        */
 };
 
 extern const struct flag flag_rows[];

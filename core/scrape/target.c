@@ -171,16 +171,22 @@ static sonde_str without_user(struct arena *a, sonde_str address)
 static void make_url(struct target *t, const struct config_map *params,
                      const struct labels *all)
 {
+    /* A plugin that speaks its own protocol shows as redis://host:port. */
+    bool fetch = plugin_is_fetch(t->job->plugin);
+    sonde_str scheme =
+        fetch ? t->scheme : sonde_cstr(plugin_desc(t->job->plugin)->name);
     struct buf b;
 
     buf_init(&b);
     if (!memmem(t->address.ptr, t->address.len, "://", 3))
-        buf_printf(&b, "%.*s://", SONDE_ARG(t->scheme));
+        buf_printf(&b, "%.*s://", SONDE_ARG(scheme));
     buf_put(&b, without_user(&t->arena, t->address));
-    if (t->metrics_path.len && t->metrics_path.ptr[0] != '/')
-        buf_char(&b, '/');
-    buf_put(&b, t->metrics_path);
-    add_query(&b, params, all);
+    if (fetch) {
+        if (t->metrics_path.len && t->metrics_path.ptr[0] != '/')
+            buf_char(&b, '/');
+        buf_put(&b, t->metrics_path);
+        add_query(&b, params, all);
+    }
     t->url = arena_str(&t->arena, buf_str(&b));
     buf_fini(&b);
 }
