@@ -250,7 +250,7 @@ static sonde_code set_node(struct optread *r, const struct sonde_option *row,
 
 /* ---- tables ------------------------------------------------------------ */
 
-static size_t field_size(enum sonde_option_kind kind)
+size_t option_field_size(enum sonde_option_kind kind)
 {
     switch (kind) {
     case SONDE_OPT_KIND_STR:
@@ -273,8 +273,8 @@ static size_t field_size(enum sonde_option_kind kind)
 
 static void set_zero(const struct sonde_option *row, void *field)
 {
-    memset(field, 0, field_size(row->kind));
-    if (field_size(row->kind) == sizeof(sonde_str) &&
+    memset(field, 0, option_field_size(row->kind));
+    if (option_field_size(row->kind) == sizeof(sonde_str) &&
         row->kind != SONDE_OPT_KIND_LIST)
         *(sonde_str *)field = (sonde_str){ "", 0 };
 }

@@ -100,6 +100,7 @@ enum {
     CONFIG_HIDDEN = 1 << 3, /* an old spelling: not in the docs         */
     CONFIG_FLOW = 1 << 4,   /* a list printed as [a, b]                 */
     CONFIG_RAW = 1 << 5,    /* ${VAR} is left to the block's check      */
+    CONFIG_QUIET = 1 << 6,  /* not printed when it is the default       */
 };
 
 struct config_block_def;
@@ -118,13 +119,27 @@ struct config_key {
     const struct config_block_def *block;
 };
 
+/* A block that was read, or begun to be read before an error; for whoever
+ * releases what a `check` made. */
+struct config_made {
+    const struct config_made *next;
+    const struct config_block_def *def;
+    void *block;
+};
+
 struct config_ctx {
     struct arena *arena; /* of the configuration: all strings live there  */
     bool expand_env;     /* ${VAR} in scalars                             */
-    /* One warning per line; called by the engine and by `check`s.        */
+    /* One warning per line; called through config_warn. May be NULL.     */
     void (*warn)(void *arg, const char *text);
     void *warn_arg;
+    const struct config_made **made; /* list that grows; may be NULL      */
 };
+
+/* A warning with the place of `at`; for `check`s. */
+SONDE_PRINTF(3, 4)
+void config_warn(struct config_ctx *ctx, const struct yaml_node *at,
+                 const char *fmt, ...);
 
 /* Every struct that a block fills begins with this. */
 struct config_head {
@@ -235,6 +250,10 @@ SONDE_NODISCARD sonde_code options_read(struct config_ctx *ctx,
 /* Marks what the table calls secret, so that config_print masks it. */
 void options_mark_secrets(const struct sonde_option *rows, size_t count,
                           size_t stride, const struct yaml_node *node);
+
+/* Bytes of the field that an option of this kind fills; 0 if there is no
+ * such kind. */
+size_t option_field_size(enum sonde_option_kind kind);
 
 /* The block as normalised YAML: defaults filled in, secrets masked, absent
  * optional blocks left out. `indent` in spaces. */

@@ -91,32 +91,11 @@ static size_t twice(const char **names, size_t n)
 /* ---- options ---------------------------------------------------------------
  */
 
-static size_t field_size(enum sonde_option_kind kind)
-{
-    switch (kind) {
-    case SONDE_OPT_KIND_STR:
-    case SONDE_OPT_KIND_SECRET:
-    case SONDE_OPT_KIND_FILE:
-        return sizeof(sonde_str);
-    case SONDE_OPT_KIND_BOOL:
-        return sizeof(bool);
-    case SONDE_OPT_KIND_INT:
-    case SONDE_OPT_KIND_DURATION:
-    case SONDE_OPT_KIND_SIZE:
-        return sizeof(int64_t);
-    case SONDE_OPT_KIND_FLOAT:
-        return sizeof(double);
-    case SONDE_OPT_KIND_LIST:
-        return sizeof(struct sonde_list);
-    }
-    return 0;
-}
-
 static sonde_code check_option(const struct sonde_plugin *d, size_t i,
                                struct sonde_err *err)
 {
     const struct sonde_option *o = plugin_option(d, i);
-    size_t size = field_size(o->kind);
+    size_t size = option_field_size(o->kind);
 
     if (!plugin_name_ok(o->name))
         return sonde_err_set(err, SONDE_EINVAL,
