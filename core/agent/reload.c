@@ -11,6 +11,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/str.h"
+#include "util/trim.h"
 
 sonde_code agent_load_config(struct agent *a, struct config **out,
                              struct sonde_err *err)
@@ -123,6 +124,7 @@ sonde_code agent_reload(struct agent *a, struct sonde_err *err)
     if (rc == SONDE_OK) {
         log_info("agent", "configuration reloaded",
                  LOG_CSTR("file", a->options->config_file));
+        trim_resident(); /* two configurations were held at once */
         return SONDE_OK;
     }
     reload_failed(a);
