@@ -11,12 +11,19 @@
  * unknown series are counted and said once at the end. What the log's reader
  * skipped is logged where it was, with how much.
  *
+ * A kill in the middle of a write leaves a torn record at the log's end. It
+ * was never acknowledged, and the log goes on in a new segment, so it is cut
+ * off: programs that read the log more strictly (promtool) take it then.
+ *
  * References go on behind the highest that the log speaks of in any record,
  * also of unknown series: a number that once meant something else must not
  * come back while old records are there.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "tsdb/head.h"
 #include "util/log.h"
@@ -33,6 +40,9 @@ struct replay {
     struct sonde_err *err;
     uint64_t highest; /* reference                                        */
     uint64_t samples, old, unknown, skipped, complaints;
+    uint64_t last_segment;
+    struct wal_position end; /* of the last intact record                 */
+    char *torn; /* the last segment's file, if damage follows `end` there */
     sonde_msec mint, maxt;
     size_t chunks;
     size_t pending;
@@ -150,6 +160,9 @@ static sonde_code replay_record(void *arg, sonde_str record,
     sonde_code rc = SONDE_OK;
 
     (void)err;
+    r->end = end;
+    free(r->torn); /* an intact record behind it: not the end */
+    r->torn = NULL;
     switch (wal_record_type(record)) {
     case WAL_SERIES:
         rc = wal_series_decode(record, replay_series, r, &why);
@@ -176,6 +189,8 @@ static void replay_damage(void *arg, const struct wal_damage *d)
 {
     struct replay *r = arg;
 
+    if (d->at.segment == r->last_segment && d->bytes && !r->torn)
+        r->torn = mem_strdup(sonde_cstr(d->path));
     if (complain(r))
         log_warn("tsdb",
                  "the log is damaged; what was there is lost, the rest is "
@@ -189,11 +204,27 @@ static void replay_segment(void *arg, uint64_t segment, uint64_t last)
 {
     struct replay *r = arg;
 
+    r->last_segment = last;
     if (r->options->progress)
         r->options->progress(r->options->progress_arg, segment, last);
 }
 
 /* ---- the whole -------------------------------------------------------- */
+
+static void cut_torn_end(struct replay *r)
+{
+    uint64_t keep = r->end.segment == r->last_segment ? r->end.offset : 0;
+
+    if (!r->torn)
+        return;
+    if (truncate(r->torn, (off_t)keep) == 0)
+        log_info("tsdb", "the log's torn end is cut off",
+                 LOG_CSTR("file", r->torn), LOG_NUM("bytes_kept", keep));
+    else
+        log_warn("tsdb", "the log's torn end stays", LOG_CSTR("file", r->torn),
+                 LOG_CSTR("err", strerror(errno)));
+    free(r->torn);
+}
 
 static void finish(struct replay *r)
 {
@@ -238,8 +269,11 @@ sonde_code head_replay(struct head *h, const char *wal_dir,
     sonde_code rc =
         wal_replay(wal_dir, (struct wal_position){ 0 }, &callbacks, err);
 
-    if (rc != SONDE_OK)
+    if (rc != SONDE_OK) {
+        free(r.torn);
         return sonde_err_prefix(err, "replay the log %s", wal_dir);
+    }
+    cut_torn_end(&r);
     finish(&r);
     seconds = (double)(clock_ns() - began) / 1e9;
     metric_set_real(h->metrics.replay_seconds, seconds);
