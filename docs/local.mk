@@ -1,2 +1,4 @@
-# configuration.md is printed from the tables: sonde document
-dist_doc_DATA += docs/configuration.md
+# configuration.md is printed from the tables by `sonde document`; a test
+# compares.
+dist_doc_DATA += docs/architecture.md docs/configuration.md docs/goals.md \
+	docs/writing-a-plugin.md

@@ -7,8 +7,6 @@ PY_LOG_DRIVER = $(LOG_DRIVER)
 PY_LOG_COMPILER = $(PYTHON3)
 SH_LOG_DRIVER = $(LOG_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
-# Debian's, which has Debian's modules.
-PYTHON3 = /usr/bin/python3
 AM_TESTS_ENVIRONMENT = \
 	SONDE_BUILD_DIR='$(abs_top_builddir)'; export SONDE_BUILD_DIR; \
 	SONDE_SRC_DIR='$(abs_top_srcdir)'; export SONDE_SRC_DIR; \

@@ -82,11 +82,14 @@ static void on_signal(struct agent *a, int signo)
     atomic_store(&a->stopping, true);
 }
 
+/* What comes after the one that stops it stays pending: a second one ends the
+ * process, and a reload would come too late. */
 static void read_signals(struct agent *a)
 {
     struct signalfd_siginfo info;
 
-    while (read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
+    while (!atomic_load(&a->stopping) &&
+           read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
         on_signal(a, (int)info.ssi_signo);
 }
 

@@ -23,7 +23,7 @@
 #define OPTIONS (1u << HTTP_OPTIONS)
 #define ALL     ((1u << (HTTP_OTHER + 1)) - 1)
 
-static void handle_unknown(struct api *api, struct http_call *call)
+static void api_handle_unknown(struct api *api, struct http_call *call)
 {
     (void)api;
     api_not_found(call);
@@ -34,103 +34,106 @@ static void handle_unknown(struct api *api, struct http_call *call)
 static void reply_lists(struct http_call *call, const char *const *keys)
 {
     struct api_answer a;
-    struct json *j = answer_begin(&a, call);
+    struct jsonw *j = api_answer_begin(&a, call);
 
-    json_object(j);
+    jsonw_object(j);
     for (; *keys; keys++) {
-        json_key(j, *keys);
-        json_array(j);
-        json_array_end(j);
+        jsonw_key(j, *keys);
+        jsonw_array(j);
+        jsonw_array_end(j);
     }
-    json_object_end(j);
-    answer_send(&a);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }
 
-static void handle_alerts(struct api *api, struct http_call *call)
+static void api_handle_alerts(struct api *api, struct http_call *call)
 {
     (void)api;
     reply_lists(call, (const char *const[]){ "alerts", NULL });
 }
 
-static void handle_rules(struct api *api, struct http_call *call)
+static void api_handle_rules(struct api *api, struct http_call *call)
 {
     (void)api;
     reply_lists(call, (const char *const[]){ "groups", NULL });
 }
 
-static void handle_alertmanagers(struct api *api, struct http_call *call)
+static void api_handle_alertmanagers(struct api *api, struct http_call *call)
 {
     (void)api;
     reply_lists(call, (const char *const[]){ "activeAlertmanagers",
                                              "droppedAlertmanagers", NULL });
 }
 
-static void handle_notifications(struct api *api, struct http_call *call)
+static void api_handle_notifications(struct api *api, struct http_call *call)
 {
     struct api_answer a;
-    struct json *j = answer_begin(&a, call);
+    struct jsonw *j = api_answer_begin(&a, call);
 
     (void)api;
-    json_array(j);
-    json_array_end(j);
-    answer_send(&a);
+    jsonw_array(j);
+    jsonw_array_end(j);
+    api_answer_send(&a);
 }
 
-static void handle_features(struct api *api, struct http_call *call)
+static void api_handle_features(struct api *api, struct http_call *call)
 {
     struct api_answer a;
-    struct json *j = answer_begin(&a, call);
+    struct jsonw *j = api_answer_begin(&a, call);
 
-    json_object(j);
-    json_key(j, "prometheus");
-    json_object(j);
-    json_key(j, "agent_mode");
-    json_bool(j, api->options.agent_mode);
-    json_object_end(j);
-    json_object_end(j);
-    answer_send(&a);
+    jsonw_object(j);
+    jsonw_key(j, "prometheus");
+    jsonw_object(j);
+    jsonw_key(j, "agent_mode");
+    jsonw_bool(j, api->options.agent_mode);
+    jsonw_object_end(j);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }
 
 static const struct api_endpoint endpoints[] = {
-    { "/", GET, ENDPOINT_EARLY | ENDPOINT_GZIP, handle_landing },
+    { "/", GET, ENDPOINT_EARLY | ENDPOINT_GZIP, api_handle_landing },
     { "/-/healthy", GET | HEAD, ENDPOINT_EARLY | ENDPOINT_QUICK,
-      handle_healthy },
-    { "/-/ready", GET | HEAD, ENDPOINT_EARLY | ENDPOINT_QUICK, handle_ready },
-    { "/-/reload", GET | POST | PUT, ENDPOINT_EARLY, handle_reload },
-    { "/-/quit", GET | POST | PUT, ENDPOINT_EARLY, handle_quit },
-    { "/metrics", GET, ENDPOINT_EARLY | ENDPOINT_GZIP, handle_metrics },
-    { "/version", GET, ENDPOINT_EARLY, handle_version },
+      api_handle_healthy },
+    { "/-/ready", GET | HEAD, ENDPOINT_EARLY | ENDPOINT_QUICK,
+      api_handle_ready },
+    { "/-/reload", GET | POST | PUT, ENDPOINT_EARLY, api_handle_reload },
+    { "/-/quit", GET | POST | PUT, ENDPOINT_EARLY, api_handle_quit },
+    { "/metrics", GET, ENDPOINT_EARLY | ENDPOINT_GZIP, api_handle_metrics },
+    { "/version", GET, ENDPOINT_EARLY, api_handle_version },
     { "/api/v1/query", GET | POST,
-      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, handle_query },
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, api_handle_query },
     { "/api/v1/query_range", GET | POST,
-      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, handle_query_range },
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, api_handle_query_range },
     { "/api/v1/format_query", GET | POST, ENDPOINT_API | ENDPOINT_FORM,
-      handle_format_query },
+      api_handle_format_query },
     { "/api/v1/series", GET | POST,
-      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, handle_series },
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, api_handle_series },
     { "/api/v1/labels", GET | POST,
-      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, handle_labels },
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, api_handle_labels },
     { "/api/v1/label/*", GET, ENDPOINT_API | ENDPOINT_STORE,
-      handle_label_values },
-    { "/api/v1/metadata", GET, ENDPOINT_API, handle_metadata },
-    { "/api/v1/targets", GET, ENDPOINT_API, handle_targets },
-    { "/api/v1/targets/metadata", GET, ENDPOINT_API, handle_targets_metadata },
-    { "/api/v1/scrape_pools", GET, ENDPOINT_API, handle_scrape_pools },
-    { "/api/v1/alerts", GET, ENDPOINT_API | ENDPOINT_STORE, handle_alerts },
-    { "/api/v1/rules", GET, ENDPOINT_API | ENDPOINT_STORE, handle_rules },
+      api_handle_label_values },
+    { "/api/v1/metadata", GET, ENDPOINT_API, api_handle_metadata },
+    { "/api/v1/targets", GET, ENDPOINT_API, api_handle_targets },
+    { "/api/v1/targets/metadata", GET, ENDPOINT_API,
+      api_handle_targets_metadata },
+    { "/api/v1/scrape_pools", GET, ENDPOINT_API, api_handle_scrape_pools },
+    { "/api/v1/alerts", GET, ENDPOINT_API | ENDPOINT_STORE, api_handle_alerts },
+    { "/api/v1/rules", GET, ENDPOINT_API | ENDPOINT_STORE, api_handle_rules },
     { "/api/v1/alertmanagers", GET, ENDPOINT_API | ENDPOINT_STORE,
-      handle_alertmanagers },
-    { "/api/v1/features", GET, ENDPOINT_API, handle_features },
+      api_handle_alertmanagers },
+    { "/api/v1/features", GET, ENDPOINT_API, api_handle_features },
     { "/api/v1/notifications", GET, ENDPOINT_API | ENDPOINT_EARLY,
-      handle_notifications },
-    { "/api/v1/status/config", GET, ENDPOINT_API, handle_config },
-    { "/api/v1/status/flags", GET, ENDPOINT_API, handle_flags },
-    { "/api/v1/status/runtimeinfo", GET, ENDPOINT_API, handle_runtimeinfo },
-    { "/api/v1/status/buildinfo", GET, ENDPOINT_API, handle_buildinfo },
-    { "/api/v1/status/tsdb", GET, ENDPOINT_API | ENDPOINT_STORE, handle_tsdb },
+      api_handle_notifications },
+    { "/api/v1/status/config", GET, ENDPOINT_API, api_handle_config },
+    { "/api/v1/status/flags", GET, ENDPOINT_API, api_handle_flags },
+    { "/api/v1/status/runtimeinfo", GET, ENDPOINT_API, api_handle_runtimeinfo },
+    { "/api/v1/status/buildinfo", GET, ENDPOINT_API, api_handle_buildinfo },
+    { "/api/v1/status/tsdb", GET, ENDPOINT_API | ENDPOINT_STORE,
+      api_handle_tsdb },
     { "/api/v1/status/walreplay", GET, ENDPOINT_API | ENDPOINT_EARLY,
-      handle_walreplay },
-    { "/api/v1/*", ALL, ENDPOINT_API, handle_unknown },
+      api_handle_walreplay },
+    { "/api/v1/*", ALL, ENDPOINT_API, api_handle_unknown },
 };
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
 
@@ -223,7 +226,7 @@ static void metrics_register(struct api *api)
                                  "The max number of concurrent queries.", NULL),
                api->gate.limit);
     if (m)
-        selfmetrics_callback(m, process_metrics, api);
+        selfmetrics_callback(m, api_process_metrics, api);
 }
 
 sonde_code api_new(const struct api_options *options, struct api **out,
@@ -241,12 +244,12 @@ sonde_code api_new(const struct api_options *options, struct api **out,
     if (api->options.query_max_concurrency <= 0)
         api->options.query_max_concurrency = 20;
     atomic_init(&api->storage, options->storage);
-    gate_init(&api->gate, api->options.query_max_concurrency);
+    api_gate_init(&api->gate, api->options.query_max_concurrency);
     if (origin.len > 0 && !str_eq_cstr(origin, ".*"))
         rc = regex_new(origin, &api->cors, err);
     if (rc != SONDE_OK) {
         (void)sonde_err_prefix(err, "--web.cors.origin");
-        gate_fini(&api->gate);
+        api_gate_fini(&api->gate);
         free(api);
         return rc;
     }
@@ -261,9 +264,9 @@ void api_free(struct api *api)
     if (!api)
         return;
     if (api->options.metrics)
-        selfmetrics_uncallback(api->options.metrics, process_metrics, api);
+        selfmetrics_uncallback(api->options.metrics, api_process_metrics, api);
     regex_unref(api->cors);
-    gate_fini(&api->gate);
+    api_gate_fini(&api->gate);
     free(api->routes);
     free(api->slots);
     free(api);

@@ -15,34 +15,34 @@
 #include "model/number.h"
 #include "util/clock.h"
 
-static void json_next(struct json *j)
+static void jsonw_next(struct jsonw *j)
 {
     if (j->comma)
         buf_char(j->out, ',');
     j->comma = true;
 }
 
-void json_object(struct json *j)
+void jsonw_object(struct jsonw *j)
 {
-    json_next(j);
+    jsonw_next(j);
     buf_char(j->out, '{');
     j->comma = false;
 }
 
-void json_object_end(struct json *j)
+void jsonw_object_end(struct jsonw *j)
 {
     buf_char(j->out, '}');
     j->comma = true;
 }
 
-void json_array(struct json *j)
+void jsonw_array(struct jsonw *j)
 {
-    json_next(j);
+    jsonw_next(j);
     buf_char(j->out, '[');
     j->comma = false;
 }
 
-void json_array_end(struct json *j)
+void jsonw_array_end(struct jsonw *j)
 {
     buf_char(j->out, ']');
     j->comma = true;
@@ -142,81 +142,81 @@ static void put_string(struct buf *b, sonde_str s)
     buf_char(b, '"');
 }
 
-void json_key(struct json *j, const char *key)
+void jsonw_key(struct jsonw *j, const char *key)
 {
-    json_next(j);
+    jsonw_next(j);
     buf_char(j->out, '"');
     buf_cstr(j->out, key);
     buf_cstr(j->out, "\":");
     j->comma = false;
 }
 
-void json_key_str(struct json *j, sonde_str key)
+void jsonw_key_str(struct jsonw *j, sonde_str key)
 {
-    json_next(j);
+    jsonw_next(j);
     put_string(j->out, key);
     buf_char(j->out, ':');
     j->comma = false;
 }
 
-void json_str(struct json *j, sonde_str s)
+void jsonw_str(struct jsonw *j, sonde_str s)
 {
-    json_next(j);
+    jsonw_next(j);
     put_string(j->out, s);
 }
 
-void json_cstr(struct json *j, const char *z)
+void jsonw_cstr(struct jsonw *j, const char *z)
 {
-    json_str(j, sonde_cstr(z));
+    jsonw_str(j, sonde_cstr(z));
 }
 
-void json_int(struct json *j, int64_t v)
+void jsonw_int(struct jsonw *j, int64_t v)
 {
-    json_next(j);
+    jsonw_next(j);
     buf_int(j->out, v);
 }
 
-void json_uint(struct json *j, uint64_t v)
+void jsonw_uint(struct jsonw *j, uint64_t v)
 {
-    json_next(j);
+    jsonw_next(j);
     buf_uint(j->out, v);
 }
 
-void json_real(struct json *j, double v)
+void jsonw_real(struct jsonw *j, double v)
 {
     if (!isfinite(v)) {
-        json_null(j);
+        jsonw_null(j);
         return;
     }
-    json_next(j);
+    jsonw_next(j);
     buf_number(j->out, v, NUMBER_API);
 }
 
-void json_bool(struct json *j, bool v)
+void jsonw_bool(struct jsonw *j, bool v)
 {
-    json_next(j);
+    jsonw_next(j);
     buf_cstr(j->out, v ? "true" : "false");
 }
 
-void json_null(struct json *j)
+void jsonw_null(struct jsonw *j)
 {
-    json_next(j);
+    jsonw_next(j);
     buf_cstr(j->out, "null");
 }
 
-void json_value(struct json *j, double v)
+void jsonw_value(struct jsonw *j, double v)
 {
-    json_next(j);
+    jsonw_next(j);
     buf_char(j->out, '"');
     buf_number(j->out, v, NUMBER_API);
     buf_char(j->out, '"');
 }
 
-void json_seconds(struct json *j, sonde_msec t)
+void jsonw_seconds(struct jsonw *j, sonde_msec t)
 {
     uint64_t abs = t < 0 ? 0 - (uint64_t)t : (uint64_t)t;
 
-    json_next(j);
+    jsonw_next(j);
     if (t < 0)
         buf_char(j->out, '-');
     buf_uint(j->out, abs / 1000);
@@ -224,21 +224,21 @@ void json_seconds(struct json *j, sonde_msec t)
         buf_printf(j->out, ".%03u", (unsigned)(abs % 1000));
 }
 
-void json_time(struct json *j, sonde_msec t)
+void jsonw_time(struct jsonw *j, sonde_msec t)
 {
     char text[CLOCK_RFC3339_MAX] = "0001-01-01T00:00:00Z";
 
     if (t != 0)
         clock_rfc3339(t, text);
-    json_cstr(j, text);
+    jsonw_cstr(j, text);
 }
 
-void json_labels(struct json *j, const struct labels *l)
+void jsonw_labels(struct jsonw *j, const struct labels *l)
 {
-    json_object(j);
+    jsonw_object(j);
     for (size_t i = 0; i < l->count; i++) {
-        json_key_str(j, l->items[i].name);
-        json_str(j, l->items[i].value);
+        jsonw_key_str(j, l->items[i].name);
+        jsonw_str(j, l->items[i].value);
     }
-    json_object_end(j);
+    jsonw_object_end(j);
 }

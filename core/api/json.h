@@ -13,38 +13,38 @@
 #include "model/labels.h"
 #include "util/buf.h"
 
-struct json {
+struct jsonw {
     struct buf *out;
     bool comma; /* the next value or key needs one before it */
 };
 
-static inline struct json json_to(struct buf *out)
+static inline struct jsonw jsonw_to(struct buf *out)
 {
-    return (struct json){ .out = out };
+    return (struct jsonw){ .out = out };
 }
 
-void json_object(struct json *j);
-void json_object_end(struct json *j);
-void json_array(struct json *j);
-void json_array_end(struct json *j);
+void jsonw_object(struct jsonw *j);
+void jsonw_object_end(struct jsonw *j);
+void jsonw_array(struct jsonw *j);
+void jsonw_array_end(struct jsonw *j);
 /* `key` is a literal that needs no escaping. */
-void json_key(struct json *j, const char *key);
-void json_key_str(struct json *j, sonde_str key);
+void jsonw_key(struct jsonw *j, const char *key);
+void jsonw_key_str(struct jsonw *j, sonde_str key);
 
-void json_str(struct json *j, sonde_str s);
-void json_cstr(struct json *j, const char *z);
-void json_int(struct json *j, int64_t v);
-void json_uint(struct json *j, uint64_t v);
+void jsonw_str(struct jsonw *j, sonde_str s);
+void jsonw_cstr(struct jsonw *j, const char *z);
+void jsonw_int(struct jsonw *j, int64_t v);
+void jsonw_uint(struct jsonw *j, uint64_t v);
 /* A number in the shortest form; not finite: null. */
-void json_real(struct json *j, double v);
-void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
+void jsonw_real(struct jsonw *j, double v);
+void jsonw_bool(struct jsonw *j, bool v);
+void jsonw_null(struct jsonw *j);
 
 /* Of Prometheus' own: a sample's value as a string; a time as seconds with
  * none or three decimals; a time as RFC 3339 (0: the year 1). */
-void json_value(struct json *j, double v);
-void json_seconds(struct json *j, sonde_msec t);
-void json_time(struct json *j, sonde_msec t);
-void json_labels(struct json *j, const struct labels *l);
+void jsonw_value(struct jsonw *j, double v);
+void jsonw_seconds(struct jsonw *j, sonde_msec t);
+void jsonw_time(struct jsonw *j, sonde_msec t);
+void jsonw_labels(struct jsonw *j, const struct labels *l);
 
 #endif

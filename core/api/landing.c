@@ -201,7 +201,7 @@ static void put_state(struct buf *b, const struct api *api)
                         : "<span class=\"unknown\">starting</span>");
 }
 
-void handle_landing(struct api *api, struct http_call *call)
+void api_handle_landing(struct api *api, struct http_call *call)
 {
     struct buf b;
 

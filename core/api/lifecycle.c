@@ -9,13 +9,13 @@
 
 #define TEXT "text/plain; charset=utf-8"
 
-void handle_healthy(struct api *api, struct http_call *call)
+void api_handle_healthy(struct api *api, struct http_call *call)
 {
     (void)api;
     http_reply(call, 200, TEXT, SONDE_STR("Prometheus Server is Healthy.\n"));
 }
 
-void handle_ready(struct api *api, struct http_call *call)
+void api_handle_ready(struct api *api, struct http_call *call)
 {
     const struct api_ops *ops = &api->options.ops;
     bool stopping = ops->stopping && ops->stopping(ops->arg);
@@ -44,7 +44,7 @@ static bool lifecycle_allowed(const struct api *api, struct http_call *call)
     return false;
 }
 
-void handle_reload(struct api *api, struct http_call *call)
+void api_handle_reload(struct api *api, struct http_call *call)
 {
     const struct api_ops *ops = &api->options.ops;
     struct sonde_err err = { 0 };
@@ -63,7 +63,7 @@ void handle_reload(struct api *api, struct http_call *call)
     http_reply_take(call, 500, TEXT, &b);
 }
 
-void handle_quit(struct api *api, struct http_call *call)
+void api_handle_quit(struct api *api, struct http_call *call)
 {
     const struct api_ops *ops = &api->options.ops;
 

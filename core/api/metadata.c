@@ -54,25 +54,25 @@ static int by_family(const void *x, const void *y)
 }
 
 /* The three keys that an entry has wherever it stands. */
-static void put_entry(struct json *j, const struct metadata *m)
+static void put_entry(struct jsonw *j, const struct metadata *m)
 {
-    json_key(j, "type");
-    json_cstr(j, metric_type_name(m->type));
-    json_key(j, "help");
-    json_str(j, m->help);
-    json_key(j, "unit");
-    json_str(j, m->unit);
+    jsonw_key(j, "type");
+    jsonw_cstr(j, metric_type_name(m->type));
+    jsonw_key(j, "help");
+    jsonw_str(j, m->help);
+    jsonw_key(j, "unit");
+    jsonw_str(j, m->unit);
 }
 
 /* The family that begins at `items`; returns how many entries it has. */
-static size_t put_family(struct json *j, const struct api_metadata *items,
+static size_t put_family(struct jsonw *j, const struct api_metadata *items,
                          size_t n, int64_t limit)
 {
     int64_t shown = 0;
     size_t i = 0;
 
-    json_key_str(j, items[0].meta.family);
-    json_array(j);
+    jsonw_key_str(j, items[0].meta.family);
+    jsonw_array(j);
     for (; i < n && sonde_str_eq(items[i].meta.family, items[0].meta.family);
          i++) {
         if (i > 0 && by_family(&items[i - 1], &items[i]) == 0)
@@ -80,21 +80,21 @@ static size_t put_family(struct json *j, const struct api_metadata *items,
         if (limit > 0 && shown == limit)
             continue;
         shown++;
-        json_object(j);
+        jsonw_object(j);
         put_entry(j, &items[i].meta);
-        json_object_end(j);
+        jsonw_object_end(j);
     }
-    json_array_end(j);
+    jsonw_array_end(j);
     return i;
 }
 
-void handle_metadata(struct api *api, struct http_call *call)
+void api_handle_metadata(struct api *api, struct http_call *call)
 {
     sonde_str metric = api_param(call, "metric");
     int64_t limit, per_metric, families = 0;
     struct api_metadata *items;
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
     size_t n;
 
     if (!limit_param(call, "limit", &limit) ||
@@ -103,8 +103,8 @@ void handle_metadata(struct api *api, struct http_call *call)
         return;
     if (n > 0)
         qsort(items, n, sizeof(*items), by_family);
-    j = answer_begin(&a, call);
-    json_object(j);
+    j = api_answer_begin(&a, call);
+    jsonw_object(j);
     for (size_t i = 0; i < n && (limit < 0 || families < limit);) {
         if (metric.len > 0 && !sonde_str_eq(items[i].meta.family, metric)) {
             i++;
@@ -113,8 +113,8 @@ void handle_metadata(struct api *api, struct http_call *call)
         i += put_family(j, items + i, n - i, per_metric);
         families++;
     }
-    json_object_end(j);
-    answer_send(&a);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }
 
 /* match_target, optional. */
@@ -133,28 +133,28 @@ static bool target_param(struct http_call *call, struct matcher **ms, size_t *n)
     return false;
 }
 
-static void put_of_target(struct json *j, const struct api_metadata *m,
+static void put_of_target(struct jsonw *j, const struct api_metadata *m,
                           bool name)
 {
-    json_object(j);
-    json_key(j, "target");
-    json_labels(j, m->target);
+    jsonw_object(j);
+    jsonw_key(j, "target");
+    jsonw_labels(j, m->target);
     if (name) {
-        json_key(j, "metric");
-        json_str(j, m->meta.family);
+        jsonw_key(j, "metric");
+        jsonw_str(j, m->meta.family);
     }
     put_entry(j, &m->meta);
-    json_object_end(j);
+    jsonw_object_end(j);
 }
 
-void handle_targets_metadata(struct api *api, struct http_call *call)
+void api_handle_targets_metadata(struct api *api, struct http_call *call)
 {
     sonde_str metric = api_param(call, "metric");
     const struct labels *last = NULL;
     struct api_metadata *items;
     struct matcher *ms = NULL;
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
     size_t n, match_count = 0;
     int64_t limit, shown = 0;
 
@@ -165,8 +165,8 @@ void handle_targets_metadata(struct api *api, struct http_call *call)
         api_matchers_fini(ms, match_count);
         return;
     }
-    j = answer_begin(&a, call);
-    json_array(j);
+    j = api_answer_begin(&a, call);
+    jsonw_array(j);
     for (size_t i = 0; i < n; i++) {
         const struct api_metadata *m = &items[i];
 
@@ -180,7 +180,7 @@ void handle_targets_metadata(struct api *api, struct http_call *call)
         last = m->target;
         shown++;
     }
-    json_array_end(j);
+    jsonw_array_end(j);
     api_matchers_fini(ms, match_count);
-    answer_send(&a);
+    api_answer_send(&a);
 }

@@ -16,7 +16,7 @@
 
 #define PROC_MAX_BYTES (1u << 20)
 
-void handle_metrics(struct api *api, struct http_call *call)
+void api_handle_metrics(struct api *api, struct http_call *call)
 {
     struct buf b;
 
@@ -114,7 +114,7 @@ static void emit_limits(struct selfmetrics_page *page)
                          "Number of open file descriptors.", NULL, (double)fds);
 }
 
-void process_metrics(struct selfmetrics_page *page, void *arg)
+void api_process_metrics(struct selfmetrics_page *page, void *arg)
 {
     double tick = (double)sysconf(_SC_CLK_TCK);
     double size = (double)sysconf(_SC_PAGESIZE);

@@ -13,48 +13,48 @@
 
 #define API_VERSION "3.5.0+sonde." PACKAGE_VERSION
 
-static void put(struct json *j, const char *key, const char *value)
+static void put(struct jsonw *j, const char *key, const char *value)
 {
-    json_key(j, key);
-    json_cstr(j, value);
+    jsonw_key(j, key);
+    jsonw_cstr(j, value);
 }
 
-static void put_int(struct json *j, const char *key, int64_t value)
+static void put_int(struct jsonw *j, const char *key, int64_t value)
 {
-    json_key(j, key);
-    json_int(j, value);
+    jsonw_key(j, key);
+    jsonw_int(j, value);
 }
 
-void handle_config(struct api *api, struct http_call *call)
+void api_handle_config(struct api *api, struct http_call *call)
 {
     const struct api_ops *ops = &api->options.ops;
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
 
     if (!ops->config_yaml) {
         api_error(call, API_NOT_READY, "the configuration is not available");
         return;
     }
-    j = answer_begin(&a, call);
-    json_object(j);
-    json_key(j, "yaml");
-    json_str(j, ops->config_yaml(ops->arg, http_call_arena(call)));
-    json_object_end(j);
-    answer_send(&a);
+    j = api_answer_begin(&a, call);
+    jsonw_object(j);
+    jsonw_key(j, "yaml");
+    jsonw_str(j, ops->config_yaml(ops->arg, http_call_arena(call)));
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }
 
-void handle_flags(struct api *api, struct http_call *call)
+void api_handle_flags(struct api *api, struct http_call *call)
 {
     struct api_answer a;
-    struct json *j = answer_begin(&a, call);
+    struct jsonw *j = api_answer_begin(&a, call);
 
-    json_object(j);
+    jsonw_object(j);
     for (size_t i = 0; i < api->options.flag_count; i++) {
-        json_key(j, api->options.flags[i].name);
-        json_str(j, api->options.flags[i].value);
+        jsonw_key(j, api->options.flags[i].name);
+        jsonw_str(j, api->options.flags[i].value);
     }
-    json_object_end(j);
-    answer_send(&a);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }
 
 /* False: it was replied to. */
@@ -72,67 +72,67 @@ static bool get_runtime(struct api *api, struct http_call *call,
     return true;
 }
 
-void handle_runtimeinfo(struct api *api, struct http_call *call)
+void api_handle_runtimeinfo(struct api *api, struct http_call *call)
 {
     struct api_runtime r;
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
 
     if (!get_runtime(api, call, &r))
         return;
-    j = answer_begin(&a, call);
-    json_object(j);
-    json_key(j, "startTime");
-    json_time(j, r.start_time);
-    json_key(j, "CWD");
-    json_str(j, r.cwd);
-    json_key(j, "hostname");
-    json_str(j, r.hostname);
-    json_key(j, "serverTime");
-    json_time(j, clock_now(api->options.clock));
-    json_key(j, "reloadConfigSuccess");
-    json_bool(j, r.reload_success);
-    json_key(j, "lastConfigTime");
-    json_time(j, r.last_config_time);
-    json_key(j, "corruptionCount");
-    json_uint(j, r.corruptions);
-    json_key(j, "goroutineCount");
-    json_uint(j, r.threads);
+    j = api_answer_begin(&a, call);
+    jsonw_object(j);
+    jsonw_key(j, "startTime");
+    jsonw_time(j, r.start_time);
+    jsonw_key(j, "CWD");
+    jsonw_str(j, r.cwd);
+    jsonw_key(j, "hostname");
+    jsonw_str(j, r.hostname);
+    jsonw_key(j, "serverTime");
+    jsonw_time(j, clock_now(api->options.clock));
+    jsonw_key(j, "reloadConfigSuccess");
+    jsonw_bool(j, r.reload_success);
+    jsonw_key(j, "lastConfigTime");
+    jsonw_time(j, r.last_config_time);
+    jsonw_key(j, "corruptionCount");
+    jsonw_uint(j, r.corruptions);
+    jsonw_key(j, "goroutineCount");
+    jsonw_uint(j, r.threads);
     put_int(j, "GOMAXPROCS", sysconf(_SC_NPROCESSORS_ONLN));
     put_int(j, "GOMEMLIMIT", INT64_MAX);
     put(j, "GOGC", "");
     put(j, "GODEBUG", "");
-    json_key(j, "storageRetention");
-    json_str(j, r.retention);
-    json_object_end(j);
-    answer_send(&a);
+    jsonw_key(j, "storageRetention");
+    jsonw_str(j, r.retention);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }
 
-static void put_build(struct json *j)
+static void put_build(struct jsonw *j)
 {
-    json_object(j);
+    jsonw_object(j);
     put(j, "version", API_VERSION);
     put(j, "revision", PACKAGE_STRING);
     put(j, "branch", "");
     put(j, "buildUser", "");
     put(j, "buildDate", "");
     put(j, "goVersion", "");
-    json_object_end(j);
+    jsonw_object_end(j);
 }
 
-void handle_buildinfo(struct api *api, struct http_call *call)
+void api_handle_buildinfo(struct api *api, struct http_call *call)
 {
     struct api_answer a;
 
     (void)api;
-    put_build(answer_begin(&a, call));
-    answer_send(&a);
+    put_build(api_answer_begin(&a, call));
+    api_answer_send(&a);
 }
 
-void handle_version(struct api *api, struct http_call *call)
+void api_handle_version(struct api *api, struct http_call *call)
 {
     struct buf b;
-    struct json j = json_to(&b);
+    struct jsonw j = jsonw_to(&b);
 
     (void)api;
     buf_init(&b);
@@ -140,7 +140,7 @@ void handle_version(struct api *api, struct http_call *call)
     http_reply_take(call, 200, "text/plain; charset=utf-8", &b);
 }
 
-static void put_empty_lists(struct json *j)
+static void put_empty_lists(struct jsonw *j)
 {
     static const char *const keys[] = { "seriesCountByMetricName",
                                         "labelValueCountByLabelName",
@@ -148,54 +148,54 @@ static void put_empty_lists(struct json *j)
                                         "seriesCountByLabelValuePair" };
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        json_key(j, keys[i]);
-        json_array(j);
-        json_array_end(j);
+        jsonw_key(j, keys[i]);
+        jsonw_array(j);
+        jsonw_array_end(j);
     }
 }
 
-void handle_tsdb(struct api *api, struct http_call *call)
+void api_handle_tsdb(struct api *api, struct http_call *call)
 {
     struct api_runtime r;
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
 
     if (!get_runtime(api, call, &r))
         return;
-    j = answer_begin(&a, call);
-    json_object(j);
-    json_key(j, "headStats");
-    json_object(j);
-    json_key(j, "numSeries");
-    json_uint(j, r.series);
-    json_key(j, "numLabelPairs");
-    json_uint(j, r.label_pairs);
-    json_key(j, "chunkCount");
-    json_uint(j, r.chunks);
+    j = api_answer_begin(&a, call);
+    jsonw_object(j);
+    jsonw_key(j, "headStats");
+    jsonw_object(j);
+    jsonw_key(j, "numSeries");
+    jsonw_uint(j, r.series);
+    jsonw_key(j, "numLabelPairs");
+    jsonw_uint(j, r.label_pairs);
+    jsonw_key(j, "chunkCount");
+    jsonw_uint(j, r.chunks);
     put_int(j, "minTime", r.head_min);
     put_int(j, "maxTime", r.head_max);
-    json_object_end(j);
+    jsonw_object_end(j);
     put_empty_lists(j);
-    json_object_end(j);
-    answer_send(&a);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }
 
-void handle_walreplay(struct api *api, struct http_call *call)
+void api_handle_walreplay(struct api *api, struct http_call *call)
 {
     struct api_runtime r;
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
 
     if (!get_runtime(api, call, &r))
         return;
-    j = answer_begin(&a, call);
-    json_object(j);
-    json_key(j, "min");
-    json_uint(j, r.wal_first);
-    json_key(j, "max");
-    json_uint(j, r.wal_last);
-    json_key(j, "current");
-    json_uint(j, r.wal_current);
-    json_object_end(j);
-    answer_send(&a);
+    j = api_answer_begin(&a, call);
+    jsonw_object(j);
+    jsonw_key(j, "min");
+    jsonw_uint(j, r.wal_first);
+    jsonw_key(j, "max");
+    jsonw_uint(j, r.wal_last);
+    jsonw_key(j, "current");
+    jsonw_uint(j, r.wal_current);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }

@@ -30,13 +30,13 @@ static bool pool_wanted(const struct target_filter *f, sonde_str job)
     return f->pool.len == 0 || sonde_str_eq(f->pool, job);
 }
 
-static void put_str(struct json *j, const char *key, sonde_str value)
+static void put_str(struct jsonw *j, const char *key, sonde_str value)
 {
-    json_key(j, key);
-    json_str(j, value);
+    jsonw_key(j, key);
+    jsonw_str(j, value);
 }
 
-static void put_duration(struct json *j, const char *key, sonde_msec d)
+static void put_duration(struct jsonw *j, const char *key, sonde_msec d)
 {
     struct buf b;
 
@@ -46,67 +46,67 @@ static void put_duration(struct json *j, const char *key, sonde_msec d)
     buf_fini(&b);
 }
 
-static void put_active(struct json *j, const struct api_target *t)
+static void put_active(struct jsonw *j, const struct api_target *t)
 {
-    json_object(j);
-    json_key(j, "discoveredLabels");
-    json_labels(j, &t->discovered);
-    json_key(j, "labels");
-    json_labels(j, &t->labels);
+    jsonw_object(j);
+    jsonw_key(j, "discoveredLabels");
+    jsonw_labels(j, &t->discovered);
+    jsonw_key(j, "labels");
+    jsonw_labels(j, &t->labels);
     put_str(j, "scrapePool", t->job);
     put_str(j, "scrapeUrl", t->scrape_url);
     put_str(j, "globalUrl", t->global_url);
     put_str(j, "lastError", t->last_error);
-    json_key(j, "lastScrape");
-    json_time(j, t->last_scrape);
-    json_key(j, "lastScrapeDuration");
-    json_real(j, t->last_scrape_seconds);
-    json_key(j, "health");
-    json_cstr(j, t->health);
+    jsonw_key(j, "lastScrape");
+    jsonw_time(j, t->last_scrape);
+    jsonw_key(j, "lastScrapeDuration");
+    jsonw_real(j, t->last_scrape_seconds);
+    jsonw_key(j, "health");
+    jsonw_cstr(j, t->health);
     put_duration(j, "scrapeInterval", t->interval);
     put_duration(j, "scrapeTimeout", t->timeout);
-    json_object_end(j);
+    jsonw_object_end(j);
 }
 
-static void put_actives(struct json *j, const struct api_targets *ts,
+static void put_actives(struct jsonw *j, const struct api_targets *ts,
                         const struct target_filter *f)
 {
-    json_key(j, "activeTargets");
-    json_array(j);
+    jsonw_key(j, "activeTargets");
+    jsonw_array(j);
     for (size_t i = 0; f->active && i < ts->active_count; i++)
         if (pool_wanted(f, ts->active[i].job))
             put_active(j, &ts->active[i]);
-    json_array_end(j);
+    jsonw_array_end(j);
 }
 
-static void put_dropped(struct json *j, const struct api_targets *ts,
+static void put_dropped(struct jsonw *j, const struct api_targets *ts,
                         const struct target_filter *f)
 {
-    json_key(j, "droppedTargets");
-    json_array(j);
+    jsonw_key(j, "droppedTargets");
+    jsonw_array(j);
     for (size_t i = 0; f->dropped && i < ts->dropped_count; i++) {
         if (!pool_wanted(f, ts->dropped[i].job))
             continue;
-        json_object(j);
-        json_key(j, "discoveredLabels");
-        json_labels(j, &ts->dropped[i].discovered);
+        jsonw_object(j);
+        jsonw_key(j, "discoveredLabels");
+        jsonw_labels(j, &ts->dropped[i].discovered);
         put_str(j, "scrapePool", ts->dropped[i].job);
-        json_object_end(j);
+        jsonw_object_end(j);
     }
-    json_array_end(j);
-    json_key(j, "droppedTargetCounts");
+    jsonw_array_end(j);
+    jsonw_key(j, "droppedTargetCounts");
     if (!f->dropped) {
-        json_null(j);
+        jsonw_null(j);
         return;
     }
-    json_object(j);
+    jsonw_object(j);
     for (size_t i = 0; i < ts->pool_count; i++) {
         if (!pool_wanted(f, ts->pools[i].job))
             continue;
-        json_key_str(j, ts->pools[i].job);
-        json_uint(j, ts->pools[i].dropped);
+        jsonw_key_str(j, ts->pools[i].job);
+        jsonw_uint(j, ts->pools[i].dropped);
     }
-    json_object_end(j);
+    jsonw_object_end(j);
 }
 
 /* False: it was replied to. */
@@ -124,38 +124,38 @@ static bool get_targets(struct api *api, struct http_call *call,
     return true;
 }
 
-void handle_targets(struct api *api, struct http_call *call)
+void api_handle_targets(struct api *api, struct http_call *call)
 {
     struct target_filter f = filter_of(call);
     struct api_targets ts;
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
 
     if (!get_targets(api, call, &ts))
         return;
-    j = answer_begin(&a, call);
-    json_object(j);
+    j = api_answer_begin(&a, call);
+    jsonw_object(j);
     put_actives(j, &ts, &f);
     put_dropped(j, &ts, &f);
-    json_object_end(j);
-    answer_send(&a);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }
 
-void handle_scrape_pools(struct api *api, struct http_call *call)
+void api_handle_scrape_pools(struct api *api, struct http_call *call)
 {
     struct api_targets ts;
     struct api_answer a;
-    struct json *j;
+    struct jsonw *j;
 
     if (!get_targets(api, call, &ts))
         return;
-    j = answer_begin(&a, call);
-    json_object(j);
-    json_key(j, "scrapePools");
-    json_array(j);
+    j = api_answer_begin(&a, call);
+    jsonw_object(j);
+    jsonw_key(j, "scrapePools");
+    jsonw_array(j);
     for (size_t i = 0; i < ts.pool_count; i++)
-        json_str(j, ts.pools[i].job);
-    json_array_end(j);
-    json_object_end(j);
-    answer_send(&a);
+        jsonw_str(j, ts.pools[i].job);
+    jsonw_array_end(j);
+    jsonw_object_end(j);
+    api_answer_send(&a);
 }

@@ -10,6 +10,7 @@
 #include <sonde/option.h>
 
 #include "util/arena.h"
+#include "util/buf.h"
 
 enum {
     CLI_OK = 0,
@@ -25,6 +26,9 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_scrape(int argc, char **argv);
 int cli_document(int argc, char **argv);
+
+/* docs/configuration.md. */
+void cli_document_text(struct buf *b);
 
 /* Folders that are searched for plugins: those of --plugin.path, else the
  * build tree's when the program runs from one, else the installed one. */

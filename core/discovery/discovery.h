@@ -36,6 +36,50 @@ struct file_sd_config {
 extern const struct config_block_def static_config_block;
 extern const struct config_block_def file_sd_config_block;
 
+/* Mechanisms that are known and not there yet. Their blocks are checked, so
+ * that a typo is an error; blocks that have targets to find put
+ * DISCOVERY_UNUSED_ROWS into their table. */
+extern const struct config_block_def dns_sd_config_block;
+extern const struct config_block_def http_sd_config_block;
+extern const struct config_block_def kubernetes_sd_config_block;
+
+#define DISCOVERY_UNUSED_ROWS                                                  \
+    CONFIG_ROW_UNUSED_AS("dns_sd_configs", CONFIG_BLOCK_LIST,                  \
+                         .block = &dns_sd_config_block,                        \
+                         .help = "Targets from DNS"),                          \
+        CONFIG_ROW_UNUSED_AS("http_sd_configs", CONFIG_BLOCK_LIST,             \
+                             .block = &http_sd_config_block,                   \
+                             .help = "Targets from an HTTP endpoint"),         \
+        CONFIG_ROW_UNUSED_AS("kubernetes_sd_configs", CONFIG_BLOCK_LIST,       \
+                             .block = &kubernetes_sd_config_block,             \
+                             .help = "Targets from the Kubernetes API"),       \
+        CONFIG_ROW_UNUSED("aws_sd_configs"),                                   \
+        CONFIG_ROW_UNUSED("azure_sd_configs"),                                 \
+        CONFIG_ROW_UNUSED("consul_sd_configs"),                                \
+        CONFIG_ROW_UNUSED("digitalocean_sd_configs"),                          \
+        CONFIG_ROW_UNUSED("docker_sd_configs"),                                \
+        CONFIG_ROW_UNUSED("dockerswarm_sd_configs"),                           \
+        CONFIG_ROW_UNUSED("ec2_sd_configs"),                                   \
+        CONFIG_ROW_UNUSED("eureka_sd_configs"),                                \
+        CONFIG_ROW_UNUSED("gce_sd_configs"),                                   \
+        CONFIG_ROW_UNUSED("hetzner_sd_configs"),                               \
+        CONFIG_ROW_UNUSED("ionos_sd_configs"),                                 \
+        CONFIG_ROW_UNUSED("kuma_sd_configs"),                                  \
+        CONFIG_ROW_UNUSED("lightsail_sd_configs"),                             \
+        CONFIG_ROW_UNUSED("linode_sd_configs"),                                \
+        CONFIG_ROW_UNUSED("marathon_sd_configs"),                              \
+        CONFIG_ROW_UNUSED("nerve_sd_configs"),                                 \
+        CONFIG_ROW_UNUSED("nomad_sd_configs"),                                 \
+        CONFIG_ROW_UNUSED("openstack_sd_configs"),                             \
+        CONFIG_ROW_UNUSED("ovhcloud_sd_configs"),                              \
+        CONFIG_ROW_UNUSED("puppetdb_sd_configs"),                              \
+        CONFIG_ROW_UNUSED("scaleway_sd_configs"),                              \
+        CONFIG_ROW_UNUSED("serverset_sd_configs"),                             \
+        CONFIG_ROW_UNUSED("stackit_sd_configs"),                               \
+        CONFIG_ROW_UNUSED("triton_sd_configs"),                                \
+        CONFIG_ROW_UNUSED("uyuni_sd_configs"),                                 \
+        CONFIG_ROW_UNUSED("vultr_sd_configs")
+
 /* What a job wants found. What it points to is borrowed for the life of the
  * discovery. */
 struct discovery_job {

@@ -44,7 +44,7 @@ static struct pool_job *queue_take(struct pool_queue *q)
     return job;
 }
 
-void pool_init(struct pool *p, size_t threads_max, size_t queue_max)
+void workers_init(struct pool *p, size_t threads_max, size_t queue_max)
 {
     *p = (struct pool){ .threads_max = threads_max };
     pthread_mutex_init(&p->mutex, NULL);
@@ -93,8 +93,8 @@ static void *worker(void *arg)
     return NULL;
 }
 
-bool thread_start(pthread_t *id, size_t stack_bytes, void *(*fn)(void *),
-                  void *arg)
+bool workers_thread(pthread_t *id, size_t stack_bytes, void *(*fn)(void *),
+                    void *arg)
 {
     pthread_attr_t attr;
     sigset_t all, old;
@@ -110,7 +110,7 @@ bool thread_start(pthread_t *id, size_t stack_bytes, void *(*fn)(void *),
     return rc == 0;
 }
 
-bool pool_submit(struct pool *p, enum pool_lane lane, struct pool_job *job)
+bool workers_submit(struct pool *p, enum pool_lane lane, struct pool_job *job)
 {
     struct pool_queue *q = &p->lanes[lane];
     size_t waiting;
@@ -119,7 +119,7 @@ bool pool_submit(struct pool *p, enum pool_lane lane, struct pool_job *job)
     pthread_mutex_lock(&p->mutex);
     waiting = p->lanes[POOL_WORK].count + p->lanes[POOL_HASH].count;
     if (waiting >= p->idle && p->threads < p->threads_max && !p->stop &&
-        thread_start(&p->ids[p->threads], WORKER_STACK_BYTES, worker, p))
+        workers_thread(&p->ids[p->threads], WORKER_STACK_BYTES, worker, p))
         p->threads++;
     ok = !p->stop && p->threads > 0 && q->count < q->limit;
     if (ok) {
@@ -134,7 +134,7 @@ bool pool_submit(struct pool *p, enum pool_lane lane, struct pool_job *job)
     return ok;
 }
 
-size_t pool_queued(struct pool *p, size_t *threads)
+size_t workers_queued(struct pool *p, size_t *threads)
 {
     size_t n;
 
@@ -145,7 +145,7 @@ size_t pool_queued(struct pool *p, size_t *threads)
     return n;
 }
 
-void pool_stop(struct pool *p)
+void workers_stop(struct pool *p)
 {
     pthread_mutex_lock(&p->mutex);
     p->stop = true;
@@ -155,7 +155,7 @@ void pool_stop(struct pool *p)
         pthread_join(p->ids[i], NULL);
 }
 
-void pool_fini(struct pool *p)
+void workers_fini(struct pool *p)
 {
     free(p->ids);
     pthread_cond_destroy(&p->work);

@@ -35,17 +35,17 @@ struct pool {
 };
 
 /* `queue_max` jobs may wait in each lane. */
-void pool_init(struct pool *p, size_t threads_max, size_t queue_max);
+void workers_init(struct pool *p, size_t threads_max, size_t queue_max);
 /* False if the lane's queue is full, or the pool is stopping. */
-bool pool_submit(struct pool *p, enum pool_lane lane, struct pool_job *job);
-size_t pool_queued(struct pool *p, size_t *threads);
+bool workers_submit(struct pool *p, enum pool_lane lane, struct pool_job *job);
+size_t workers_queued(struct pool *p, size_t *threads);
 /* Runs what is queued, ends the threads; refuses from then on. */
-void pool_stop(struct pool *p);
-/* After pool_stop, when nobody submits any more. */
-void pool_fini(struct pool *p);
+void workers_stop(struct pool *p);
+/* After workers_stop, when nobody submits any more. */
+void workers_fini(struct pool *p);
 
 /* A joinable thread with all signals blocked and a stack of this size. */
-bool thread_start(pthread_t *id, size_t stack_bytes, void *(*fn)(void *),
-                  void *arg);
+bool workers_thread(pthread_t *id, size_t stack_bytes, void *(*fn)(void *),
+                    void *arg);
 
 #endif

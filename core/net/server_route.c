@@ -78,7 +78,7 @@ static void reply_not_allowed(struct http_call *c)
     }
     http_call_set_header(c, "Allow", buf_str(&allow));
     buf_fini(&allow);
-    reply_error(c, 405, "Method Not Allowed\n");
+    server_reply_error(c, 405, "Method Not Allowed\n");
 }
 
 static bool route_is_exact(const struct http_route *r)
@@ -103,7 +103,7 @@ static void reply_not_ready(struct http_call *c)
 
     http_call_set_header(c, "X-Prometheus-Stopping",
                          stopping ? SONDE_STR("true") : SONDE_STR("false"));
-    reply_error(c, 503, "Service Unavailable");
+    server_reply_error(c, 503, "Service Unavailable");
 }
 
 /* Splits the target into path and query; false: it was replied to. */
@@ -128,7 +128,7 @@ static bool target_split(struct http_call *c, sonde_str *path)
     c->query = str_sub(t, mark + 1, t.len);
     if (!http_decode(&c->arena, str_sub(t, 0, mark), false, path) ||
         str_index(*path, '\0') < path->len) {
-        reply_error(c, 400, "400 Bad Request\n");
+        server_reply_error(c, 400, "400 Bad Request\n");
         return false;
     }
     return true;
@@ -154,12 +154,12 @@ static bool prefix_strip(struct http_call *c, sonde_str path)
             c, "Location", arena_printf(&c->arena, "%.*s/", SONDE_ARG(prefix)));
         http_reply(c, 302, "", (sonde_str){ 0 });
     } else {
-        reply_error(c, 404, "404 page not found\n");
+        server_reply_error(c, 404, "404 page not found\n");
     }
     return false;
 }
 
-void call_route(struct http_call *c)
+void server_call_route(struct http_call *c)
 {
     const struct http_server_options *o = &c->server->options;
     const struct http_route *r;
@@ -178,7 +178,7 @@ void call_route(struct http_call *c)
         return;
     }
     if (!r) {
-        reply_error(c, 404, "404 page not found\n");
+        server_reply_error(c, 404, "404 page not found\n");
         return;
     }
     c->route = r;

@@ -179,7 +179,8 @@ static const struct config_key rows[] = {
     CONFIG_ROW_STR(struct relabel_rule, separator, .flags = CONFIG_RAW,
                    .fallback = DEFAULT_SEPARATOR,
                    .help = "Put between the values of the source labels"),
-    CONFIG_ROW_STR(struct relabel_rule, regex, .flags = CONFIG_RAW,
+    CONFIG_ROW_STR(struct relabel_rule, regex,
+                   .flags = CONFIG_RAW | CONFIG_QUIET,
                    .fallback = DEFAULT_REGEX,
                    .help = "RE2 expression that all of the joined value must "
                            "match; of the label's name for labelmap, "

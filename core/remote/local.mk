@@ -11,6 +11,7 @@ core_remote_libremote_la_SOURCES = \
 	core/remote/queue.c core/remote/queue.h \
 	core/remote/sending.c core/remote/sending.h \
 	core/remote/source.c core/remote/source.h
+core_remote_libremote_la_SOURCES += core/remote/remote_config.c
 EXTRA_DIST += core/remote/README.md
 
 check_PROGRAMS += tests/unit/remote_test

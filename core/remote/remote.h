@@ -42,6 +42,8 @@ struct remote_write_config {
     struct http_client_config http;
 };
 extern const struct config_block_def remote_write_block;
+/* Known, without effect; for blocks of other rooms that have it too. */
+extern const struct config_block_def remote_sigv4_block;
 
 struct remote_manager;
 struct remote_deps {

@@ -150,28 +150,39 @@ sonde_code scrape_manager_new(const struct scrape_deps *deps,
 /* Without stale markers: the targets go on after a restart. */
 static void job_drop(struct job *j)
 {
-    discovery_stop(j->discovery);
-    j->discovery = NULL;
     for (size_t i = 0; i < j->target_count; i++)
         target_unref(j->targets[i]);
     j->target_count = 0;
     job_unref(j);
 }
 
-void scrape_manager_free(struct scrape_manager *m)
+/* The loops end first, so that nothing is given to the collectors any more
+ * and that a plugin which hangs can only hold what it holds already. */
+bool scrape_manager_stop(struct scrape_manager *m)
 {
-    if (!m)
-        return;
+    if (!m || m->stopped)
+        return !m || !m->hung;
     for (size_t i = 0; i < m->job_count; i++) {
         discovery_stop(m->jobs[i]->discovery);
         m->jobs[i]->discovery = NULL;
     }
-    if (!collectors_stop(m->collectors)) {
-        /* A plugin hangs in `collect` and uses all of this: the process ends
-         * soon anyway, and with it the memory. */
-        log_warn("scrape", "a plugin did not come back; going without it");
+    for (size_t i = 0; i < m->loop_count; i++)
+        scrape_loop_stop(m->loops[i]);
+    for (size_t i = 0; i < m->loop_count; i++)
+        scrape_loop_join(m->loops[i]);
+    m->stopped = true;
+    m->hung = !collectors_stop(m->collectors);
+    if (m->hung)
+        log_warn("scrape", "a plugin does not come back; going without it");
+    for (size_t i = 0; !m->hung && i < m->loop_count; i++)
+        scrape_loop_drain(m->loops[i]);
+    return !m->hung;
+}
+
+void scrape_manager_free(struct scrape_manager *m)
+{
+    if (!m || !scrape_manager_stop(m))
         return;
-    }
     for (size_t i = 0; i < m->loop_count; i++)
         scrape_loop_free(m->loops[i]);
     for (size_t i = 0; i < m->job_count; i++)
@@ -243,12 +254,14 @@ static void start_job(struct scrape_manager *m, struct job *j)
     struct sonde_err err;
 
     metric_inc(m->metrics.pool_reloads);
-    if (job_start(j, m->deps.metrics, &err) != SONDE_OK)
+    j->started = job_start(j, m->deps.metrics, &err) == SONDE_OK;
+    if (!j->started)
         log_error("scrape", "discovery of a job can not start",
                   LOG_STR("job", j->config->job_name), LOG_ERRTEXT(&err));
 }
 
-/* Merges the sorted lists: unchanged jobs stay, others end or begin. */
+/* Merges the sorted lists: unchanged jobs stay, others end or begin; one
+ * that could not start tries again. */
 static void swap_jobs(struct scrape_manager *m, struct job **next, size_t n)
 {
     size_t o = 0, i = 0;
@@ -260,7 +273,8 @@ static void swap_jobs(struct scrape_manager *m, struct job **next, size_t n)
 
         o += order <= 0;
         i += order >= 0;
-        if (order == 0 && was->fingerprint == now->fingerprint) {
+        if (order == 0 && was->started &&
+            was->fingerprint == now->fingerprint) {
             job_unref(now);
             next[i - 1] = was;
             continue;

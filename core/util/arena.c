@@ -77,7 +77,8 @@ static void *arena_take(struct arena *a, size_t size)
 
     if (size > SIZE_MAX / 2)
         mem_abort("arena", size);
-    size = (size + align - 1) & ~(align - 1);
+    /* Also nothing has a place of its own. */
+    size = size ? (size + align - 1) & ~(align - 1) : align;
     if ((size_t)(a->end - a->next) < size)
         arena_grow(a, size);
     p = a->next;

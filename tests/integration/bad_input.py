@@ -211,7 +211,7 @@ def test_bad_targets(case):
     """targets that refuse, hang, lie or flood are down with a reason"""
     bad = {
         "refuse": (None, "refused"),
-        "hang": (hang, "time"),
+        "hang": (hang, "deadline exceeded"),
         "garbage": (text(b"\x00\xff not metrics {{{\n"), ""),
         "html": (text(b"<html>", "text/html"), "Content-Type"),
         "midway": (text(b"good 1\nbad\n"), "line 2"),

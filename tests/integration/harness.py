@@ -124,10 +124,15 @@ class Target:
         self.content_type = "text/plain; version=0.0.4"
         self.hits = 0
         self.served = []
+        self.connections = []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                outer.connections.append(self.connection)
 
             def do_GET(self):
                 outer.hits += 1
@@ -163,8 +168,14 @@ class Target:
         case.cleanups.append(self.close)
 
     def close(self):
+        """Stops listening and hangs up on those who are kept alive."""
         self.server.shutdown()
         self.server.server_close()
+        for c in self.connections:
+            try:
+                c.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
 
 class Sonde(Process):

@@ -41,10 +41,10 @@ static void strings(void)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct buf b;
-        struct json j = json_to(&b);
+        struct jsonw j = jsonw_to(&b);
 
         buf_init(&b);
-        json_str(&j, cases[i].in);
+        jsonw_str(&j, cases[i].in);
         ROW_ASSERT(&cases[i], str_eq_cstr(buf_str(&b), cases[i].want));
         buf_fini(&b);
     }
@@ -56,27 +56,27 @@ static void structure(void)
                                    { SONDE_STR("b<"), SONDE_STR("\"") } };
     const struct labels labels = { items, 2 };
     struct buf b;
-    struct json j = json_to(&b);
+    struct jsonw j = jsonw_to(&b);
 
     buf_init(&b);
-    json_object(&j);
-    json_key(&j, "empty");
-    json_array(&j);
-    json_array_end(&j);
-    json_key(&j, "list");
-    json_array(&j);
-    json_int(&j, -1);
-    json_uint(&j, UINT64_MAX);
-    json_bool(&j, true);
-    json_null(&j);
-    json_object(&j);
-    json_object_end(&j);
-    json_array_end(&j);
-    json_key(&j, "labels");
-    json_labels(&j, &labels);
-    json_key_str(&j, SONDE_STR("k\""));
-    json_bool(&j, false);
-    json_object_end(&j);
+    jsonw_object(&j);
+    jsonw_key(&j, "empty");
+    jsonw_array(&j);
+    jsonw_array_end(&j);
+    jsonw_key(&j, "list");
+    jsonw_array(&j);
+    jsonw_int(&j, -1);
+    jsonw_uint(&j, UINT64_MAX);
+    jsonw_bool(&j, true);
+    jsonw_null(&j);
+    jsonw_object(&j);
+    jsonw_object_end(&j);
+    jsonw_array_end(&j);
+    jsonw_key(&j, "labels");
+    jsonw_labels(&j, &labels);
+    jsonw_key_str(&j, SONDE_STR("k\""));
+    jsonw_bool(&j, false);
+    jsonw_object_end(&j);
     CU_ASSERT(
         str_eq_cstr(buf_str(&b),
                     "{\"empty\":[],\"list\":[-1,18446744073709551615,true,null,"
@@ -104,14 +104,14 @@ static void times(void)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct buf b;
-        struct json j = json_to(&b);
+        struct jsonw j = jsonw_to(&b);
 
         buf_init(&b);
-        json_seconds(&j, cases[i].t);
+        jsonw_seconds(&j, cases[i].t);
         ROW_ASSERT(&cases[i], str_eq_cstr(buf_str(&b), cases[i].seconds));
         buf_reset(&b);
         j.comma = false;
-        json_time(&j, cases[i].t);
+        jsonw_time(&j, cases[i].t);
         ROW_ASSERT(&cases[i], str_eq_cstr(buf_str(&b), cases[i].rfc3339));
         buf_fini(&b);
     }
@@ -137,14 +137,14 @@ static void values(void)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct buf b;
-        struct json j = json_to(&b);
+        struct jsonw j = jsonw_to(&b);
 
         buf_init(&b);
-        json_value(&j, cases[i].v);
+        jsonw_value(&j, cases[i].v);
         ROW_ASSERT(&cases[i], str_eq_cstr(buf_str(&b), cases[i].value));
         buf_reset(&b);
         j.comma = false;
-        json_real(&j, cases[i].v);
+        jsonw_real(&j, cases[i].v);
         ROW_ASSERT(&cases[i], str_eq_cstr(buf_str(&b), cases[i].real));
         buf_fini(&b);
     }

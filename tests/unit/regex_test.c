@@ -373,6 +373,7 @@ static void test_literals(void)
         { __LINE__, "^b|a$", NULL },
         { __LINE__, "^(?:b|a)$", "a,b" },
         { __LINE__, "x(a|b)(c|)", "xa,xac,xb,xbc" },
+        { __LINE__, "a|b(c|d)|(?:e)?", ",a,bc,bd,e" },
         { __LINE__, "[bca]", "a,b,c" },
         { __LINE__, "a\\.b", "a.b" },
         { __LINE__, "(?i)1\\.2", "1.2" },
