@@ -8,9 +8,9 @@ core_wal_libwal_la_SOURCES = \
 	core/wal/segments.c core/wal/segments.h \
 	core/wal/unpack.c core/wal/unpack.h \
 	core/wal/writer.c
+core_wal_libwal_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZSTD_CFLAGS)
 if HAVE_ZSTD
 core_wal_libwal_la_SOURCES += core/wal/unpack_zstd.c
-core_wal_libwal_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZSTD_CFLAGS)
 else
 core_wal_libwal_la_SOURCES += core/wal/unpack_nozstd.c
 endif

@@ -1,6 +1,6 @@
 # `make lint`: form, static analysis, layers. The layer and header checks are
 # quick and part of `make check`.
-TESTS += tests/lint/layers.sh tests/lint/headers.sh
+TESTS += tests/lint/layers.sh tests/lint/headers.sh tests/lint/switches.sh
 EXTRA_DIST += tests/lint/layers.sh tests/lint/headers.sh \
 	tests/lint/cppcheck.txt .clang-tidy
 
