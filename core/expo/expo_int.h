@@ -87,8 +87,7 @@ SONDE_NODISCARD sonde_code line_tail(enum expo_format format, const char *p,
 const char *line_series_end(enum expo_format format, const char *p,
                             const char *end, struct sonde_err *err);
 
-/* ---- meta.c: lines that begin with # --------------------------------------
- */
+/* ---- meta.c: lines that begin with # ------------------------------------- */
 
 enum line_kind {
     LINE_COMMENT,

@@ -88,8 +88,7 @@ static size_t twice(const char **names, size_t n)
     return n;
 }
 
-/* ---- options ---------------------------------------------------------------
- */
+/* ---- options ------------------------------------------------------------- */
 
 static sonde_code check_option(const struct sonde_plugin *d, size_t i,
                                struct sonde_err *err)

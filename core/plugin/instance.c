@@ -49,8 +49,7 @@ static sonde_code failed(sonde_code rc, const char *plugin, const char *what,
     return rc;
 }
 
-/* ---- options --------------------------------------------------------------
- */
+/* ---- options ------------------------------------------------------------- */
 
 static sonde_code read_options(const struct sonde_plugin *d,
                                struct config_ctx *ctx,
@@ -89,8 +88,7 @@ sonde_code plugin_check_options(const struct plugin *p, struct config_ctx *ctx,
     return rc;
 }
 
-/* ---- open and close ---------------------------------------------------------
- */
+/* ---- open and close ------------------------------------------------------ */
 
 static bool is_bare_host(sonde_str a)
 {

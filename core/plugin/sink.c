@@ -113,8 +113,7 @@ static sonde_code sink_fail(struct sonde_sink *s, sonde_code code,
     return s->code;
 }
 
-/* ---- chunks -----------------------------------------------------------------
- */
+/* ---- chunks -------------------------------------------------------------- */
 
 static void chunk_begin(struct sonde_sink *s, size_t family)
 {

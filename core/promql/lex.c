@@ -118,8 +118,7 @@ static void operator(struct lexer *l, struct token *t, enum promql_op op,
     single(l, t, TOKEN_OP, n);
 }
 
-/* ---- strings ----------------------------------------------------------------
- */
+/* ---- strings ------------------------------------------------------------- */
 
 static void put_utf8(struct buf *b, uint32_t c)
 {

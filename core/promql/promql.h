@@ -36,8 +36,7 @@ void promql_fini(struct promql_expr *e);
 /* Canonical one-line form. */
 void promql_print(struct buf *b, const struct promql_expr *e);
 
-/* ---- evaluation: eval.c ---------------------------------------------------
- */
+/* ---- evaluation: eval.c -------------------------------------------------- */
 
 struct promql_query {
     struct storage *storage;

@@ -165,8 +165,7 @@ static void group_put(struct group_store *s, const struct target_group *g)
     s->items[i] = group_copy(g);
 }
 
-/* ---- from groups to targets -----------------------------------------------
- */
+/* ---- from groups to targets ---------------------------------------------- */
 
 struct target_list {
     struct target **items;

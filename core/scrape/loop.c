@@ -110,8 +110,7 @@ static sonde_msec sample_time(const struct target *t, sonde_msec now)
     return late >= -tolerance && late <= tolerance ? t->next_ms : now;
 }
 
-/* ---- the end of a target --------------------------------------------------
- */
+/* ---- the end of a target ------------------------------------------------- */
 
 static void forget(struct scrape_loop *l, struct target *t)
 {
@@ -151,8 +150,7 @@ static void begin_end(struct target *t)
                   write_end, t);
 }
 
-/* ---- a collection ends ------------------------------------------------------
- */
+/* ---- a collection ends --------------------------------------------------- */
 
 static void finish(struct collection *c)
 {
@@ -361,8 +359,7 @@ static void start_fetch(struct collection *c)
     next_request(c);
 }
 
-/* ---- collecting -------------------------------------------------------------
- */
+/* ---- collecting ---------------------------------------------------------- */
 
 static void take_collected(void *arg)
 {

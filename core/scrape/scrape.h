@@ -154,8 +154,7 @@ struct metadata_status {
 void scrape_metadata(struct scrape_manager *m, struct arena *a,
                      struct metadata_status **out, size_t *n);
 
-/* ---- one collection by hand: oneshot.c ------------------------------------
- */
+/* ---- one collection by hand: oneshot.c ----------------------------------- */
 
 /* `sonde scrape PLUGIN TARGET`: one collection of a target of this job, the
  * exposition text in `out`, blocking. `options` (name -> text) override. */

@@ -39,8 +39,7 @@
 #include <sonde/testing_fake.h>
 #include <sonde/testing_stream.h>
 
-/* ---- the sink -------------------------------------------------------------
- */
+/* ---- the sink ------------------------------------------------------------ */
 
 SONDE_PRINTF(2, 3)
 static inline sonde_code sonde_fake_refuse(struct sonde_sink *sink,
@@ -213,8 +212,7 @@ static inline sonde_code sonde_fake_dynamic(struct sonde_sink *sink,
     return sonde_fake_emit(sink, family, "", labels, NULL, value);
 }
 
-/* ---- log, files ----------------------------------------------------
- */
+/* ---- log, files ---------------------------------------------------------- */
 
 SONDE_PRINTF(3, 4)
 static inline void sonde_fake_log(const struct sonde_target *target,

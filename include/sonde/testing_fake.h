@@ -75,8 +75,7 @@ struct sonde_fake {
     sonde_msec now_ms, monotonic_ms;
 };
 
-/* ---- small parts ----------------------------------------------------------
- */
+/* ---- small parts --------------------------------------------------------- */
 
 static _Thread_local struct sonde_fake *sonde_fake_in_use;
 

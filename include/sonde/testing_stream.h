@@ -15,8 +15,7 @@
 
 #include <sonde/testing_fake.h>
 
-/* ---- streams: the script ----------------------------------------------------
- */
+/* ---- streams: the script ------------------------------------------------- */
 
 static inline const struct sonde_fake_step *
 sonde_fake_next(struct sonde_fake *f)

@@ -27,8 +27,7 @@ struct redis_options {
     int64_t reply_limit;
 };
 
-/* ---- text.c: bytes --------------------------------------------------------
- */
+/* ---- text.c: bytes ------------------------------------------------------- */
 
 struct redis_text {
     char *ptr;
@@ -51,8 +50,7 @@ bool text_pair(sonde_str list, const char *key, sonde_str *out);
 /* Appends `s` as UTF-8; what is none becomes U+FFFD. */
 bool text_add_utf8(struct redis_text *t, sonde_str s);
 
-/* ---- address.c --------------------------------------------------------------
- */
+/* ---- address.c ----------------------------------------------------------- */
 
 struct redis_address {
     char *stream;          /* "host:port" or "unix:/path", for the host    */
@@ -66,8 +64,7 @@ SONDE_NODISCARD sonde_code address_parse(sonde_str text,
                                          struct sonde_err *err);
 void address_fini(struct redis_address *a);
 
-/* ---- conn.c: RESP over the host's streams ----------------------------------
- */
+/* ---- conn.c: RESP over the host's streams -------------------------------- */
 
 struct redis_reply {
     int type;      /* REDIS_REPLY_... */
@@ -169,8 +166,7 @@ extern const size_t redis_field_count;
 SONDE_NODISCARD sonde_code redis_link_fields(uint16_t **out,
                                              struct sonde_err *err);
 
-/* ---- emit.c: from values to the sink ---------------------------------------
- */
+/* ---- emit.c: from values to the sink ------------------------------------- */
 
 struct redis_emit {
     const struct sonde_host *host;

@@ -194,8 +194,7 @@ static void test_many(void)
     sink_free(s);
 }
 
-/* ---- what is refused ------------------------------------------------------
- */
+/* ---- what is refused ----------------------------------------------------- */
 
 static void test_refuses_undeclared(void)
 {

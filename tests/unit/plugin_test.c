@@ -15,8 +15,7 @@
 #include "util/log.h"
 #include "util/str.h"
 
-/* ---- files ------------------------------------------------------------------
- */
+/* ---- files --------------------------------------------------------------- */
 
 static const char *path_of(const char *dir, const char *name)
 {
