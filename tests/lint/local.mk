@@ -2,6 +2,7 @@
 # quick and part of `make check`.
 TESTS += tests/lint/layers.sh tests/lint/headers.sh tests/lint/switches.sh
 EXTRA_DIST += tests/lint/layers.sh tests/lint/headers.sh \
+	tests/lint/switches.sh \
 	tests/lint/cppcheck.txt .clang-tidy
 
 FILES_LINT = $(srcdir)/core/*.c $(srcdir)/core/*/*.c \
