@@ -162,7 +162,7 @@ static sonde_code open_store(struct agent *a, struct sonde_err *err)
         .clock = &clock_system,
         .metrics = a->metrics,
         .wal = { .segment_bytes = (size_t)o->wal_segment_bytes,
-                 .compress = o->wal_compression,
+                 .compress = o->wal_compression ? WAL_SNAPPY : WAL_PLAIN,
                  .always_sync = o->wal_always_sync,
                  .sync_every_ms = o->wal_sync_every_ms,
                  .metrics = a->metrics },

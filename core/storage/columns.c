@@ -1,25 +1,95 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Samples as two arrays, times and values, so that functions over a window
- * walk memory once. Both grow by doubling and keep their memory between
- * uses; a reader that fills them empties them by setting `count`.
+ * Samples as arrays, times and values, so that functions over a window walk
+ * memory once. They grow by doubling and keep their memory between uses. The
+ * third array, histograms, is made with the first of them and filled up with
+ * NULL for the floats around it.
  */
-#include "storage/storage.h"
+#include "storage/columns.h"
+
+#include <stdlib.h>
+
 #include "util/mem.h"
 
 void columns_fini(struct columns *c)
 {
     free(c->t);
     free(c->v);
+    free(c->h);
+    if (c->arena) {
+        arena_fini(c->arena);
+        free(c->arena);
+    }
     *c = (struct columns){ 0 };
+}
+
+void columns_reset(struct columns *c)
+{
+    c->count = 0;
+    free(c->h);
+    c->h = NULL;
+    c->cap_h = 0;
+    if (c->arena)
+        arena_reset(c->arena);
+}
+
+void columns_reserve(struct columns *c, size_t n)
+{
+    size_t want = c->count + n;
+
+    if (want > c->cap_t)
+        c->t = mem_grow(c->t, &c->cap_t, want, sizeof(*c->t));
+    if (want > c->cap_v)
+        c->v = mem_grow(c->v, &c->cap_v, want, sizeof(*c->v));
 }
 
 void columns_push(struct columns *c, sonde_msec t, double v)
 {
-    if (c->count == c->cap_t)
-        c->t = mem_grow(c->t, &c->cap_t, c->count + 1, sizeof(*c->t));
-    if (c->count == c->cap_v)
-        c->v = mem_grow(c->v, &c->cap_v, c->count + 1, sizeof(*c->v));
+    columns_reserve(c, 1);
+    if (c->h)
+        columns_push_histogram(c, t, NULL);
+    else
+        c->t[c->count++] = t;
+    c->v[c->count - 1] = v;
+}
+
+struct arena *columns_arena(struct columns *c)
+{
+    if (!c->arena) {
+        c->arena = mem_new(struct arena);
+        arena_init(c->arena);
+    }
+    return c->arena;
+}
+
+void columns_push_histogram(struct columns *c, sonde_msec t,
+                            const struct histogram *h)
+{
+    size_t had = c->h ? c->count : 0;
+
+    columns_reserve(c, 1);
+    if (c->count + 1 > c->cap_h)
+        c->h = mem_grow(c->h, &c->cap_h, c->count + 1, sizeof(*c->h));
+    for (; had < c->count; had++)
+        c->h[had] = NULL;
     c->t[c->count] = t;
-    c->v[c->count++] = v;
+    c->v[c->count] = h ? h->sum : 0;
+    c->h[c->count++] = h;
+}
+
+void columns_trim(struct columns *c, size_t from, sonde_msec mint,
+                  sonde_msec maxt)
+{
+    size_t kept = from;
+
+    for (size_t i = from; i < c->count; i++) {
+        if (c->t[i] < mint || c->t[i] > maxt)
+            continue;
+        c->t[kept] = c->t[i];
+        c->v[kept] = c->v[i];
+        if (c->h)
+            c->h[kept] = c->h[i];
+        kept++;
+    }
+    c->count = kept;
 }

@@ -1,5 +1,6 @@
 noinst_LTLIBRARIES += core/storage/libstorage.la
 core_storage_libstorage_la_SOURCES = core/storage/columns.c \
+	core/storage/columns.h \
 	core/storage/fake.c core/storage/matcher.c core/storage/matcher.h \
 	core/storage/storage.h
 

@@ -15,8 +15,10 @@
 #include <sonde/base.h>
 #include <sonde/option.h>
 
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/sample.h"
+#include "storage/columns.h"
 #include "storage/matcher.h"
 
 typedef uint64_t series_ref;
@@ -29,15 +31,47 @@ struct storage_sample {
     double v;
 };
 
-/* What became of a batch, judged sample by sample as Prometheus does. */
+/* Something that a sample points at, mostly a trace. */
+struct exemplar {
+    struct labels labels; /* may be empty                                 */
+    sonde_msec t;
+    double v;
+};
+
+/* Why a sample was not taken. */
+enum append_verdict {
+    APPEND_TAKEN,
+    APPEND_DUPLICATE_SAME,  /* same time, same bits: fine, dropped        */
+    APPEND_DUPLICATE_OTHER, /* same time, other value                     */
+    APPEND_OUT_OF_ORDER,
+    APPEND_TOO_OLD,        /* below the store's lower bound               */
+    APPEND_TOO_FAR,        /* more than 10 min ahead of the clock         */
+    APPEND_UNKNOWN_SERIES, /* the reference is not held any more          */
+    APPEND_VERDICTS
+};
+#define APPEND_REJECTED_MAX 8
+
+/* What became of a batch, judged sample by sample as Prometheus does;
+ * floats and histograms together. */
 struct append_stats {
     size_t appended;
     size_t duplicate_same;  /* same time, same bits: fine, dropped      */
     size_t duplicate_other; /* same time, other value                   */
     size_t out_of_order;
-    size_t too_old;        /* below the store's lower bound            */
-    size_t too_far;        /* more than 10 min ahead of the clock      */
-    size_t unknown_series; /* the reference is not held any more       */
+    size_t too_old;            /* below the store's lower bound            */
+    size_t too_far;            /* more than 10 min ahead of the clock      */
+    size_t unknown_series;     /* the reference is not held any more       */
+    size_t histograms;         /* of those appended                        */
+    size_t out_of_order_taken; /* of those appended: into the window   */
+    size_t exemplars, exemplars_refused;
+    /* The first that were refused (duplicates of the same value apart), for
+     * the message to the sender. */
+    struct append_rejected {
+        series_ref ref;
+        sonde_msec t;
+        enum append_verdict why;
+    } rejected[APPEND_REJECTED_MAX];
+    size_t rejected_count;
 };
 
 /*
@@ -58,6 +92,14 @@ struct appender_ops {
      * ascending references are fastest. */
     void (*append)(struct appender *a, const struct storage_sample *samples,
                    size_t n);
+    /* One native histogram sample, copied. Samples of one series are given in
+     * the order of their times, floats and histograms alike. Optional. */
+    void (*histogram)(struct appender *a, series_ref ref, sonde_msec t,
+                      const struct histogram *h);
+    /* An exemplar of a series, copied; kept in a ring of bounded size.
+     * Optional. */
+    void (*exemplar)(struct appender *a, series_ref ref,
+                     const struct exemplar *e);
     /* Metadata of the series' family changed or is new. Optional. */
     void (*metadata)(struct appender *a, series_ref ref,
                      const struct metadata *m);
@@ -88,6 +130,18 @@ static inline void appender_append(struct appender *a,
 {
     a->ops->append(a, samples, n);
 }
+static inline void appender_histogram(struct appender *a, series_ref ref,
+                                      sonde_msec t, const struct histogram *h)
+{
+    if (a->ops->histogram)
+        a->ops->histogram(a, ref, t, h);
+}
+static inline void appender_exemplar(struct appender *a, series_ref ref,
+                                     const struct exemplar *e)
+{
+    if (a->ops->exemplar)
+        a->ops->exemplar(a, ref, e);
+}
 static inline void appender_metadata(struct appender *a, series_ref ref,
                                      const struct metadata *m)
 {
@@ -112,21 +166,12 @@ static inline void appender_free(struct appender *a)
 
 /* ---- querying --------------------------------------------------------- */
 
-/* A series' samples as columns; grows by mem_grow, free with
- * columns_fini. */
-struct columns {
-    sonde_msec *t;
-    double *v;
-    size_t count, cap_t, cap_v;
-};
-void columns_fini(struct columns *c);
-void columns_push(struct columns *c, sonde_msec t, double v);
-
-/* One selected series; valid until the next series_set_next. */
+/* One selected series; valid until its set is freed. Series of a set may be
+ * read in several threads at once, each series in one at a time. */
 struct storage_series;
 struct storage_series_ops {
-    /* Appends the samples with mint <= t <= maxt, in order of time, stale
-     * markers included. */
+    /* Appends the samples with mint <= t <= maxt, in order of time, each time
+     * once, stale markers included. */
     sonde_code (*read)(struct storage_series *s, sonde_msec mint,
                        sonde_msec maxt, struct columns *out,
                        struct sonde_err *err);
@@ -175,6 +220,13 @@ struct querier {
 
 /* ---- the store -------------------------------------------------------- */
 
+/* The exemplars of one series, in order of time. */
+struct exemplar_series {
+    struct labels labels;
+    struct exemplar *exemplars;
+    size_t count;
+};
+
 struct storage;
 struct storage_ops {
     struct appender *(*appender)(struct storage *s);
@@ -184,6 +236,14 @@ struct storage_ops {
      * Thread-safe; for the senders that tail the log. */
     bool (*labels)(struct storage *s, series_ref ref, struct arena *arena,
                    struct labels *out);
+    /* Exemplars with mint <= t <= maxt of series that one of `sets` lists of
+     * matchers accepts, sorted by labels; all is the arena's. Optional. */
+    sonde_code (*exemplars)(struct storage *s,
+                            const struct matcher *const *sets,
+                            const size_t *set_counts, size_t n, sonde_msec mint,
+                            sonde_msec maxt, struct arena *arena,
+                            struct exemplar_series **out, size_t *out_count,
+                            struct sonde_err *err);
 };
 struct storage {
     const struct storage_ops *ops;

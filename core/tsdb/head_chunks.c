@@ -153,43 +153,19 @@ void head_saw(struct head *h, sonde_msec mint, sonde_msec maxt)
         ;
 }
 
-/* Room for `n` more samples in both columns. */
-static void columns_reserve(struct columns *c, size_t n)
-{
-    if (c->count + n > c->cap_t)
-        c->t = mem_grow(c->t, &c->cap_t, c->count + n, sizeof(*c->t));
-    if (c->count + n > c->cap_v)
-        c->v = mem_grow(c->v, &c->cap_v, c->count + n, sizeof(*c->v));
-}
-
-/* Drops those of the last `n` samples that are outside of the range. */
-static void columns_trim(struct columns *c, size_t n, sonde_msec mint,
-                         sonde_msec maxt)
-{
-    size_t kept = c->count - n;
-
-    for (size_t i = kept; i < c->count; i++) {
-        if (c->t[i] < mint || c->t[i] > maxt)
-            continue;
-        c->t[kept] = c->t[i];
-        c->v[kept++] = c->v[i];
-    }
-    c->count = kept;
-}
-
 static sonde_code read_chunk(const struct chunk_desc *d, sonde_msec mint,
                              sonde_msec maxt, struct columns *out,
                              struct sonde_err *err)
 {
     sonde_str chunk = { (const char *)d->data, d->len };
-    size_t n;
+    size_t n, from = out->count;
     sonde_code rc;
 
     columns_reserve(out, xor_count(chunk));
     rc = xor_decode(chunk, out->t + out->count, out->v + out->count, &n, err);
     out->count += n;
     if (d->mint < mint || d->maxt > maxt)
-        columns_trim(out, n, mint, maxt);
+        columns_trim(out, from, mint, maxt);
     return rc;
 }
 

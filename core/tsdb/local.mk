@@ -13,8 +13,7 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/querier.c core/tsdb/replay.c core/tsdb/select.c \
 	core/tsdb/series.c core/tsdb/series.h \
 	core/tsdb/walk.h \
-	core/tsdb/vm.c core/tsdb/vm.h \
-	core/tsdb/xor_chunk.c core/tsdb/xor_chunk.h
+	core/tsdb/vm.c core/tsdb/vm.h
 EXTRA_DIST += core/tsdb/README.md
 
 check_PROGRAMS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
@@ -34,15 +33,3 @@ tests_unit_tsdb_race_test_SOURCES = tests/unit/tsdb_race_test.c \
 	tests/unit/tsdb_kit.h
 tests_unit_tsdb_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_race_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
-
-check_PROGRAMS += tests/fuzz/xor_chunk
-TESTS += tests/fuzz/xor_chunk
-tests_fuzz_xor_chunk_SOURCES = tests/fuzz/xor_chunk.c $(FUZZ_MAIN)
-tests_fuzz_xor_chunk_CPPFLAGS = $(CPPFLAGS_FUZZ)
-tests_fuzz_xor_chunk_LDFLAGS = $(LDFLAGS_FUZZ)
-tests_fuzz_xor_chunk_LDADD = $(LIB_TSDB)
-EXTRA_DIST += tests/fuzz/corpus/xor_chunk/five \
-	tests/fuzz/corpus/xor_chunk/lying_count \
-	tests/fuzz/corpus/xor_chunk/samples tests/fuzz/corpus/xor_chunk/steady \
-	tests/fuzz/corpus/xor_chunk/tenths \
-	tests/fuzz/corpus/xor_chunk/wide_window

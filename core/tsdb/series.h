@@ -8,8 +8,8 @@
 
 #include <sonde/base.h>
 
+#include "chunk/xor_chunk.h"
 #include "model/symtab.h"
-#include "tsdb/xor_chunk.h"
 
 #define SERIES_REF_MAX    UINT32_MAX
 #define SERIES_LABELS_MAX 4096
@@ -28,6 +28,8 @@ enum {
     SERIES_LOGGED = 1 << 0, /* its labels are in the log                 */
     SERIES_BUSY = 1 << 1,   /* in a commit that is not finished          */
     SERIES_SEEN = 1 << 2,   /* had a sample: open.t and open.v are it    */
+    SERIES_HIST = 1 << 3,   /* the open chunk is of histograms           */
+    SERIES_LATE = 1 << 4,   /* has samples out of order                  */
 };
 
 /* One cache line. */

@@ -14,6 +14,7 @@
 
 #include <sonde/base.h>
 
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/sample.h"
 #include "model/selfmetrics.h"
@@ -23,9 +24,15 @@
 
 struct wal;
 
+enum wal_compression {
+    WAL_PLAIN,
+    WAL_SNAPPY,
+    WAL_ZSTD /* not read by Prometheus before 2.46                          */
+};
+
 struct wal_options {
-    size_t segment_bytes;     /* 0: 128 MiB                                   */
-    bool compress;            /* snappy, kept where smaller                   */
+    size_t segment_bytes; /* 0: 128 MiB                                   */
+    enum wal_compression compress; /* kept where smaller                  */
     bool always_sync;         /* fsync before wal_append returns              */
     sonde_msec sync_every_ms; /* group commit in the background; 0: never */
     struct selfmetrics *metrics; /* prometheus_tsdb_wal_...; may be NULL  */
@@ -143,7 +150,11 @@ enum wal_record_type {
     WAL_METADATA = 6,
     WAL_HISTOGRAMS = 7,
     WAL_FLOAT_HISTOGRAMS = 8,
+    WAL_CUSTOM_HISTOGRAMS = 9, /* with listed bounds                    */
+    WAL_CUSTOM_FLOAT_HISTOGRAMS = 10,
     WAL_SAMPLES_V2 = 11, /* with start times; read, never written       */
+    WAL_HISTOGRAMS_V2 = 12,
+    WAL_FLOAT_HISTOGRAMS_V2 = 13,
 };
 
 /* Encoding into one record: begin, add..., then wal_append. */
@@ -159,6 +170,45 @@ struct wal_samples_writer {
 void wal_samples_begin(struct wal_samples_writer *w, struct buf *b);
 void wal_samples_add(struct wal_samples_writer *w, uint64_t ref, sonde_msec t,
                      double v);
+
+/* Histograms go to two records, by whether their bounds are listed; all of a
+ * writer are of one kind, integer or float. A buffer that stayed empty is
+ * not to be written. */
+struct wal_histograms_writer {
+    struct buf *exponential, *custom;
+    uint64_t ref0;
+    sonde_msec t0;
+    bool any, is_float;
+};
+void wal_histograms_begin(struct wal_histograms_writer *w, bool is_float,
+                          struct buf *exponential, struct buf *custom);
+void wal_histograms_add(struct wal_histograms_writer *w, uint64_t ref,
+                        sonde_msec t, const struct histogram *h);
+
+struct wal_exemplar {
+    uint64_t ref;
+    sonde_msec t;
+    double v;
+    struct labels labels;
+};
+struct wal_exemplars_writer {
+    struct buf *b;
+    uint64_t ref0;
+    sonde_msec t0;
+    bool any;
+};
+void wal_exemplars_begin(struct wal_exemplars_writer *w, struct buf *b);
+void wal_exemplars_add(struct wal_exemplars_writer *w,
+                       const struct wal_exemplar *e);
+
+void wal_tombstones_begin(struct buf *b);
+void wal_tombstones_add(struct buf *b, uint64_t ref, sonde_msec mint,
+                        sonde_msec maxt);
+
+/* Of the WBL: this series' buffered samples went to that head chunk (0: the
+ * buffer begins). */
+void wal_markers_begin(struct buf *b);
+void wal_markers_add(struct buf *b, uint64_t ref, uint64_t chunk_ref);
 
 void wal_metadata_begin(struct buf *b);
 void wal_metadata_add(struct buf *b, uint64_t ref, const struct metadata *m);
@@ -183,5 +233,51 @@ SONDE_NODISCARD sonde_code wal_metadata_decode(
     sonde_str record,
     void (*each)(void *arg, uint64_t ref, const struct metadata *m), void *arg,
     struct sonde_err *err);
+
+/* All five kinds of histogram records; `h` is valid for the call. */
+SONDE_NODISCARD sonde_code
+wal_histograms_decode(sonde_str record,
+                      void (*each)(void *arg, uint64_t ref, sonde_msec t,
+                                   const struct histogram *h),
+                      void *arg, struct sonde_err *err);
+SONDE_NODISCARD sonde_code wal_exemplars_decode(
+    sonde_str record, void (*each)(void *arg, const struct wal_exemplar *e),
+    void *arg, struct sonde_err *err);
+SONDE_NODISCARD sonde_code wal_tombstones_decode(
+    sonde_str record,
+    void (*each)(void *arg, uint64_t ref, sonde_msec mint, sonde_msec maxt),
+    void *arg, struct sonde_err *err);
+SONDE_NODISCARD sonde_code wal_markers_decode(
+    sonde_str record, void (*each)(void *arg, uint64_t ref, uint64_t chunk_ref),
+    void *arg, struct sonde_err *err);
+
+/* ---- checkpoints: checkpoint.c ------------------------------------------ */
+
+/*
+ * What of the oldest segments is still needed, written to
+ * checkpoint.NNNNNNNN (tsdb/docs/format/wal.md): read the last checkpoint
+ * and the segments up to `upto`, keep what the callbacks keep, sync, rename.
+ * Samples, histograms and exemplars before `mint` and tombstones that end
+ * before it go; of metadata the newest of each kept series stays.
+ */
+struct wal_checkpoint {
+    uint64_t upto; /* the last segment that it stands for               */
+    sonde_msec mint;
+    bool (*keep_series)(void *arg, uint64_t ref);
+    void *arg;
+    /* What could not be read, as in wal_replay; may be NULL. */
+    void (*damage)(void *arg, const struct wal_damage *damage);
+};
+/* Segments are not deleted by it (see wal_truncate), older checkpoints are.
+ * On an error the old checkpoint and all segments are as they were. */
+SONDE_NODISCARD sonde_code wal_checkpoint_make(const char *dir,
+                                               enum wal_compression how,
+                                               const struct wal_checkpoint *c,
+                                               struct sonde_err *err);
+/* First and last segment, in the folder's row; false: none. */
+bool wal_segments_range(const char *dir, uint64_t *first, uint64_t *last);
+/* Ends the segment that is written and begins the next. */
+SONDE_NODISCARD sonde_code wal_next_segment(struct wal *w,
+                                            struct sonde_err *err);
 
 #endif

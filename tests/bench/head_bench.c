@@ -150,7 +150,7 @@ static void open_store(struct bench *b, bool log_only, struct tsdb **out)
     struct tsdb_options o = { .clock = &b->clock.clock, .log_only = log_only };
     struct sonde_err err;
 
-    o.wal.compress = true;
+    o.wal.compress = WAL_SNAPPY;
     if (tsdb_open(b->dir, &o, out, &err) != SONDE_OK) {
         (void)fprintf(stderr, "%s\n", err.text);
         exit(1);

@@ -3,7 +3,7 @@
  * The XOR chunk from both sides: any bytes decode to samples or an error
  * without reading beyond them, and samples made of the bytes come back.
  */
-#include "tsdb/xor_chunk.h"
+#include "chunk/xor_chunk.h"
 
 #include <stdlib.h>
 

@@ -58,7 +58,7 @@ static void bench_init(struct bench *b)
 {
     static int n;
     struct wal_options options = { .segment_bytes = 256 << 10,
-                                   .compress = true };
+                                   .compress = WAL_SNAPPY };
     struct sonde_err err;
 
     *b = (struct bench){ .flush_ms = 30000 };

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tsdb/chunk_mem.h"
-#include "tsdb/xor_chunk.h"
+#include "chunk/xor_chunk.h"
 #include "unit/tap.h"
 #include "util/bytes.h"
 

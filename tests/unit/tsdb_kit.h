@@ -48,7 +48,7 @@ static inline void kit_init(struct kit *k, const char *name)
     clock_manual_init(&k->clock, KIT_NOW);
     arena_init(&k->arena);
     k->options.clock = &k->clock.clock;
-    k->options.wal.compress = true;
+    k->options.wal.compress = WAL_SNAPPY;
     kit_open(k);
 }
 

@@ -495,7 +495,7 @@ static size_t append_numbered(struct wal *w, uint64_t from, uint64_t to,
 
 static void test_segments(void)
 {
-    static const bool compress[] = { false, true };
+    static const enum wal_compression compress[] = { WAL_PLAIN, WAL_SNAPPY };
 
     for (size_t k = 0; k < 2; k++) {
         struct wal_options options = { .segment_bytes = 128 << 10,
@@ -948,7 +948,7 @@ static void *chase_main(void *arg)
 static void test_cursors_follow(void)
 {
     struct wal_options options = { .segment_bytes = 256 << 10,
-                                   .compress = true,
+                                   .compress = WAL_SNAPPY,
                                    .sync_every_ms = 1 };
     struct chase chases[2];
     pthread_t threads[2];

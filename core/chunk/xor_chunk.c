@@ -25,7 +25,7 @@
  *
  * No threads, no memory of its own.
  */
-#include "tsdb/xor_chunk.h"
+#include "chunk/xor_chunk.h"
 
 #include "util/bytes.h"
 

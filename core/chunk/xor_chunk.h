@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prometheus' XOR chunk: float samples, a bit or a few bytes each. */
-#ifndef TSDB_XOR_CHUNK_H
-#define TSDB_XOR_CHUNK_H
+#ifndef CHUNK_XOR_CHUNK_H
+#define CHUNK_XOR_CHUNK_H
 
 #include <sonde/base.h>
 
