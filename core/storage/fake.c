@@ -201,20 +201,19 @@ static void judge(struct fake *f, const struct storage_sample *x,
 {
     struct fake_series *s = series_of(f, x->ref);
     size_t n = s ? s->samples.count : 0;
+    enum append_verdict v = APPEND_TAKEN;
 
-    if (!s) {
-        stats->unknown_series++;
-    } else if (n && x->t < s->samples.t[n - 1]) {
-        stats->out_of_order++;
-    } else if (n && x->t == s->samples.t[n - 1]) {
-        if (double_bits(x->v) == double_bits(s->samples.v[n - 1]))
-            stats->duplicate_same++;
-        else
-            stats->duplicate_other++;
-    } else {
+    if (!s)
+        v = APPEND_UNKNOWN_SERIES;
+    else if (n && x->t < s->samples.t[n - 1])
+        v = APPEND_OUT_OF_ORDER;
+    else if (n && x->t == s->samples.t[n - 1])
+        v = double_bits(x->v) == double_bits(s->samples.v[n - 1])
+                ? APPEND_DUPLICATE_SAME
+                : APPEND_DUPLICATE_OTHER;
+    else
         columns_push(&s->samples, x->t, x->v);
-        stats->appended++;
-    }
+    append_stats_judged(stats, x->ref, x->t, v);
 }
 
 static sonde_code append_commit(struct appender *a, struct append_stats *stats,

@@ -73,6 +73,9 @@ struct append_stats {
     } rejected[APPEND_REJECTED_MAX];
     size_t rejected_count;
 };
+/* Counts one sample's verdict, and lists it if it was refused. */
+void append_stats_judged(struct append_stats *stats, series_ref ref,
+                         sonde_msec t, enum append_verdict v);
 
 /*
  * A transaction of one writer (a scrape, a remote-write request). Nothing is

@@ -42,22 +42,11 @@
 #define SERIES_PIECE   ((size_t)256 << 10)
 #define AHEAD          12 /* samples; what they need is fetched meanwhile  */
 
-enum verdict {
-    TAKE,
-    DUPLICATE_SAME,
-    DUPLICATE_OTHER,
-    OUT_OF_ORDER,
-    TOO_OLD,
-    TOO_FAR,
-    UNKNOWN,
-    VERDICTS
-};
-
 struct commit {
     struct head *head;
     struct batch *batch;
     struct wal_samples_writer record; /* the one that is being made       */
-    size_t verdicts[VERDICTS];
+    struct append_stats stats;
     sonde_msec mint, maxt; /* of what went in                             */
     size_t chunks;
 };
@@ -85,28 +74,29 @@ static struct bounds bounds_now(struct head *h, const struct batch *batch)
     return b;
 }
 
-static inline enum verdict against(const struct storage_sample *s,
-                                   sonde_msec last, uint64_t last_bits)
+static inline enum append_verdict against(const struct storage_sample *s,
+                                          sonde_msec last, uint64_t last_bits)
 {
     if (s->t > last)
-        return TAKE;
+        return APPEND_TAKEN;
     if (s->t < last)
-        return OUT_OF_ORDER;
-    return double_bits(s->v) == last_bits ? DUPLICATE_SAME : DUPLICATE_OTHER;
+        return APPEND_OUT_OF_ORDER;
+    return double_bits(s->v) == last_bits ? APPEND_DUPLICATE_SAME
+                                          : APPEND_DUPLICATE_OTHER;
 }
 
-static inline enum verdict judge(const struct series *s,
-                                 const struct storage_sample *sample,
-                                 const struct bounds *b)
+static inline enum append_verdict judge(const struct series *s,
+                                        const struct storage_sample *sample,
+                                        const struct bounds *b)
 {
     if (!s)
-        return UNKNOWN;
+        return APPEND_UNKNOWN_SERIES;
     if (__builtin_expect(sample->t > b->max, 0))
-        return TOO_FAR;
+        return APPEND_TOO_FAR;
     if (__builtin_expect(sample->t < b->min, 0))
-        return TOO_OLD;
+        return APPEND_TOO_OLD;
     if (!(s->flags & SERIES_SEEN))
-        return TAKE;
+        return APPEND_TAKEN;
     return against(sample, s->open.t, s->open.v);
 }
 
@@ -165,7 +155,7 @@ static bool first_walk(struct commit *c, bool alone)
     for (size_t i = 0; i < b->count; i++) {
         struct storage_sample sample = b->samples[i];
         struct series *s = walk_to(&w, sample.ref);
-        enum verdict v = judge(s, &sample, &bounds);
+        enum append_verdict v = judge(s, &sample, &bounds);
 
         if (i + AHEAD < b->count)
             walk_ahead(&w, b->samples[i + AHEAD].ref);
@@ -173,7 +163,7 @@ static bool first_walk(struct commit *c, bool alone)
             const struct storage_sample *last = b->samples + kept - 1;
 
             if (kept && last->ref == sample.ref) {
-                if (v == TAKE)
+                if (v == APPEND_TAKEN)
                     v = against(&sample, last->t, double_bits(last->v));
             } else if (!alone) {
                 walk_end(&w);
@@ -181,10 +171,10 @@ static bool first_walk(struct commit *c, bool alone)
                 return false;
             }
         }
-        if (v == TAKE)
+        if (v == APPEND_TAKEN)
             take(c, s, &sample, kept++);
         else
-            c->verdicts[v]++;
+            append_stats_judged(&c->stats, sample.ref, sample.t, v);
     }
     walk_end(&w);
     b->count = kept;
@@ -268,14 +258,16 @@ static inline void look_ahead(const struct batch *b, size_t i, struct walk *w)
 static inline void append_one(struct commit *c, struct series *s,
                               const struct storage_sample *sample)
 {
-    enum verdict v = TAKE;
+    enum append_verdict v = APPEND_TAKEN;
 
     if (s->flags & SERIES_SEEN)
         v = against(sample, s->open.t, s->open.v);
     s->flags = (uint8_t)((s->flags | SERIES_LOGGED) & ~SERIES_BUSY);
-    c->verdicts[v]++;
-    if (v != TAKE)
+    if (__builtin_expect(v != APPEND_TAKEN, 0)) {
+        append_stats_judged(&c->stats, sample->ref, sample->t, v);
         return;
+    }
+    c->stats.appended++;
     c->chunks += head_append(c->head, s, sample->t, sample->v);
     if (sample->t < c->mint)
         c->mint = sample->t;
@@ -378,25 +370,16 @@ static sonde_code commit_gated(struct commit *c, struct sonde_err *err)
     return rc;
 }
 
-static void tell(const struct commit *c, struct append_stats *stats)
+static void tell(const struct commit *c)
 {
     struct head *h = c->head;
-    const size_t *v = c->verdicts;
+    const struct append_stats *s = &c->stats;
 
-    *stats = (struct append_stats){
-        .appended = v[TAKE],
-        .duplicate_same = v[DUPLICATE_SAME],
-        .duplicate_other = v[DUPLICATE_OTHER],
-        .out_of_order = v[OUT_OF_ORDER],
-        .too_old = v[TOO_OLD],
-        .too_far = v[TOO_FAR],
-        .unknown_series = v[UNKNOWN],
-    };
     atomic_fetch_add(&h->chunk_count, c->chunks);
-    metric_add(h->metrics.samples_appended, v[TAKE]);
-    metric_add(h->metrics.duplicate, v[DUPLICATE_OTHER]);
-    metric_add(h->metrics.out_of_order, v[OUT_OF_ORDER]);
-    metric_add(h->metrics.out_of_bound, v[TOO_OLD] + v[TOO_FAR]);
+    metric_add(h->metrics.samples_appended, s->appended);
+    metric_add(h->metrics.duplicate, s->duplicate_other);
+    metric_add(h->metrics.out_of_order, s->out_of_order);
+    metric_add(h->metrics.out_of_bound, s->too_old + s->too_far);
 }
 
 sonde_code head_commit(struct head *h, struct batch *b,
@@ -407,9 +390,10 @@ sonde_code head_commit(struct head *h, struct batch *b,
     };
     sonde_code rc = commit_gated(&c, err);
 
-    if (rc == SONDE_OK)
-        tell(&c, stats);
-    else
-        *stats = (struct append_stats){ 0 };
+    *stats = (struct append_stats){ 0 };
+    if (rc == SONDE_OK) {
+        tell(&c);
+        *stats = c.stats;
+    }
     return rc;
 }

@@ -12,6 +12,12 @@
 
 /* ---- verdicts --------------------------------------------------------- */
 
+static bool same_counts(const struct append_stats *a,
+                        const struct append_stats *b)
+{
+    return memcmp(a, b, offsetof(struct append_stats, rejected)) == 0;
+}
+
 static void test_verdicts(void)
 {
     static const struct {
@@ -43,7 +49,7 @@ static void test_verdicts(void)
         struct append_stats got =
             kit_put(&k, "up job=a", rows[i].t, bits_double(rows[i].v));
 
-        ROW_ASSERT(&rows[i], memcmp(&got, &rows[i].want, sizeof(got)) == 0);
+        ROW_ASSERT(&rows[i], same_counts(&got, &rows[i].want));
     }
     CU_ASSERT_EQUAL(kit_count(&k, "up job=a"), 3);
     kit_fini(&k);
@@ -69,6 +75,51 @@ static void test_unknown_series(void)
     CU_ASSERT_EQUAL(appender_commit(a, &stats, NULL), SONDE_OK);
     CU_ASSERT_EQUAL(stats.unknown_series, 7);
     CU_ASSERT_EQUAL(stats.appended, 0);
+    appender_free(a);
+    kit_fini(&k);
+}
+
+/* The first that were refused are listed, with why; those that hurt nobody
+ * are not. */
+static void test_rejected(void)
+{
+    static const struct append_rejected want[] = {
+        { 1, KIT_NOW, APPEND_DUPLICATE_OTHER },
+        { 1, KIT_NOW - 1, APPEND_OUT_OF_ORDER },
+        { 1, KIT_NOW - 3600001, APPEND_TOO_OLD },
+        { 1, KIT_NOW + 600001, APPEND_TOO_FAR },
+        { 99, KIT_NOW, APPEND_UNKNOWN_SERIES },
+    };
+    struct kit k;
+    struct appender *a;
+    struct append_stats stats;
+
+    kit_init(&k, "rejected");
+    (void)kit_put(&k, "up", KIT_NOW, 1);
+    a = storage_appender(tsdb_storage(k.db));
+    for (size_t i = 0; i < 5; i++) {
+        struct storage_sample s = { want[i].ref, want[i].t, 2 };
+
+        appender_append(a, &s, 1);
+        s = (struct storage_sample){ 1, KIT_NOW, 1 };
+        appender_append(a, &s, 1);
+    }
+    CU_ASSERT_EQUAL(appender_commit(a, &stats, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(stats.rejected_count, 5);
+    CU_ASSERT_EQUAL(stats.duplicate_same, 5);
+    for (size_t i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(stats.rejected[i].ref, want[i].ref);
+        CU_ASSERT_EQUAL(stats.rejected[i].t, want[i].t);
+        CU_ASSERT_EQUAL(stats.rejected[i].why, want[i].why);
+    }
+    for (size_t i = 0; i < 2 * (size_t)APPEND_REJECTED_MAX; i++) {
+        struct storage_sample s = { 1, KIT_NOW, 2 };
+
+        appender_append(a, &s, 1);
+    }
+    CU_ASSERT_EQUAL(appender_commit(a, &stats, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(stats.rejected_count, APPEND_REJECTED_MAX);
+    CU_ASSERT_EQUAL(stats.duplicate_other, 2 * (size_t)APPEND_REJECTED_MAX);
     appender_free(a);
     kit_fini(&k);
 }
@@ -700,6 +751,7 @@ static void test_metrics(void)
 static const struct tap_test tests[] = {
     { "each sample gets its verdict", test_verdicts },
     { "unknown references are counted", test_unknown_series },
+    { "what was refused is listed", test_rejected },
     { "time is the data's", test_old_times },
     { "nothing is seen before commit", test_nothing_before_commit },
     { "a batch may have a series twice", test_series_twice },
