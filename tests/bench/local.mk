@@ -5,18 +5,28 @@ EXTRA_PROGRAMS = tests/bench/targets
 tests_bench_targets_SOURCES = tests/bench/targets.c
 tests_bench_targets_LDADD = $(LIB_UTIL) $(ZLIB_LIBS)
 CLEANFILES += tests/bench/targets
-EXTRA_DIST += tests/bench/footprint.py tests/bench/scrape_bench.py tests/tools/newer-debian
+EXTRA_DIST += tests/bench/footprint.py tests/bench/restart_bench.py \
+	tests/bench/scrape_bench.py tests/bench/soak.py tests/tools/newer-debian
 
 BENCH_FLAGS = --fetch
 
-.PHONY: bench bench-scrape bench-footprint
-bench: bench-footprint bench-scrape
+.PHONY: bench bench-scrape bench-footprint bench-restart soak
+bench: bench-footprint bench-scrape bench-restart
 bench-footprint: all
 	SONDE_BUILD_DIR=$(abs_top_builddir) $(PYTHON3) \
 		$(srcdir)/tests/bench/footprint.py
 bench-scrape: all tests/bench/targets$(EXEEXT)
 	$(PYTHON3) $(srcdir)/tests/bench/scrape_bench.py \
 		--build-dir=$(abs_top_builddir) $(BENCH_FLAGS)
+bench-restart: all tests/bench/targets$(EXEEXT)
+	$(PYTHON3) $(srcdir)/tests/bench/restart_bench.py \
+		--build-dir=$(abs_top_builddir) $(BENCH_FLAGS)
+
+# An hour by itself; SOAK_FLAGS=--minutes=480 for a night.
+SOAK_FLAGS =
+soak: all tests/bench/targets$(EXEEXT)
+	$(PYTHON3) $(srcdir)/tests/bench/soak.py \
+		--build-dir=$(abs_top_builddir) $(SOAK_FLAGS)
 
 EXTRA_PROGRAMS += tests/bench/expo_bench
 tests_bench_expo_bench_SOURCES = tests/bench/expo_bench.c

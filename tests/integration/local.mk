@@ -9,5 +9,6 @@ INTEGRATION = \
 	tests/integration/store.py \
 	tests/integration/stress.py
 TESTS += $(INTEGRATION)
-EXTRA_DIST += $(INTEGRATION) tests/integration/harness.py
+EXTRA_DIST += $(INTEGRATION) tests/integration/harness.py \
+	tests/integration/remote_body.py
 $(INTEGRATION:.py=.log): sonde
