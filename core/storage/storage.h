@@ -169,8 +169,9 @@ static inline void appender_free(struct appender *a)
 
 /* ---- querying --------------------------------------------------------- */
 
-/* One selected series; valid until its set is freed. Series of a set may be
- * read in several threads at once, each series in one at a time. */
+/* One selected series; valid until its set is freed, as are its labels.
+ * Series of a set may be read in several threads at once, each series in one
+ * at a time, and while the set goes on in another. */
 struct storage_series;
 struct storage_series_ops {
     /* Appends the samples with mint <= t <= maxt, in order of time, each time
@@ -181,12 +182,13 @@ struct storage_series_ops {
 };
 struct storage_series {
     const struct storage_series_ops *ops;
-    struct labels labels; /* borrowed: valid as long as the series        */
+    struct labels labels; /* borrowed from the set                         */
 };
 
 struct series_set;
 struct series_set_ops {
-    /* SONDE_OK and a series, SONDE_ENOTFOUND at the end, or an error. */
+    /* SONDE_OK and a series, SONDE_ENOTFOUND at the end, or an error. After
+     * SONDE_ECORRUPT the next call goes on behind what is damaged. */
     sonde_code (*next)(struct series_set *set, struct storage_series **out,
                        struct sonde_err *err);
     void (*free)(struct series_set *set);
@@ -201,6 +203,7 @@ struct select_hints {
     size_t limit;          /* series at most; 0: all */
 };
 
+/* Sets are freed before their querier; one thread calls it at a time. */
 struct querier;
 struct querier_ops {
     /* Series that all matchers accept and that may have samples in range;
@@ -215,11 +218,25 @@ struct querier_ops {
                                const struct select_hints *hints,
                                struct arena *arena, struct sonde_list *out,
                                struct sonde_err *err);
+    /* What the answers so far lack although they succeeded (a damaged block
+     * was left out): a line each, the arena's. Called after reading, before
+     * the querier is freed. Optional. */
+    void (*warnings)(struct querier *q, struct arena *arena,
+                     struct sonde_list *out);
     void (*free)(struct querier *q);
 };
 struct querier {
     const struct querier_ops *ops;
 };
+static inline struct sonde_list querier_warnings(struct querier *q,
+                                                 struct arena *arena)
+{
+    struct sonde_list lines = { 0 };
+
+    if (q->ops->warnings)
+        q->ops->warnings(q, arena, &lines);
+    return lines;
+}
 
 /* ---- the store -------------------------------------------------------- */
 

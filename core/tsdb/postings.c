@@ -10,9 +10,6 @@
  * lists grow by an eighth; 24 bytes and two numbers a distinct pair, and no
  * list memory at all for the many values that one series has.
  *
- * Sets of references are sorted arrays: most selections are small, and
- * intersecting with a long list jumps through it by doubling steps.
- *
  * The caller's lock guards it.
  *
  * Rejected: bitmaps (references get sparse in time), a hash map per name
@@ -177,96 +174,4 @@ const struct postings_name *postings_name(const struct postings *p, symbol name)
     uint32_t i = name_place(p, name);
 
     return i < p->name_count && p->names[i].name == name ? &p->names[i] : NULL;
-}
-
-/* ---- sets ------------------------------------------------------------- */
-
-void refs_fini(struct refs *r)
-{
-    free(r->items);
-    *r = (struct refs){ 0 };
-}
-
-void refs_append(struct refs *r, const uint32_t *items, size_t n)
-{
-    if (n == 0)
-        return;
-    if (r->count + n > r->cap)
-        r->items = mem_grow(r->items, &r->cap, r->count + n, sizeof(*r->items));
-    memcpy(r->items + r->count, items, n * sizeof(*items));
-    r->count += n;
-}
-
-/* One pass of a radix sort, by the byte at `shift`. */
-static void sort_by_byte(const uint32_t *from, uint32_t *to, size_t n,
-                         unsigned shift)
-{
-    size_t at[257] = { 0 };
-
-    for (size_t i = 0; i < n; i++)
-        at[(from[i] >> shift & 255) + 1]++;
-    for (size_t i = 1; i < 257; i++)
-        at[i] += at[i - 1];
-    for (size_t i = 0; i < n; i++)
-        to[at[from[i] >> shift & 255]++] = from[i];
-}
-
-static bool is_sorted(const struct refs *r)
-{
-    for (size_t i = 1; i < r->count; i++)
-        if (r->items[i - 1] >= r->items[i])
-            return false;
-    return true;
-}
-
-void refs_sort(struct refs *r)
-{
-    uint32_t *other;
-    size_t kept = 0;
-
-    if (is_sorted(r))
-        return;
-    other = mem_alloc(r->count * sizeof(*other));
-    sort_by_byte(r->items, other, r->count, 0);
-    sort_by_byte(other, r->items, r->count, 8);
-    sort_by_byte(r->items, other, r->count, 16);
-    sort_by_byte(other, r->items, r->count, 24);
-    free(other);
-    for (size_t i = 0; i < r->count; i++)
-        if (kept == 0 || r->items[kept - 1] != r->items[i])
-            r->items[kept++] = r->items[i];
-    r->count = kept;
-}
-
-/* The first index at or after `from` whose item is not below `ref`. */
-static size_t leap(const uint32_t *items, size_t n, size_t from, uint32_t ref)
-{
-    size_t step = 1, low = from, high;
-
-    while (low + step < n && items[low + step] < ref) {
-        low += step;
-        step *= 2;
-    }
-    high = low + step < n ? low + step : n;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-
-        if (items[mid] < ref)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
-void refs_intersect(struct refs *r, const uint32_t *items, size_t n)
-{
-    size_t kept = 0, at = 0;
-
-    for (size_t i = 0; i < r->count && at < n; i++) {
-        at = leap(items, n, at, r->items[i]);
-        if (at < n && items[at] == r->items[i])
-            r->items[kept++] = r->items[i];
-    }
-    r->count = kept;
 }

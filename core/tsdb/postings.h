@@ -6,6 +6,7 @@
 #include <sonde/base.h>
 
 #include "model/symtab.h"
+#include "util/refs.h"
 
 /* Sorted references; the list of one series needs no memory of its own. */
 struct postings_list {
@@ -48,18 +49,5 @@ static inline const uint32_t *postings_refs(const struct postings_list *l)
 {
     return l->cap ? l->refs.many : &l->refs.one;
 }
-
-/* A set of references, ascending, without doubles. */
-struct refs {
-    uint32_t *items;
-    size_t count, cap;
-};
-
-void refs_fini(struct refs *r);
-void refs_append(struct refs *r, const uint32_t *items, size_t n);
-/* Sorts and removes doubles. */
-void refs_sort(struct refs *r);
-/* Keeps those that are also in `items` (ascending). */
-void refs_intersect(struct refs *r, const uint32_t *items, size_t n);
 
 #endif

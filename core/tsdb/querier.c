@@ -228,9 +228,9 @@ static void querier_free(struct querier *q)
 }
 
 static const struct querier_ops querier_ops = {
-    querier_select,
-    querier_label_values,
-    querier_free,
+    .select = querier_select,
+    .label_values = querier_label_values,
+    .free = querier_free,
 };
 
 sonde_code head_querier(struct head *h, sonde_msec mint, sonde_msec maxt,

@@ -32,3 +32,10 @@ tests_unit_trim_test_LDADD = $(LIBS_UNIT) $(LIB_UTIL)
 core_util_libutil_la_SOURCES += core/util/casemap.c core/util/casemap.h \
 	core/util/md5.c core/util/md5.h
 EXTRA_DIST += core/util/README.md tests/fuzz/corpus/regex
+
+core_util_libutil_la_SOURCES += core/util/refs.c core/util/refs.h
+check_PROGRAMS += tests/unit/refs_test
+TESTS += tests/unit/refs_test
+tests_unit_refs_test_SOURCES = tests/unit/refs_test.c
+tests_unit_refs_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_refs_test_LDADD = $(LIBS_UNIT) $(LIB_UTIL)
