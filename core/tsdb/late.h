@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Samples out of order: those behind the newest one of their series, but
+ * within the window. They are kept apart from the rest of the head: a short
+ * sorted buffer a series, chunks of full buffers, and a log of their own (the
+ * WBL, DIR/wbl) which gives both back at a start. They leave it as blocks.
+ *
+ * Locks: `log_lock` (what goes to the WBL, in order) and `lock` (the series'
+ * buffers and chunks) are never held together; both come after a page's lock,
+ * `lock` before those of files and memory. Nothing waits for a disk under
+ * `lock`.
+ */
+#ifndef TSDB_LATE_H
+#define TSDB_LATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <sonde/base.h>
+
+#include "chunk/chunk.h"
+#include "storage/storage.h"
+#include "wal/wal.h"
+
+#define LATE_BUFFER_DEFAULT 32 /* samples; as Prometheus                  */
+#define LATE_BUFFER_MAX     255
+
+struct late_sample {
+    uint64_t ref;
+    sonde_msec t;
+    double v;
+    const struct histogram *h; /* NULL: a float                            */
+};
+
+/* A full buffer, or a part of it that is of one kind; never changes. */
+struct late_chunk {
+    struct chunk chunk; /* its data: the heap's, or mapped                 */
+    uint64_t file_ref;  /* in chunks_head; 0: in memory                    */
+};
+
+struct late_series {
+    uint32_t ref;
+    uint32_t closed; /* of its chunks: they belong to the cut that runs    */
+    struct columns buffer; /* ascending, each time once                    */
+    struct late_chunk *chunks;
+    size_t chunk_count, chunk_cap;
+};
+
+struct late_mark {
+    uint64_t ref, chunk_ref;
+};
+
+struct late {
+    _Atomic int64_t window_ms; /* 0: none is accepted                      */
+    size_t buffer_max;
+    bool cutting; /* one at a time: the caller of late_cut_begin           */
+
+    pthread_mutex_t log_lock; /* guards these                              */
+    struct wal *wbl;          /* NULL: nothing was ever late               */
+    struct late_mark *marks;  /* to be logged with the next samples        */
+    size_t mark_count, mark_cap;
+
+    pthread_mutex_t lock; /* guards these                                  */
+    struct late_series **table; /* by reference, open addressing           */
+    size_t table_size, count;
+    _Atomic int64_t min_time, max_time; /* of all; min > max: none         */
+    _Atomic uint64_t chunk_count;
+};
+
+struct head;
+struct head_replay_options;
+
+void late_init(struct late *l);
+void late_fini(struct late *l); /* closes the log */
+
+/* ---- appending: late.c ------------------------------------------------ */
+
+/* Puts samples that are logged into the buffers, telling `stats` what became
+ * of each: one of a time that the buffer has is a duplicate. */
+void late_insert(struct head *h, const struct late_sample *samples, size_t n,
+                 struct append_stats *stats);
+/* A chunk out of order that was found in chunks_head. Its data stays where it
+ * is as long as the head. */
+void late_found_chunk(struct late *l, uint32_t ref,
+                      const struct late_chunk *chunk);
+
+/* ---- the log: wbl.c --------------------------------------------------- */
+
+/* Reads DIR into the head; the WAL must have been. Fine if it is not there. */
+SONDE_NODISCARD sonde_code wbl_replay(struct head *h, const char *dir,
+                                      const struct head_replay_options *o,
+                                      struct sonde_err *err);
+/* Opens DIR for writing. */
+SONDE_NODISCARD sonde_code wbl_open(struct late *l, const char *dir,
+                                    const struct wal_options *options,
+                                    struct sonde_err *err);
+/* Whether there is something in DIR. */
+bool wbl_exists(const char *dir);
+/* Logs samples: what is true when it returns survives a kill. */
+SONDE_NODISCARD sonde_code wbl_append(struct late *l,
+                                      const struct late_sample *samples,
+                                      size_t n, struct sonde_err *err);
+
+/* ---- reading: late_read.c --------------------------------------------- */
+
+/* Merges a series' late samples of a closed range with those from `from` on
+ * in `out`, which are of the same series and range. Of two of one time the
+ * one in `out` stays. */
+SONDE_NODISCARD sonde_code late_read(struct late *l, uint32_t ref,
+                                     sonde_msec mint, sonde_msec maxt,
+                                     struct columns *out, size_t from,
+                                     struct sonde_err *err);
+bool late_overlaps(struct late *l, uint32_t ref, sonde_msec mint,
+                   sonde_msec maxt);
+
+/* ---- making blocks of it: late_cut.c ---------------------------------- */
+
+/*
+ * All that is there at one moment, to be written as blocks: one for each
+ * aligned range that has samples, with the hint from_out_of_order. What comes
+ * later is not of it. One at a time.
+ */
+struct late_cut {
+    struct head *head;
+    uint64_t keep_segment; /* of the WBL: it begins behind the cut         */
+    uint32_t *refs; /* series that have samples, ascending                 */
+    size_t count;
+    sonde_msec mint, maxt; /* closed; min > max: there is nothing          */
+};
+SONDE_NODISCARD sonde_code late_cut_begin(struct head *h, struct late_cut *cut,
+                                          struct sonde_err *err);
+/* Appends a series' samples of a closed range, in order of time, each time
+ * once. */
+SONDE_NODISCARD sonde_code late_cut_read(const struct late_cut *cut,
+                                         uint32_t ref, sonde_msec mint,
+                                         sonde_msec maxt, struct columns *out,
+                                         struct sonde_err *err);
+/* `written`: they are in blocks that readers see, and are given up here, with
+ * the log's segments; otherwise all stays. Frees the cut's memory. */
+SONDE_NODISCARD sonde_code late_cut_end(struct late_cut *cut, bool written,
+                                        struct sonde_err *err);
+
+#endif
