@@ -1,5 +1,13 @@
 noinst_LTLIBRARIES += core/block/libblock.la
-core_block_libblock_la_SOURCES = core/block/block.h core/block/ulid.c
+core_block_libblock_la_SOURCES = core/block/block.h \
+	core/block/chunk_files.c core/block/chunk_files.h \
+	core/block/chunk_write.c \
+	core/block/mapped.c core/block/mapped.h \
+	core/block/meta.c \
+	core/block/out_file.c core/block/out_file.h \
+	core/block/tombstones.c \
+	core/block/ulid.c
+core_block_libblock_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 EXTRA_DIST += core/block/README.md
 
 check_PROGRAMS += tests/unit/block_test
@@ -7,3 +15,9 @@ TESTS += tests/unit/block_test
 tests_unit_block_test_SOURCES = tests/unit/block_test.c
 tests_unit_block_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_block_test_LDADD = $(LIBS_UNIT) $(LIB_BLOCK)
+
+check_PROGRAMS += tests/unit/block_files_test
+TESTS += tests/unit/block_files_test
+tests_unit_block_files_test_SOURCES = tests/unit/block_files_test.c
+tests_unit_block_files_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_block_files_test_LDADD = $(LIBS_UNIT) $(LIB_BLOCK)
