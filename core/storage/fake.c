@@ -49,12 +49,16 @@ struct fake_querier {
     sonde_msec mint, maxt;
 };
 
+struct fake_selected {
+    struct storage_series base;
+    struct fake *store;
+    const struct fake_series *at;
+};
+
 struct fake_set {
     struct series_set set;
-    struct storage_series current;
     struct fake *store;
-    struct fake_series **series;
-    struct fake_series *at;
+    struct fake_selected **series; /* each stays where it is               */
     size_t count, next, cap;
 };
 
@@ -265,20 +269,19 @@ static struct appender *fake_appender(struct storage *s)
 
 /* ---- querying ------------------------------------------------------------ */
 
-static sonde_code series_read(struct storage_series *s, sonde_msec mint,
+static sonde_code series_read(struct storage_series *base, sonde_msec mint,
                               sonde_msec maxt, struct columns *out,
                               struct sonde_err *err)
 {
-    struct fake_set *set =
-        (struct fake_set *)((char *)s - offsetof(struct fake_set, current));
-    const struct columns *c = &set->at->samples;
+    struct fake_selected *s = (struct fake_selected *)base;
+    const struct columns *c = &s->at->samples;
 
     (void)err;
-    (void)pthread_mutex_lock(&set->store->mutex);
+    (void)pthread_mutex_lock(&s->store->mutex);
     for (size_t i = 0; i < c->count; i++)
         if (c->t[i] >= mint && c->t[i] <= maxt)
             columns_push(out, c->t[i], c->v[i]);
-    (void)pthread_mutex_unlock(&set->store->mutex);
+    (void)pthread_mutex_unlock(&s->store->mutex);
     return SONDE_OK;
 }
 
@@ -292,17 +295,28 @@ static sonde_code set_next(struct series_set *s, struct storage_series **out,
     (void)err;
     if (set->next == set->count)
         return SONDE_ENOTFOUND;
-    set->at = set->series[set->next++];
-    set->current.ops = &series_ops;
-    set->current.labels = set->at->labels;
-    *out = &set->current;
+    *out = &set->series[set->next++]->base;
     return SONDE_OK;
+}
+
+static void set_add(struct fake_set *set, const struct fake_series *s)
+{
+    struct fake_selected *one = mem_new(struct fake_selected);
+
+    *one = (struct fake_selected){ { &series_ops, s->labels }, set->store, s };
+    set->series = mem_grow(set->series, &set->cap, set->count + 1,
+                           sizeof(struct fake_selected *));
+    set->series[set->count++] = one;
 }
 
 static void set_free(struct series_set *s)
 {
-    free(((struct fake_set *)s)->series);
-    free(s);
+    struct fake_set *set = (struct fake_set *)s;
+
+    for (size_t i = 0; i < set->count; i++)
+        free(set->series[i]);
+    free(set->series);
+    free(set);
 }
 
 static const struct series_set_ops set_ops = {
@@ -342,11 +356,8 @@ static sonde_code query_select(struct querier *querier,
 
         if (hints && hints->limit && set->count == hints->limit)
             break;
-        if (!matchers_match(matchers, n, &s->labels) || !in_range(q, hints, s))
-            continue;
-        set->series = mem_grow(set->series, &set->cap, set->count + 1,
-                               sizeof(struct fake_series *));
-        set->series[set->count++] = s;
+        if (matchers_match(matchers, n, &s->labels) && in_range(q, hints, s))
+            set_add(set, s);
     }
     (void)pthread_mutex_unlock(&f->mutex);
     *out = &set->set;

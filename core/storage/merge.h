@@ -7,7 +7,7 @@
 
 struct merge_source {
     struct querier *querier; /* becomes the merged one's                   */
-    /* Told of damage in this source, from any thread, as often as it is met;
+    /* Told of damage in this source, once, from any thread that reads;
      * the answer then comes from what is left, with a warning. NULL: damage
      * is the query's error. */
     void (*damaged)(void *arg, const struct sonde_err *err);

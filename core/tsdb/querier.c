@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The querier: a selection is made at once and is a list of references; then
- * series come one by one, their labels as strings in an arena that is reset
- * for each. A series that has no chunk in the range is passed over, so that
- * what was made but never committed is not seen.
+ * series come one by one. A series that has no chunk in the range is passed
+ * over, so that what was made but never committed is not seen. Series of a
+ * set stay in its arena; their labels are views of symbols, which live as
+ * long as the series in the head.
  *
  * A querier holds no lock between calls and may live as long as it likes.
- * Series are not removed from the head while it is open; when they will be,
- * this is where a querier has to say that it is there.
  *
- * One thread at a time; several queriers in several threads are fine.
+ * One thread at a time, but for reading series; several queriers in several
+ * threads are fine.
  */
 #include <stdlib.h>
 
@@ -23,27 +23,30 @@ struct head_querier {
     sonde_msec mint, maxt;
 };
 
+struct head_series {
+    struct storage_series base;
+    struct head *head;
+    uint32_t ref;
+};
+
 struct head_set {
     struct series_set base;
-    struct storage_series series;
     struct head *head;
     struct refs refs;
     size_t next, limit;
-    uint32_t ref; /* of `series`                                          */
     sonde_msec mint, maxt;
-    struct arena arena; /* of its labels                                  */
+    struct arena arena; /* of the series                                  */
 };
 
 /* ---- series ----------------------------------------------------------- */
 
-static sonde_code set_series_read(struct storage_series *s, sonde_msec mint,
+static sonde_code set_series_read(struct storage_series *base, sonde_msec mint,
                                   sonde_msec maxt, struct columns *out,
                                   struct sonde_err *err)
 {
-    struct head_set *set =
-        (struct head_set *)((char *)s - offsetof(struct head_set, series));
+    struct head_series *s = (struct head_series *)base;
 
-    return head_read(set->head, set->ref, mint, maxt, out, err);
+    return head_read(s->head, s->ref, mint, maxt, out, err);
 }
 
 static const struct storage_series_ops series_ops = { set_series_read };
@@ -66,10 +69,22 @@ static bool in_range(struct head_set *set, uint32_t ref, uint32_t *labels)
     return yes;
 }
 
+static struct labels labels_of(struct head_set *set, uint32_t at)
+{
+    struct label *items;
+    size_t n;
+
+    (void)label_store_get(&set->head->labels, at, &n);
+    items = arena_array(&set->arena, struct label, n);
+    head_labels_view(set->head, at, items, &n);
+    return (struct labels){ items, n };
+}
+
 static sonde_code set_next(struct series_set *base, struct storage_series **out,
                            struct sonde_err *err)
 {
     struct head_set *set = (struct head_set *)base;
+    struct head_series *s;
     uint32_t labels;
 
     (void)err;
@@ -78,11 +93,13 @@ static sonde_code set_next(struct series_set *base, struct storage_series **out,
 
         if (!in_range(set, ref, &labels))
             continue;
-        arena_reset(&set->arena);
-        set->ref = ref;
-        set->series.labels = head_labels_dup(set->head, labels, &set->arena);
+        s = arena_new(&set->arena, struct head_series);
+        s->base.ops = &series_ops;
+        s->base.labels = labels_of(set, labels);
+        s->head = set->head;
+        s->ref = ref;
         set->limit--;
-        *out = &set->series;
+        *out = &s->base;
         return SONDE_OK;
     }
     return SONDE_ENOTFOUND;
@@ -109,7 +126,6 @@ static sonde_code querier_select(struct querier *base,
 
     (void)err;
     set->base.ops = &set_ops;
-    set->series.ops = &series_ops;
     set->head = q->head;
     set->mint = q->mint;
     set->maxt = q->maxt;
