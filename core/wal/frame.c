@@ -138,6 +138,7 @@ void frames_fini(struct frames *f)
     free(f->window);
     buf_fini(&f->joined);
     buf_fini(&f->plain);
+    zstd_free(f->zstd);
     *f = (struct frames){ .fd = -1 };
 }
 
@@ -375,7 +376,7 @@ static enum frames_got finish(struct frames *f, const struct fragment *g,
     if (g->flags & FRAME_SNAPPY)
         why = unpack_snappy(*record, &f->plain);
     else if (g->flags & FRAME_ZSTD)
-        why = unpack_zstd(*record, &f->plain);
+        why = unpack_zstd(&f->zstd, *record, &f->plain);
     if (why)
         return damaged(f, d, from, g->end, why);
     if (g->flags)

@@ -36,6 +36,8 @@ static inline uint64_t frame_page_end(uint64_t offset)
 void frame_put(struct buf *out, uint64_t offset, sonde_str record,
                unsigned flags);
 
+struct zstd;
+
 /* A segment being read. One thread at a time. */
 struct frames {
     int fd; /* -1: `memory` is the segment                  */
@@ -49,7 +51,8 @@ struct frames {
     size_t window_len, window_cap;
     struct buf joined; /* a record of several fragments                */
     struct buf plain;  /* a record decompressed                        */
-    size_t scan_left;  /* work left for the search in this page        */
+    struct zstd *zstd;
+    size_t scan_left; /* work left for the search in this page        */
 };
 
 struct frames_damage {

@@ -30,6 +30,7 @@ struct replaying {
     struct frames frames;
     const char *path;
     uint64_t segment;
+    uint64_t upto;   /* the last one of the log that is read              */
     bool checkpoint; /* its records have no position in the log          */
     bool strict;     /* the first segment must be the one asked for      */
 };
@@ -103,8 +104,11 @@ static sonde_code replay_files(struct replaying *r, const char *dir,
     for (size_t i = segments_at(&all, from.segment);
          rc == SONDE_OK && i < all.count; i++) {
         uint64_t number = all.numbers[i];
-        char *path = segment_path(dir, number);
+        char *path;
 
+        if (!r->checkpoint && number > r->upto)
+            break;
+        path = segment_path(dir, number);
         r->path = path;
         r->segment = number;
         if (number != expected && r->strict)
@@ -143,20 +147,36 @@ static sonde_code replay_checkpoint(struct replaying *r, const char *dir,
     return rc;
 }
 
+static sonde_code replay_all(struct replaying *r, const char *dir,
+                             struct wal_position from, struct sonde_err *err)
+{
+    sonde_code rc = SONDE_OK;
+
+    frames_init(&r->frames, -1, WINDOW_PAGES);
+    r->strict = from.segment != 0 || from.offset != 0;
+    if (!r->strict)
+        rc = replay_checkpoint(r, dir, &from, err);
+    if (rc == SONDE_OK)
+        rc = replay_files(r, dir, from, err);
+    frames_fini(&r->frames);
+    return rc;
+}
+
 sonde_code wal_replay(const char *dir, struct wal_position from,
                       const struct wal_replay *replay, struct sonde_err *err)
 {
-    struct replaying r = { .replay = replay };
-    sonde_code rc = SONDE_OK;
+    struct replaying r = { .replay = replay, .upto = UINT64_MAX };
 
-    frames_init(&r.frames, -1, WINDOW_PAGES);
-    r.strict = from.segment != 0 || from.offset != 0;
-    if (!r.strict)
-        rc = replay_checkpoint(&r, dir, &from, err);
-    if (rc == SONDE_OK)
-        rc = replay_files(&r, dir, from, err);
-    frames_fini(&r.frames);
-    return rc;
+    return replay_all(&r, dir, from, err);
+}
+
+sonde_code wal_replay_upto(const char *dir, uint64_t last,
+                           const struct wal_replay *replay,
+                           struct sonde_err *err)
+{
+    struct replaying r = { .replay = replay, .upto = last };
+
+    return replay_all(&r, dir, (struct wal_position){ 0 }, err);
 }
 
 sonde_code wal_replay_bytes(sonde_str segment, const struct wal_replay *replay,

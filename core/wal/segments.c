@@ -2,8 +2,8 @@
 /*
  * What lies in a log folder. As in Prometheus a segment is any file whose
  * name reads as a decimal number (eight digits by custom) and a checkpoint a
- * folder `checkpoint.N`; everything else, a `checkpoint.N.tmp` of a process
- * that was killed above all, is passed over and left alone.
+ * folder `checkpoint.N`; everything else is passed over. A `checkpoint.N.tmp`
+ * of a process that was killed is removed when the log is opened for writing.
  */
 #include "wal/segments.h"
 
@@ -14,6 +14,9 @@
 #include "util/fs.h"
 #include "util/mem.h"
 #include "util/str.h"
+#include "wal/wal.h"
+
+#define PREFIX SONDE_STR("checkpoint.")
 
 static int cmp_numbers(const void *a, const void *b)
 {
@@ -63,10 +66,16 @@ size_t segments_at(const struct segments *s, uint64_t from)
     return i;
 }
 
+/* checkpoint.N */
+static bool checkpoint_number(sonde_str name, uint64_t *number)
+{
+    return str_starts(name, PREFIX) &&
+           str_to_u64(str_sub(name, PREFIX.len, name.len), number);
+}
+
 sonde_code checkpoint_find(const char *dir, bool *found, uint64_t *number,
                            struct sonde_err *err)
 {
-    const sonde_str prefix = SONDE_STR("checkpoint.");
     struct fs_names names;
     sonde_code rc = fs_list(dir, &names, err);
 
@@ -75,11 +84,9 @@ sonde_code checkpoint_find(const char *dir, bool *found, uint64_t *number,
     if (rc != SONDE_OK)
         return rc;
     for (size_t i = 0; i < names.count; i++) {
-        sonde_str name = sonde_cstr(names.items[i]);
         uint64_t n;
 
-        if (!str_starts(name, prefix) ||
-            !str_to_u64(str_sub(name, prefix.len, name.len), &n))
+        if (!checkpoint_number(sonde_cstr(names.items[i]), &n))
             continue;
         if (!*found || n > *number)
             *number = n;
@@ -87,6 +94,53 @@ sonde_code checkpoint_find(const char *dir, bool *found, uint64_t *number,
     }
     fs_names_fini(&names);
     return SONDE_OK;
+}
+
+/* Removes the entries of a folder that `obsolete` says are. */
+static sonde_code drop(const char *dir,
+                       bool (*obsolete)(sonde_str name, uint64_t arg),
+                       uint64_t arg, struct sonde_err *err)
+{
+    struct fs_names names;
+    struct arena a;
+    sonde_code rc = fs_list(dir, &names, err);
+
+    if (rc != SONDE_OK)
+        return rc;
+    arena_init(&a);
+    for (size_t i = 0; rc == SONDE_OK && i < names.count; i++) {
+        sonde_str name = sonde_cstr(names.items[i]);
+
+        if (obsolete(name, arg))
+            rc = fs_remove_all(fs_join(&a, sonde_cstr(dir), name), err);
+    }
+    arena_fini(&a);
+    fs_names_fini(&names);
+    return rc;
+}
+
+static bool half_made(sonde_str name, uint64_t arg)
+{
+    (void)arg;
+    return str_starts(name, PREFIX) && str_ends(name, SONDE_STR(".tmp"));
+}
+
+sonde_code checkpoint_clean(const char *dir, struct sonde_err *err)
+{
+    return drop(dir, half_made, 0, err);
+}
+
+static bool older(sonde_str name, uint64_t keep)
+{
+    uint64_t number;
+
+    return checkpoint_number(name, &number) && number < keep;
+}
+
+sonde_code checkpoint_drop(const char *dir, uint64_t keep,
+                           struct sonde_err *err)
+{
+    return drop(dir, older, keep, err);
 }
 
 static char *numbered(const char *dir, const char *prefix, uint64_t number)
@@ -106,4 +160,21 @@ char *segment_path(const char *dir, uint64_t number)
 char *checkpoint_path(const char *dir, uint64_t number)
 {
     return numbered(dir, "checkpoint.", number);
+}
+
+bool wal_segments_range(const char *dir, uint64_t *first, uint64_t *last)
+{
+    struct segments all;
+    struct sonde_err err;
+    bool any;
+
+    if (segments_list(dir, &all, &err) != SONDE_OK)
+        return false;
+    any = all.count > 0;
+    if (any) {
+        *first = all.numbers[0];
+        *last = all.numbers[all.count - 1];
+    }
+    segments_fini(&all);
+    return any;
 }

@@ -22,6 +22,12 @@ size_t segments_at(const struct segments *s, uint64_t from);
 SONDE_NODISCARD sonde_code checkpoint_find(const char *dir, bool *found,
                                            uint64_t *number,
                                            struct sonde_err *err);
+/* Removes what a checkpoint that was not finished has left. */
+SONDE_NODISCARD sonde_code checkpoint_clean(const char *dir,
+                                            struct sonde_err *err);
+/* Removes the checkpoints numbered below `keep`. */
+SONDE_NODISCARD sonde_code checkpoint_drop(const char *dir, uint64_t keep,
+                                           struct sonde_err *err);
 
 /* DIR/NNNNNNNN and DIR/checkpoint.NNNNNNNN; free with free(). */
 char *segment_path(const char *dir, uint64_t number);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records through snappy's block format. The block says how long its content
+ * Records through snappy's block format, and the choice between it and zstd
+ * for writing. The block says how long its content
  * is; nobody believes it: the densest element is a copy, three bytes for 64,
  * so that a block of n bytes unfolds to less than 22 n. A length beyond that
  * is a lie and is refused before memory is asked for.
@@ -8,6 +9,8 @@
 #include "wal/unpack.h"
 
 #include <snappy-c.h>
+
+#include "wal/frame.h"
 
 #define SNAPPY_MAX_RATIO 22
 
@@ -30,18 +33,41 @@ const char *unpack_snappy(sonde_str packed, struct buf *out)
     return NULL;
 }
 
-sonde_str pack_snappy(sonde_str record, struct buf *out, bool *packed)
+static bool pack_snappy(sonde_str record, struct buf *out)
 {
     size_t len = snappy_max_compressed_length(record.len);
     char *at;
 
-    *packed = false;
     buf_reset(out);
     at = buf_reserve(out, len);
-    if (!at || snappy_compress(record.ptr, record.len, at, &len) != SNAPPY_OK ||
-        len >= record.len)
-        return record;
+    if (!at || snappy_compress(record.ptr, record.len, at, &len) != SNAPPY_OK)
+        return false;
     buf_added(out, len);
-    *packed = true;
-    return buf_str(out);
+    return true;
+}
+
+void packer_init(struct packer *p, enum wal_compression how)
+{
+    *p = (struct packer){ .how = how };
+}
+
+void packer_fini(struct packer *p)
+{
+    buf_fini(&p->out);
+    zstd_free(p->zstd);
+}
+
+sonde_str packer_pack(struct packer *p, sonde_str record, unsigned *flags)
+{
+    *flags = 0;
+    if (p->how == WAL_PLAIN || record.len == 0)
+        return record;
+    if (p->how == WAL_ZSTD && pack_zstd(&p->zstd, record, &p->out))
+        *flags = FRAME_ZSTD;
+    else if (pack_snappy(record, &p->out))
+        *flags = FRAME_SNAPPY;
+    if (*flags && p->out.len < record.len)
+        return buf_str(&p->out);
+    *flags = 0;
+    return record;
 }

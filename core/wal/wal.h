@@ -19,15 +19,16 @@
 #include "model/sample.h"
 #include "model/selfmetrics.h"
 #include "util/buf.h"
+#include "util/bytes.h"
 
-/* ---- the writer: writer.c --------------------------------------------- */
+/* ---- the writer: writer.c, sync.c, watch.c, truncate.c ---------------- */
 
 struct wal;
 
 enum wal_compression {
     WAL_PLAIN,
     WAL_SNAPPY,
-    WAL_ZSTD /* not read by Prometheus before 2.46                          */
+    WAL_ZSTD /* not read by Prometheus before 2.46; snappy if not built in  */
 };
 
 struct wal_options {
@@ -39,7 +40,9 @@ struct wal_options {
 };
 
 /* Opens DIR (made if absent) and starts a new segment behind the last one;
- * never appends to an old segment. */
+ * never appends to an old segment. What a checkpoint that was not finished has
+ * left is removed. The metrics of a folder named `wbl` have their own names,
+ * as in Prometheus. */
 SONDE_NODISCARD sonde_code wal_open(const char *dir,
                                     const struct wal_options *options,
                                     struct wal **out, struct sonde_err *err);
@@ -139,7 +142,7 @@ SONDE_NODISCARD sonde_code wal_cursor_next(struct wal_cursor *c,
 /* Just behind the record that was read last. */
 struct wal_position wal_cursor_position(const struct wal_cursor *c);
 
-/* ---- records: record.c ------------------------------------------------ */
+/* ---- records: record.c and record_*.c --------------------------------- */
 
 enum wal_record_type {
     WAL_SERIES = 1,
@@ -184,6 +187,13 @@ void wal_histograms_begin(struct wal_histograms_writer *w, bool is_float,
                           struct buf *exponential, struct buf *custom);
 void wal_histograms_add(struct wal_histograms_writer *w, uint64_t ref,
                         sonde_msec t, const struct histogram *h);
+
+/* The body of one histogram as in those records, for other formats that have
+ * it. Reading takes memory of the arena; false if it is malformed (and the
+ * reader has failed). */
+void wal_histogram_put(struct buf *b, const struct histogram *h);
+bool wal_histogram_get(struct reader *r, struct arena *a, bool is_float,
+                       struct histogram *h);
 
 struct wal_exemplar {
     uint64_t ref;
@@ -234,7 +244,14 @@ SONDE_NODISCARD sonde_code wal_metadata_decode(
     void (*each)(void *arg, uint64_t ref, const struct metadata *m), void *arg,
     struct sonde_err *err);
 
-/* All five kinds of histogram records; `h` is valid for the call. */
+static inline bool wal_record_type_is_float(int type)
+{
+    return type == WAL_FLOAT_HISTOGRAMS ||
+           type == WAL_CUSTOM_FLOAT_HISTOGRAMS ||
+           type == WAL_FLOAT_HISTOGRAMS_V2;
+}
+/* All six kinds of histogram records; `h` is valid for the call. Spans cover
+ * exactly the buckets; the rest is not judged (see histogram_check). */
 SONDE_NODISCARD sonde_code
 wal_histograms_decode(sonde_str record,
                       void (*each)(void *arg, uint64_t ref, sonde_msec t,
@@ -250,6 +267,23 @@ SONDE_NODISCARD sonde_code wal_tombstones_decode(
 SONDE_NODISCARD sonde_code wal_markers_decode(
     sonde_str record, void (*each)(void *arg, uint64_t ref, uint64_t chunk_ref),
     void *arg, struct sonde_err *err);
+
+/* ---- folders of records: bulk.c ------------------------------------------ */
+
+/* Writes a folder of segments in one go, in the log's framing. It is there
+ * under its name once wal_bulk_finish returned, as a whole and synced; what
+ * had that name before is gone then. wal_replay reads it. One thread. */
+struct wal_bulk;
+SONDE_NODISCARD sonde_code wal_bulk_open(const char *dir,
+                                         enum wal_compression how,
+                                         struct wal_bulk **out,
+                                         struct sonde_err *err);
+SONDE_NODISCARD sonde_code wal_bulk_put(struct wal_bulk *b, sonde_str record,
+                                        struct sonde_err *err);
+SONDE_NODISCARD sonde_code wal_bulk_finish(struct wal_bulk *b,
+                                           struct sonde_err *err);
+/* Removes what was not finished. NULL is fine. */
+void wal_bulk_close(struct wal_bulk *b);
 
 /* ---- checkpoints: checkpoint.c ------------------------------------------ */
 
@@ -274,9 +308,10 @@ SONDE_NODISCARD sonde_code wal_checkpoint_make(const char *dir,
                                                enum wal_compression how,
                                                const struct wal_checkpoint *c,
                                                struct sonde_err *err);
-/* First and last segment, in the folder's row; false: none. */
+/* First and last segment of a folder; false: there is none. */
 bool wal_segments_range(const char *dir, uint64_t *first, uint64_t *last);
-/* Ends the segment that is written and begins the next. */
+/* Ends the segment that is written and begins the next; nothing to do if
+ * nothing was written to it. */
 SONDE_NODISCARD sonde_code wal_next_segment(struct wal *w,
                                             struct sonde_err *err);
 
