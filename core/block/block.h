@@ -19,6 +19,7 @@
 #include "model/labels.h"
 #include "storage/storage.h"
 #include "util/arena.h"
+#include "util/refs.h"
 
 /* ---- ULIDs: ulid.c ------------------------------------------------------ */
 
@@ -234,6 +235,13 @@ void block_writer_discard(struct block_writer *w);
 uint64_t block_writer_bytes(const struct block_writer *w);
 
 /* ---- querying: block_query.c, block_select.c ---------------------------- */
+
+/* The numbers of the series that all matchers accept, ascending; `out` is
+ * zeroed or something to be replaced. */
+SONDE_NODISCARD sonde_code block_select(const struct block *b,
+                                        const struct matcher *ms, size_t n,
+                                        struct refs *out,
+                                        struct sonde_err *err);
 
 /* A querier of one block: matchers to postings to series; deletions are taken
  * out. Holds a reference. Damage met while reading is SONDE_ECORRUPT and

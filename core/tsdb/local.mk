@@ -12,7 +12,7 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/postings.c core/tsdb/postings.h \
 	core/tsdb/querier.c core/tsdb/replay.c core/tsdb/select.c \
 	core/tsdb/series.c core/tsdb/series.h \
-	core/tsdb/store_querier.h \
+	core/tsdb/store_querier.c core/tsdb/store_querier.h \
 	core/tsdb/walk.h \
 	core/tsdb/vm.c core/tsdb/vm.h
 EXTRA_DIST += core/tsdb/README.md

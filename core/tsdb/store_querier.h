@@ -6,17 +6,21 @@
 #include "block/block.h"
 #include "tsdb/head.h"
 
-/* What is read. The head's querier must be there before the blocks are
- * listed: what leaves the head later is in one of them, or still seen. */
+/* What is read. The caller sees to it that what leaves the head while the
+ * querier is there is in one of the blocks, or still seen in the head. */
 struct store_view {
     struct querier *head; /* becomes the new querier's; may be NULL        */
     struct block *const *blocks; /* by time; references are taken          */
     size_t count;
-    /* Told of a block that showed damage, at least once for each querier that
-     * met it, from any thread that reads; the query goes on without. NULL:
-     * the query fails. `b` is valid for the call. */
+    /* Told once of a block that showed damage, from any thread that reads;
+     * the answer comes from the rest, with a warning. NULL: the query fails.
+     * `b` is valid for the call. */
     void (*damaged)(void *arg, struct block *b, const struct sonde_err *err);
-    void *arg;
+    void *arg; /* of damaged; outlives the querier                        */
+    /* Called with `held` when the querier is freed, or if it can not be made;
+     * NULL: there is nothing to release. */
+    void (*release)(void *held);
+    void *held;
 };
 
 /* Blocks outside of the closed range are not touched. */
