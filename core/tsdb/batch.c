@@ -31,6 +31,7 @@ static void batch_free(struct batch *b)
     free(b->records);
     free(b->samples);
     free(b->tails);
+    free(b->late);
     free(b->described.items);
     free(b->unlogged.items);
     free(b);
@@ -68,7 +69,7 @@ static void ref_list_forget(struct ref_list *l)
 /* Empties it; memory above the bounds goes. */
 static void batch_forget(struct batch *b)
 {
-    b->count = b->record_count = 0;
+    b->count = b->late_count = b->record_count = 0;
     if (b->cap > KEEP_SAMPLES) {
         free(b->samples);
         b->samples = NULL;
@@ -78,6 +79,11 @@ static void batch_forget(struct batch *b)
         free(b->tails);
         b->tails = NULL;
         b->tail_cap = 0;
+    }
+    if (b->late_cap > KEEP_SAMPLES) {
+        free(b->late);
+        b->late = NULL;
+        b->late_cap = 0;
     }
     ref_list_forget(&b->described);
     ref_list_forget(&b->unlogged);
@@ -128,9 +134,42 @@ struct buf *batch_record(struct batch *b)
     return &b->records[b->record_count++];
 }
 
+void batch_late(struct batch *b, const struct late_sample *sample)
+{
+    b->late =
+        mem_grow(b->late, &b->late_cap, b->late_count + 1, sizeof(*b->late));
+    b->late[b->late_count++] = *sample;
+}
+
+struct sort_row {
+    struct storage_sample sample;
+    size_t at;
+};
+
+static int by_series(const void *a, const void *b)
+{
+    const struct sort_row *x = a, *y = b;
+
+    if (x->sample.ref != y->sample.ref)
+        return x->sample.ref < y->sample.ref ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+void batch_sort(struct batch *b)
+{
+    struct sort_row *rows = mem_alloc(b->count * sizeof(*rows));
+
+    for (size_t i = 0; i < b->count; i++)
+        rows[i] = (struct sort_row){ b->samples[i], i };
+    qsort(rows, b->count, sizeof(*rows), by_series);
+    for (size_t i = 0; i < b->count; i++)
+        b->samples[i] = rows[i].sample;
+    free(rows);
+}
+
 void batch_restart(struct batch *b)
 {
     buf_reset(&b->series_record);
-    b->record_count = 0;
+    b->record_count = b->late_count = 0;
     b->unlogged.count = 0;
 }

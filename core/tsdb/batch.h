@@ -8,6 +8,7 @@
 #include <sonde/base.h>
 
 #include "storage/storage.h"
+#include "tsdb/late.h"
 #include "util/buf.h"
 
 #define BATCH_SPARES 4
@@ -25,6 +26,8 @@ struct batch {
     /* Of a commit that runs: */
     const void **tails; /* where each sample will go, for prefetching     */
     size_t tail_cap;
+    struct late_sample *late; /* those out of order, taken out of samples  */
+    size_t late_count, late_cap;
     struct ref_list unlogged; /* series whose labels must go first         */
     struct buf series_record;
     struct buf *records; /* of samples; `record_cap` are initialised       */
@@ -49,6 +52,9 @@ void batch_append(struct batch *b, const struct storage_sample *samples,
 void ref_list_push(struct ref_list *l, uint32_t ref);
 /* The next of `records`. */
 struct buf *batch_record(struct batch *b);
+void batch_late(struct batch *b, const struct late_sample *sample);
+/* Brings the samples of a series together, in the order they came. */
+void batch_sort(struct batch *b);
 /* Forgets what a commit that did not go through left. */
 void batch_restart(struct batch *b);
 

@@ -54,6 +54,7 @@ struct head *head_new(const struct clock *clock, bool log_only)
     series_table_init(&h->table);
     label_store_init(&h->labels);
     chunk_mem_init(&h->mem);
+    late_init(&h->late);
     atomic_init(&h->min_time, INT64_MAX);
     atomic_init(&h->max_time, INT64_MIN);
     return h;
@@ -63,6 +64,7 @@ void head_free(struct head *h)
 {
     if (!h)
         return;
+    late_fini(&h->late);
     chunk_mem_fini(&h->mem);
     postings_fini(&h->postings);
     label_hash_fini(&h->hash);

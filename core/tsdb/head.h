@@ -2,7 +2,8 @@
 /*
  * The head: all series in memory. Shared by the files of this folder only.
  *
- * Order of locks: `gate`, `index_lock`, a page's lock, `mem_lock`.
+ * Order of locks: `gate`, `index_lock`, a page's lock, those of `late`,
+ * `mem_lock`.
  */
 #ifndef TSDB_HEAD_H
 #define TSDB_HEAD_H
@@ -17,6 +18,7 @@
 #include "tsdb/chunk_mem.h"
 #include "tsdb/head_metrics.h"
 #include "tsdb/label_hash.h"
+#include "tsdb/late.h"
 #include "tsdb/postings.h"
 #include "tsdb/series.h"
 #include "util/clock.h"
@@ -55,6 +57,8 @@ struct head {
 
     pthread_mutex_t mem_lock; /* guards mem */
     struct chunk_mem mem;
+
+    struct late late; /* samples out of order                             */
 
     /* Sorted by `from`; written by the replay only. */
     struct series_alias *aliases;

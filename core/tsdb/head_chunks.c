@@ -172,6 +172,7 @@ static sonde_code read_chunk(const struct chunk_desc *d, sonde_msec mint,
 /* What a reader takes along from under the page's lock. */
 struct snapshot {
     const struct chunk_desc *full;
+    bool late;
     struct chunk_desc open; /* count 0: none                              */
     uint8_t data[OPEN_MAX];
 };
@@ -187,6 +188,7 @@ static bool snapshot_take(struct head *h, uint32_t ref, struct snapshot *snap)
     s = series_page_get(p, ref);
     if (s) {
         snap->full = s->full;
+        snap->late = s->flags & SERIES_LATE;
         snap->open =
             (struct chunk_desc){ .data = snap->data, .count = s->open.count };
     }
@@ -234,6 +236,7 @@ sonde_code head_read(struct head *h, uint32_t ref, sonde_msec mint,
                      struct sonde_err *err)
 {
     struct snapshot snap;
+    size_t from = out->count;
     sonde_code rc;
 
     if (!snapshot_take(h, ref, &snap))
@@ -241,5 +244,7 @@ sonde_code head_read(struct head *h, uint32_t ref, sonde_msec mint,
     rc = read_full(snap.full, mint, maxt, out, err);
     if (rc == SONDE_OK && snap.open.count && overlaps(&snap.open, mint, maxt))
         rc = read_chunk(&snap.open, mint, maxt, out, err);
+    if (rc == SONDE_OK && snap.late)
+        rc = late_read(&h->late, ref, mint, maxt, out, from, err);
     return rc;
 }

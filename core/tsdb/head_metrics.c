@@ -21,6 +21,9 @@ void head_metrics_register(struct head_metrics *out, struct selfmetrics *m)
                  "Total number of series created in the head", NULL),
         .samples_appended = TSDB("head_samples_appended_total",
                                  "Total number of appended samples.", FLOATS),
+        .late_appended =
+            TSDB("head_out_of_order_samples_appended_total",
+                 "Total number of appended out of order samples.", FLOATS),
         .out_of_order = TSDB("out_of_order_samples_total",
                              "Total number of out of order samples ingestion "
                              "failed attempts due to out of order being "

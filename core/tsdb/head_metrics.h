@@ -7,8 +7,8 @@
 
 struct head_metrics {
     struct metric *series_created, *samples_appended, *out_of_order,
-        *out_of_bound, *too_old, *duplicate, *corruptions, *all_corruptions,
-        *replay_unknown, *replay_skipped, *commit_conflicts;
+        *out_of_bound, *late_appended, *too_old, *duplicate, *corruptions,
+        *all_corruptions, *replay_unknown, *replay_skipped, *commit_conflicts;
     struct metric *replay_seconds;
 };
 

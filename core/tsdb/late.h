@@ -40,6 +40,7 @@ struct late_chunk {
 
 struct late_series {
     uint32_t ref;
+    uint32_t epoch;  /* the buffer's                                       */
     uint32_t closed; /* of its chunks: they belong to the cut that runs    */
     struct columns buffer; /* ascending, each time once                    */
     struct late_chunk *chunks;
@@ -53,16 +54,18 @@ struct late_mark {
 struct late {
     _Atomic int64_t window_ms; /* 0: none is accepted                      */
     size_t buffer_max;
-    bool cutting; /* one at a time: the caller of late_cut_begin           */
 
     pthread_mutex_t log_lock; /* guards these                              */
-    struct wal *wbl;          /* NULL: nothing was ever late               */
-    struct late_mark *marks;  /* to be logged with the next samples        */
+    struct wal *wbl;          /* NULL: not opened yet                      */
+    char *dir;                /* of it; NULL: nothing is written           */
+    struct wal_options wal;
+    struct late_mark *marks; /* to be logged with the next samples        */
     size_t mark_count, mark_cap;
 
     pthread_mutex_t lock; /* guards these                                  */
     struct late_series **table; /* by reference, open addressing           */
     size_t table_size, count;
+    uint32_t epoch; /* raised by each cut                                  */
     _Atomic int64_t min_time, max_time; /* of all; min > max: none         */
     _Atomic uint64_t chunk_count;
 };
@@ -72,6 +75,8 @@ struct head_replay_options;
 
 void late_init(struct late *l);
 void late_fini(struct late *l); /* closes the log */
+/* Samples of a buffer; 0: the default. Before there is any. */
+void late_set_cap(struct late *l, size_t samples);
 
 /* ---- appending: late.c ------------------------------------------------ */
 
@@ -84,18 +89,35 @@ void late_insert(struct head *h, const struct late_sample *samples, size_t n,
 void late_found_chunk(struct late *l, uint32_t ref,
                       const struct late_chunk *chunk);
 
+/* Of these files, under `lock`. */
+struct late_series *late_find(const struct late *l, uint32_t ref);
+/* A new table with room for so many. */
+void late_rebuild(struct late *l, size_t want);
+void late_saw(struct late *l, sonde_msec mint, sonde_msec maxt);
+/* Makes chunks of the buffer. */
+void late_close_buffer(struct late *l, struct late_series *s);
+/* The same if it is of an older epoch; those chunks are the cut's. */
+void late_series_cut(struct late *l, struct late_series *s);
+void late_drop_chunks(struct late *l, struct late_series *s, uint32_t n);
+void late_series_free(struct late *l, struct late_series *s);
+
 /* ---- the log: wbl.c --------------------------------------------------- */
 
-/* Reads DIR into the head; the WAL must have been. Fine if it is not there. */
+/* Reads DIR, if it is there, then opens it if the window or what is in it
+ * wants that. The WAL must have been read. `options` is NULL if nothing shall
+ * be written. */
+SONDE_NODISCARD sonde_code late_open(struct head *h, const char *dir,
+                                     const struct wal_options *options,
+                                     const struct head_replay_options *replay,
+                                     struct sonde_err *err);
+/* How late a sample may be, from now on. If the log can not be opened for it
+ * that is logged, and the window stays closed. */
+void late_set_window(struct late *l, sonde_msec window_ms);
+
+/* wbl_replay.c: reads DIR into the head. */
 SONDE_NODISCARD sonde_code wbl_replay(struct head *h, const char *dir,
                                       const struct head_replay_options *o,
                                       struct sonde_err *err);
-/* Opens DIR for writing. */
-SONDE_NODISCARD sonde_code wbl_open(struct late *l, const char *dir,
-                                    const struct wal_options *options,
-                                    struct sonde_err *err);
-/* Whether there is something in DIR. */
-bool wbl_exists(const char *dir);
 /* Logs samples: what is true when it returns survives a kill. */
 SONDE_NODISCARD sonde_code wbl_append(struct late *l,
                                       const struct late_sample *samples,

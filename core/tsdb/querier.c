@@ -62,7 +62,9 @@ static bool in_range(struct head_set *set, uint32_t ref, uint32_t *labels)
         return false;
     (void)pthread_mutex_lock(&p->lock);
     s = series_page_get(p, ref);
-    yes = s && series_overlaps(s, set->mint, set->maxt);
+    yes = s && (series_overlaps(s, set->mint, set->maxt) ||
+                (s->flags & SERIES_LATE &&
+                 late_overlaps(&set->head->late, ref, set->mint, set->maxt)));
     if (yes)
         *labels = s->labels;
     (void)pthread_mutex_unlock(&p->lock);

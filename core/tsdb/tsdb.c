@@ -86,7 +86,35 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *out)
     out->corruptions = db->corruptions;
 }
 
+void tsdb_set_limits(struct tsdb *db, const struct tsdb_limits *limits)
+{
+    if (!db->head->log_only)
+        late_set_window(&db->head->late, limits->out_of_order_ms);
+}
+
 /* ---- opening and closing ---------------------------------------------- */
+
+/* The log of late samples is beside the other. */
+static sonde_code load_late(struct tsdb *db, const struct tsdb_options *o,
+                            const struct head_replay_options *replay,
+                            struct sonde_err *err)
+{
+    struct wal_options wal = o->wal;
+    struct arena a;
+    sonde_code rc;
+
+    arena_init(&a);
+    wal.metrics = NULL;
+    late_set_cap(&db->head->late, o->out_of_order_cap);
+    rc = late_open(
+        db->head,
+        fs_join(&a, fs_dirname(sonde_cstr(db->wal_dir)), SONDE_STR("wbl")),
+        &wal, replay, err);
+    arena_fini(&a);
+    if (rc == SONDE_OK)
+        late_set_window(&db->head->late, o->limits.out_of_order_ms);
+    return rc;
+}
 
 static sonde_code load(struct tsdb *db, const struct tsdb_options *o,
                        struct sonde_err *err)
@@ -98,6 +126,8 @@ static sonde_code load(struct tsdb *db, const struct tsdb_options *o,
 
     if (fs_exists(db->wal_dir))
         rc = head_replay(db->head, db->wal_dir, &replay, err);
+    if (rc == SONDE_OK && !o->log_only)
+        rc = load_late(db, o, &replay, err);
     if (rc != SONDE_OK)
         return rc;
     if (!wal.metrics)

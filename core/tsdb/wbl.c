@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The log of late samples (tsdb/docs/format/wal.md calls it the write-behind
+ * log, WBL), in the framing and records of the WAL.
+ *
+ * It has the samples, floats and histograms, and marks: "the samples of this
+ * series up to here are in that chunk of chunks_head". A replay reads the
+ * samples into buffers again; a mark empties the series' buffer if the very
+ * chunk it names was found. If it was not (it had not reached the disk, or is
+ * damaged) the samples stay, so head chunks need not be synced before they
+ * are spoken of.
+ *
+ * A mark must stand behind the last sample that its chunk has and before the
+ * next sample of the series. Commits log, insert and mark their series busy
+ * meanwhile, so a mark is put on a list when a buffer is closed and goes out
+ * before the samples of whoever logs next; list and log are under one lock.
+ *
+ * The samples are in the WAL too, for the senders that tail it, but a replay
+ * of that one leaves them out: they are not behind the newest of their
+ * series.
+ */
+#include <stdlib.h>
+
+#include "tsdb/head.h"
+#include "tsdb/walk.h"
+#include "util/buf.h"
+#include "util/fs.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+/* ---- writing ---------------------------------------------------------- */
+
+struct records {
+    struct buf marks, samples;
+    struct buf histograms[2], custom[2]; /* integer, float                 */
+};
+
+static void records_init(struct records *r)
+{
+    buf_init(&r->marks);
+    buf_init(&r->samples);
+    for (int i = 0; i < 2; i++) {
+        buf_init(&r->histograms[i]);
+        buf_init(&r->custom[i]);
+    }
+}
+
+static void records_fini(struct records *r)
+{
+    buf_fini(&r->marks);
+    buf_fini(&r->samples);
+    for (int i = 0; i < 2; i++) {
+        buf_fini(&r->histograms[i]);
+        buf_fini(&r->custom[i]);
+    }
+}
+
+static void encode(struct records *r, const struct late_sample *samples,
+                   size_t n)
+{
+    struct wal_samples_writer floats = { 0 };
+    struct wal_histograms_writer histograms[2] = { 0 };
+
+    for (size_t i = 0; i < n; i++) {
+        const struct late_sample *x = &samples[i];
+
+        if (x->h) {
+            struct wal_histograms_writer *w = &histograms[x->h->is_float];
+
+            if (!w->exponential)
+                wal_histograms_begin(w, x->h->is_float,
+                                     &r->histograms[x->h->is_float],
+                                     &r->custom[x->h->is_float]);
+            wal_histograms_add(w, x->ref, x->t, x->h);
+            continue;
+        }
+        if (!floats.b)
+            wal_samples_begin(&floats, &r->samples);
+        wal_samples_add(&floats, x->ref, x->t, x->v);
+    }
+}
+
+static void encode_marks(struct records *r, const struct late *l)
+{
+    if (l->mark_count)
+        wal_markers_begin(&r->marks);
+    for (size_t i = 0; i < l->mark_count; i++)
+        wal_markers_add(&r->marks, l->marks[i].ref, l->marks[i].chunk_ref);
+}
+
+static sonde_code write_records(struct wal *wbl, const struct records *r,
+                                struct sonde_err *err)
+{
+    const struct buf *const all[] = { &r->marks,         &r->samples,
+                                      &r->histograms[0], &r->custom[0],
+                                      &r->histograms[1], &r->custom[1] };
+    sonde_str records[6];
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (all[i]->len)
+            records[n++] = buf_str(all[i]);
+    return wal_append(wbl, records, n, err);
+}
+
+sonde_code wbl_append(struct late *l, const struct late_sample *samples,
+                      size_t n, struct sonde_err *err)
+{
+    struct records r;
+    sonde_code rc;
+
+    records_init(&r);
+    encode(&r, samples, n);
+    (void)pthread_mutex_lock(&l->log_lock);
+    encode_marks(&r, l);
+    rc = write_records(l->wbl, &r, err);
+    if (rc == SONDE_OK)
+        l->mark_count = 0;
+    (void)pthread_mutex_unlock(&l->log_lock);
+    records_fini(&r);
+    return rc;
+}
+
+/* ---- opening ---------------------------------------------------------- */
+
+/* Whether there is something in DIR. */
+static bool wbl_exists(const char *dir)
+{
+    struct fs_names names;
+    struct sonde_err err;
+    bool any;
+
+    if (!fs_exists(dir) || fs_list(dir, &names, &err) != SONDE_OK)
+        return false;
+    any = names.count > 0;
+    fs_names_fini(&names);
+    return any;
+}
+
+/* Set once, before anybody logs. */
+static sonde_code open_log(struct late *l, struct sonde_err *err)
+{
+    struct wal *wbl;
+    sonde_code rc = wal_open(l->dir, &l->wal, &wbl, err);
+
+    if (rc != SONDE_OK)
+        return rc;
+    (void)pthread_mutex_lock(&l->log_lock);
+    l->wbl = wbl;
+    (void)pthread_mutex_unlock(&l->log_lock);
+    return SONDE_OK;
+}
+
+void late_set_window(struct late *l, sonde_msec window_ms)
+{
+    struct sonde_err err = { 0 };
+
+    if (window_ms > 0 && l->dir && !l->wbl && open_log(l, &err) != SONDE_OK)
+        log_error("tsdb", "samples out of order are refused: no log for them",
+                  LOG_ERRTEXT(&err));
+    atomic_store(&l->window_ms, l->wbl && window_ms > 0 ? window_ms : 0);
+}
+
+sonde_code late_open(struct head *h, const char *dir,
+                     const struct wal_options *options,
+                     const struct head_replay_options *replay,
+                     struct sonde_err *err)
+{
+    struct late *l = &h->late;
+    bool exists = wbl_exists(dir);
+    sonde_code rc = SONDE_OK;
+
+    if (exists)
+        rc = wbl_replay(h, dir, replay, err);
+    if (rc != SONDE_OK || !options)
+        return rc;
+    l->dir = mem_strdup(sonde_cstr(dir));
+    l->wal = *options;
+    return exists ? open_log(l, err) : SONDE_OK;
+}
