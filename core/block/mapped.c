@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,8 +12,8 @@
 #include "util/fs.h"
 #include "util/mem.h"
 
-static sonde_code map_fd(int fd, const char *path, struct mapped *out,
-                         struct sonde_err *err)
+sonde_code mapped_fd(int fd, const char *path, struct mapped *out,
+                     struct sonde_err *err)
 {
     struct stat st;
     void *p;
@@ -22,12 +23,13 @@ static sonde_code map_fd(int fd, const char *path, struct mapped *out,
     if (!S_ISREG(st.st_mode))
         return sonde_err_set(err, SONDE_ECORRUPT, "%s: not a file", path);
     *out = (struct mapped){ .len = (size_t)st.st_size };
-    if (!out->len)
-        return SONDE_OK;
-    p = mmap(NULL, out->len, PROT_READ, MAP_SHARED, fd, 0);
-    if (p == MAP_FAILED)
-        return fs_err(err, errno, "map", path);
-    out->data = p;
+    if (out->len) {
+        p = mmap(NULL, out->len, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED)
+            return fs_err(err, errno, "map", path);
+        out->data = p;
+    }
+    out->path = mem_strdup(sonde_cstr(path));
     return SONDE_OK;
 }
 
@@ -40,10 +42,8 @@ sonde_code mapped_open(const char *path, struct mapped *out,
     *out = (struct mapped){ 0 };
     if (fd < 0)
         return fs_err(err, errno, "open", path);
-    rc = map_fd(fd, path, out, err);
+    rc = mapped_fd(fd, path, out, err);
     (void)close(fd);
-    if (rc == SONDE_OK)
-        out->path = mem_strdup(sonde_cstr(path));
     return rc;
 }
 

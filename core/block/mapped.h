@@ -14,6 +14,9 @@ struct mapped {
 
 SONDE_NODISCARD sonde_code mapped_open(const char *path, struct mapped *out,
                                        struct sonde_err *err);
+/* The same for a file that is open; `fd` stays the caller's. */
+SONDE_NODISCARD sonde_code mapped_fd(int fd, const char *path,
+                                     struct mapped *out, struct sonde_err *err);
 /* Fine for one that was not opened. */
 void mapped_close(struct mapped *m);
 /* Takes the pages out of the process; they are read again when touched. */

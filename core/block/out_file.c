@@ -122,6 +122,15 @@ sonde_code out_file_patch(struct out_file *f, uint64_t at, const void *data,
     return SONDE_OK;
 }
 
+sonde_code out_file_map(struct out_file *f, struct mapped *out,
+                        struct sonde_err *err)
+{
+    sonde_code rc = out_file_flush(f, err);
+
+    *out = (struct mapped){ 0 };
+    return rc == SONDE_OK ? mapped_fd(f->fd, f->path, out, err) : rc;
+}
+
 sonde_code out_file_close(struct out_file *f, struct sonde_err *err)
 {
     sonde_code rc = out_file_flush(f, err);

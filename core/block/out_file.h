@@ -10,6 +10,8 @@
 
 #include <sonde/base.h>
 
+#include "block/mapped.h"
+
 struct out_file {
     int fd;
     char *path;
@@ -45,6 +47,9 @@ SONDE_NODISCARD sonde_code out_file_flush(struct out_file *f,
 SONDE_NODISCARD sonde_code out_file_patch(struct out_file *f, uint64_t at,
                                           const void *data, size_t n,
                                           struct sonde_err *err);
+/* Flushes and maps what is in the file now. */
+SONDE_NODISCARD sonde_code out_file_map(struct out_file *f, struct mapped *out,
+                                        struct sonde_err *err);
 /* Writes, syncs, closes; the first error of all, if any. */
 SONDE_NODISCARD sonde_code out_file_close(struct out_file *f,
                                           struct sonde_err *err);
