@@ -36,10 +36,11 @@ SONDE_NODISCARD sonde_code chunk_decode(enum chunk_encoding encoding,
 
 /* ---- cutting samples into chunks: cut.c --------------------------------- */
 
-/* Where a chunk ends at the latest. */
+/* Where a chunk ends at the latest. A histogram chunk may pass the bytes with
+ * its last sample; a chunk has at least one sample. */
 struct chunk_limits {
-    uint32_t samples;
-    uint32_t bytes;
+    uint32_t samples;    /* 0: what the encoding can hold                   */
+    uint32_t bytes;      /* 0: any                                          */
     sonde_msec range_ms; /* it never crosses a multiple of this; 0: may    */
 };
 typedef sonde_code (*chunk_emit)(void *arg, const struct chunk *chunk,
@@ -49,7 +50,8 @@ typedef sonde_code (*chunk_emit)(void *arg, const struct chunk *chunk,
  * the limits and the encodings allow, handed over one after the other;
  * a chunk's bytes are valid for the call. Headers of counter histograms tell
  * of resets against the chunk before; `first_unknown` says that nothing is
- * known about what was before the first. */
+ * known about what was before the first, not even what its hint says. Samples
+ * that come from several sources must have unknown hints. */
 SONDE_NODISCARD sonde_code chunks_cut(const struct columns *c, size_t from,
                                       size_t to,
                                       const struct chunk_limits *limits,

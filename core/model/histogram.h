@@ -66,16 +66,41 @@ struct histogram *histogram_dup(struct arena *a, const struct histogram *h);
 /* The same with floats; `h` itself is not changed. */
 struct histogram *histogram_to_float(struct arena *a,
                                      const struct histogram *h);
-/* Same kind and bits (the hint apart): what makes a duplicate harmless. */
+/* A copy in a coarser exponential schema: neighbouring buckets are added. */
+struct histogram *histogram_reduce(struct arena *a, const struct histogram *h,
+                                   int32_t schema);
+/* Same kind, bits and buckets; the hint apart, and a bucket that is empty is
+ * as one that is not listed. What makes a duplicate harmless. */
 bool histogram_same(const struct histogram *a, const struct histogram *b);
+/* The same upper bounds of a custom schema. */
+bool histogram_bounds_same(const struct histogram *a,
+                           const struct histogram *b);
 /* What a receiver must refuse, as Prometheus does: spans that do not fit the
- * buckets, negative counts, too small a total, an unknown schema, bounds out
- * of order, more than HISTOGRAM_BUCKETS_MAX. SONDE_EINVAL with the reason. */
+ * buckets, negative buckets, a total that is not that of the buckets, an
+ * unknown schema, bounds out of order, more than HISTOGRAM_BUCKETS_MAX.
+ * SONDE_EINVAL with the reason. */
 SONDE_NODISCARD sonde_code histogram_check(const struct histogram *h,
                                            struct sonde_err *err);
 static inline bool histogram_is_stale(const struct histogram *h)
 {
     return is_stale_nan(h->sum);
 }
+
+/* Goes over the buckets of one side by index. Spans fit the buckets, or there
+ * are no buckets to be read (`buckets` NULL): then only indices are given. */
+struct histogram_walk {
+    const struct histogram_side *side;
+    size_t span;      /* that the bucket is in                              */
+    uint32_t in_span; /* how many of it were given                          */
+    bool is_float;
+    /* Of the bucket: */
+    size_t at;                   /* in side->buckets                         */
+    int64_t index;               /* in the schema                            */
+    union histogram_count value; /* how many it has                          */
+};
+void histogram_walk_init(struct histogram_walk *w,
+                         const struct histogram_side *side, bool is_float);
+/* The next bucket; false at the end. */
+bool histogram_walk_next(struct histogram_walk *w);
 
 #endif

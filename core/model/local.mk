@@ -1,5 +1,5 @@
 noinst_LTLIBRARIES += core/model/libmodel.la
-core_model_libmodel_la_SOURCES = core/model/histogram.h \
+core_model_libmodel_la_SOURCES = core/model/histogram.c core/model/histogram.h \
 	core/model/labels.c core/model/labels.h \
 	core/model/number.c core/model/number.h core/model/pow10.c \
 	core/model/pow10.h core/model/sample.c core/model/sample.h \
@@ -12,6 +12,13 @@ TESTS += tests/unit/model_test
 tests_unit_model_test_SOURCES = tests/unit/model_test.c
 tests_unit_model_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_model_test_LDADD = $(LIBS_UNIT) $(LIB_MODEL)
+
+check_PROGRAMS += tests/unit/histogram_test
+TESTS += tests/unit/histogram_test
+tests_unit_histogram_test_SOURCES = tests/unit/histogram_test.c \
+	tests/unit/histograms.h
+tests_unit_histogram_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_histogram_test_LDADD = $(LIBS_UNIT) $(LIB_MODEL)
 
 check_PROGRAMS += tests/fuzz/number
 TESTS += tests/fuzz/number

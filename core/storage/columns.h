@@ -29,6 +29,8 @@ void columns_reset(struct columns *c);
 /* Room for `n` more floats. */
 void columns_reserve(struct columns *c, size_t n);
 void columns_push(struct columns *c, sonde_msec t, double v);
+/* `n` floats were written behind the last sample, into room reserved. */
+void columns_floats_added(struct columns *c, size_t n);
 /* The arena for the next histogram's arrays. */
 struct arena *columns_arena(struct columns *c);
 /* `h` and its arrays are columns_arena()'s. */
@@ -38,9 +40,5 @@ void columns_push_histogram(struct columns *c, sonde_msec t,
  * range. */
 void columns_trim(struct columns *c, size_t from, sonde_msec mint,
                   sonde_msec maxt);
-/* Merges two runs, each in order of time: [from, mid) and [mid, count). Of
- * two samples of one time that of the second run stays. Costs a look when
- * one follows the other. */
-void columns_join(struct columns *c, size_t from, size_t mid);
 
 #endif
