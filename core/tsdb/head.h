@@ -2,8 +2,7 @@
 /*
  * The head: all series in memory. Shared by the files of this folder only.
  *
- * Order of locks: `gate`, `index_lock`, a page's lock, those of `late`,
- * `mem_lock`.
+ * Order of locks: `gate`, `index_lock`, a page's lock, `mem_lock`.
  */
 #ifndef TSDB_HEAD_H
 #define TSDB_HEAD_H
@@ -18,7 +17,6 @@
 #include "tsdb/chunk_mem.h"
 #include "tsdb/head_metrics.h"
 #include "tsdb/label_hash.h"
-#include "tsdb/late.h"
 #include "tsdb/postings.h"
 #include "tsdb/series.h"
 #include "util/clock.h"
@@ -57,8 +55,6 @@ struct head {
 
     pthread_mutex_t mem_lock; /* guards mem */
     struct chunk_mem mem;
-
-    struct late late; /* samples out of order                             */
 
     /* Sorted by `from`; written by the replay only. */
     struct series_alias *aliases;
@@ -125,6 +121,10 @@ struct appender *head_appender(struct head *h);
 /* select.c: the references that all matchers accept, ascending. */
 void head_select(struct head *h, const struct matcher *ms, size_t n,
                  struct refs *out);
+/* Symbols of all names, and of all values of one, in no order; not at one
+ * moment: what comes or goes meanwhile may be there or not. */
+void head_names(struct head *h, struct refs *out);
+void head_values(struct head *h, symbol name, struct refs *out);
 /* Where the labels of those series are, in the same order, in memory that the
  * caller frees; series that are not there are taken out of `refs`. */
 uint32_t *head_label_places(struct head *h, struct refs *refs);

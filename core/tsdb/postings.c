@@ -98,6 +98,7 @@ static void name_add(struct postings *p, symbol name, uint32_t list)
         memmove(p->names + i + 1, p->names + i,
                 (p->name_count - i) * sizeof(*p->names));
         p->names[i] = (struct postings_name){ .name = name };
+        p->moves++;
         p->name_count++;
     }
     n = &p->names[i];

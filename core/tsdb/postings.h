@@ -32,7 +32,8 @@ struct postings {
     uint32_t slot_count;
     struct postings_name *names; /* sorted by symbol                       */
     uint32_t name_count, name_cap;
-    bool unsorted; /* something was added out of order                     */
+    bool unsorted;  /* something was added out of order                     */
+    uint32_t moves; /* counted up when lists or names go or change places  */
 };
 
 void postings_fini(struct postings *p);

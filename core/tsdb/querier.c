@@ -62,9 +62,7 @@ static bool in_range(struct head_set *set, uint32_t ref, uint32_t *labels)
         return false;
     (void)pthread_mutex_lock(&p->lock);
     s = series_page_get(p, ref);
-    yes = s && (series_overlaps(s, set->mint, set->maxt) ||
-                (s->flags & SERIES_LATE &&
-                 late_overlaps(&set->head->late, ref, set->mint, set->maxt)));
+    yes = s && series_overlaps(s, set->mint, set->maxt);
     if (yes)
         *labels = s->labels;
     (void)pthread_mutex_unlock(&p->lock);
@@ -150,20 +148,7 @@ static sonde_code querier_select(struct querier *base,
 
 #define SYMBOLS_PRESS 65536 /* take doubles out above this many            */
 
-/* All names, or all values of one. */
-static void symbols_of_index(struct head *h, const symbol *name,
-                             struct refs *out)
-{
-    const struct postings *p = &h->postings;
-    const struct postings_name *n = name ? postings_name(p, *name) : NULL;
-
-    for (uint32_t i = 0; !name && i < p->name_count; i++)
-        refs_append(out, &p->names[i].name, 1);
-    for (uint32_t i = 0; n && i < n->count; i++)
-        refs_append(out, &p->lists[n->lists[i]].value, 1);
-}
-
-/* The same, of some series. */
+/* Of the names, or of one name's values, that some series have. */
 static void symbols_of_series(struct head *h, const symbol *name,
                               struct refs *series, struct refs *out)
 {
@@ -227,10 +212,10 @@ querier_label_values(struct querier *base, const sonde_str *label,
     if (n) {
         head_select(h, matchers, n, &series);
         symbols_of_series(h, label ? &name : NULL, &series, &symbols);
+    } else if (label) {
+        head_values(h, name, &symbols);
     } else {
-        (void)pthread_rwlock_rdlock(&h->index_lock);
-        symbols_of_index(h, label ? &name : NULL, &symbols);
-        (void)pthread_rwlock_unlock(&h->index_lock);
+        head_names(h, &symbols);
     }
     *out = strings_sorted(h, &symbols, arena);
     if (hints && hints->limit && out->count > hints->limit)
