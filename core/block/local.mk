@@ -1,5 +1,8 @@
 noinst_LTLIBRARIES += core/block/libblock.la
-core_block_libblock_la_SOURCES = core/block/block.h core/block/block.c core/block/block_int.h \
+core_block_libblock_la_SOURCES = core/block/block.h \
+	core/block/block.c core/block/block_int.h \
+	core/block/block_query.c \
+	core/block/block_select.c core/block/block_select.h \
 	core/block/block_write.c \
 	core/block/chunk_files.c core/block/chunk_files.h \
 	core/block/chunk_write.c \
@@ -13,7 +16,8 @@ core_block_libblock_la_SOURCES = core/block/block.h core/block/block.c core/bloc
 	core/block/postings_table.c \
 	core/block/symbols.c core/block/symbols.h \
 	core/block/tombstones.c \
-	core/block/ulid.c
+	core/block/ulid.c \
+	core/block/verify.c
 core_block_libblock_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 EXTRA_DIST += core/block/README.md
 
