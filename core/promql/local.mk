@@ -1,12 +1,22 @@
 noinst_LTLIBRARIES += core/promql/libpromql.la
 core_promql_libpromql_la_SOURCES = \
 	core/promql/ast.h core/promql/promql.h core/promql/parse_int.h \
+	core/promql/aggregate.c core/promql/aggregate.h \
+	core/promql/binary.c \
+	core/promql/call.c core/promql/call.h \
 	core/promql/check.c \
-	core/promql/eval.c \
+	core/promql/engine.c core/promql/engine.h \
+	core/promql/fold.c \
 	core/promql/functions.c \
+	core/promql/instant.c \
+	core/promql/kahan.h \
 	core/promql/lex.c core/promql/lex.h \
+	core/promql/names.c core/promql/node.c core/promql/notes.c \
 	core/promql/parse.c \
 	core/promql/print.c \
+	core/promql/range.c core/promql/rate.c \
+	core/promql/select.c core/promql/select.h \
+	core/promql/stubs.c \
 	core/promql/selector.c
 
 check_PROGRAMS += tests/unit/promql_test tests/fuzz/promql

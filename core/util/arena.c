@@ -53,6 +53,25 @@ void arena_reset(struct arena *a)
     a->used_bytes = 0;
 }
 
+/* The newest block is kept where nothing was taken before the mark: work that
+ * begins with an empty arena needs no malloc the second time. */
+void arena_rewind(struct arena *a, struct arena_mark mark)
+{
+    if (!mark.head) {
+        arena_reset(a);
+        return;
+    }
+    while (a->head != mark.head) {
+        struct arena_block *older = a->head->older;
+
+        free(a->head);
+        a->head = older;
+    }
+    a->next = mark.next;
+    a->end = a->head->data + a->head->size;
+    a->used_bytes = mark.used_bytes;
+}
+
 static void arena_grow(struct arena *a, size_t size)
 {
     size_t want = a->head ? a->head->size * 2 : ARENA_FIRST_BYTES;

@@ -24,6 +24,18 @@ void arena_fini(struct arena *a);
 /* Forgets all that was given out; keeps one block for the next round. */
 void arena_reset(struct arena *a);
 
+/* Gives back all that was taken since the mark; marks nest. */
+struct arena_mark {
+    struct arena_block *head;
+    char *next;
+    size_t used_bytes;
+};
+static inline struct arena_mark arena_mark(const struct arena *a)
+{
+    return (struct arena_mark){ a->head, a->next, a->used_bytes };
+}
+void arena_rewind(struct arena *a, struct arena_mark mark);
+
 /* Zeroed, aligned for any type; lives as long as `a`. */
 void *arena_alloc(struct arena *a, size_t size);
 #define arena_new(a, T)      ((T *)arena_alloc((a), sizeof(T)))

@@ -1,5 +1,5 @@
 noinst_LTLIBRARIES += core/util/libutil.la
-core_util_libutil_la_SOURCES = core/util/arena.c core/util/arena.h core/util/buf.c core/util/buf.h core/util/bytes.c core/util/bytes.h core/util/clock.c core/util/clock.h core/util/crc32c.c core/util/crc32c.h core/util/fs.c core/util/fs.h core/util/log.c core/util/log.h core/util/mem.c core/util/mem.h core/util/regex.c core/util/regex.h \
+core_util_libutil_la_SOURCES = core/util/arena.c core/util/arena.h core/util/buf.c core/util/buf.h core/util/bytes.c core/util/bytes.h core/util/clock.c core/util/clock.h core/util/crc32c.c core/util/crc32c.h core/util/fs.c core/util/fs.h core/util/log.c core/util/log.h core/util/mem.c core/util/mem.h core/util/parallel.c core/util/parallel.h core/util/regex.c core/util/regex.h \
 	core/util/regex_class.c core/util/regex_emit.c \
 	core/util/regex_parse.c core/util/regex_plan.c \
 	core/util/regex_syntax.h core/util/str.c core/util/str.h core/util/utf8.c core/util/utf8.h
