@@ -45,19 +45,19 @@ void late_set_cap(struct late *l, size_t samples)
 
 /* ---- the table: under the lock ---------------------------------------- */
 
-static size_t place(const struct late *l, uint32_t ref)
+static size_t place(const struct late *l, uint32_t id)
 {
     size_t mask = l->table_size - 1;
-    size_t i = (size_t)(ref * UINT64_C(0x9E3779B97F4A7C15) >> 32) & mask;
+    size_t i = (size_t)(id * UINT64_C(0x9E3779B97F4A7C15) >> 32) & mask;
 
-    while (l->table[i] && l->table[i]->ref != ref)
+    while (l->table[i] && (uint32_t)l->table[i]->ref != id)
         i = (i + 1) & mask;
     return i;
 }
 
-struct late_series *late_find(const struct late *l, uint32_t ref)
+struct late_series *late_find(const struct late *l, uint32_t id)
 {
-    return l->table_size ? l->table[place(l, ref)] : NULL;
+    return l->table_size ? l->table[place(l, id)] : NULL;
 }
 
 void late_rebuild(struct late *l, size_t want)
@@ -73,15 +73,15 @@ void late_rebuild(struct late *l, size_t want)
     for (size_t i = 0; i < had_size; i++) {
         if (!had[i])
             continue;
-        l->table[place(l, had[i]->ref)] = had[i];
+        l->table[place(l, (uint32_t)had[i]->ref)] = had[i];
         l->count++;
     }
     free(had);
 }
 
-static struct late_series *find_or_make(struct late *l, uint32_t ref)
+static struct late_series *find_or_make(struct late *l, series_ref ref)
 {
-    struct late_series *s = late_find(l, ref);
+    struct late_series *s = late_find(l, (uint32_t)ref);
 
     if (s)
         return s;
@@ -90,7 +90,7 @@ static struct late_series *find_or_make(struct late *l, uint32_t ref)
     s = mem_new(struct late_series);
     s->ref = ref;
     s->epoch = l->epoch;
-    l->table[place(l, ref)] = s;
+    l->table[place(l, (uint32_t)ref)] = s;
     l->count++;
     return s;
 }
@@ -188,7 +188,7 @@ void late_series_cut(struct late *l, struct late_series *s)
     s->epoch = l->epoch;
 }
 
-void late_found_chunk(struct late *l, uint32_t ref,
+void late_found_chunk(struct late *l, series_ref ref,
                       const struct late_chunk *chunk)
 {
     struct late_series *s;
@@ -265,7 +265,7 @@ static void insert_run(struct head *h, const struct late_sample *samples,
 
     for (size_t i = 0; i < n; i++) {
         const struct late_sample *x = &samples[i];
-        struct late_series *s = find_or_make(l, (uint32_t)x->ref);
+        struct late_series *s = find_or_make(l, x->ref);
         enum append_verdict v;
 
         late_series_cut(l, s);

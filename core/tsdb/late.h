@@ -39,7 +39,7 @@ struct late_chunk {
 };
 
 struct late_series {
-    uint32_t ref;
+    series_ref ref;
     uint32_t epoch;  /* the buffer's                                       */
     uint32_t closed; /* of its chunks: they belong to the cut that runs    */
     struct columns buffer; /* ascending, each time once                    */
@@ -86,11 +86,11 @@ void late_insert(struct head *h, const struct late_sample *samples, size_t n,
                  struct append_stats *stats);
 /* A chunk out of order that was found in chunks_head. Its data stays where it
  * is as long as the head. */
-void late_found_chunk(struct late *l, uint32_t ref,
+void late_found_chunk(struct late *l, series_ref ref,
                       const struct late_chunk *chunk);
 
 /* Of these files, under `lock`. */
-struct late_series *late_find(const struct late *l, uint32_t ref);
+struct late_series *late_find(const struct late *l, uint32_t id);
 /* A new table with room for so many. */
 void late_rebuild(struct late *l, size_t want);
 void late_saw(struct late *l, sonde_msec mint, sonde_msec maxt);
@@ -128,11 +128,11 @@ SONDE_NODISCARD sonde_code wbl_append(struct late *l,
 /* Merges a series' late samples of a closed range with those from `from` on
  * in `out`, which are of the same series and range. Of two of one time the
  * one in `out` stays. */
-SONDE_NODISCARD sonde_code late_read(struct late *l, uint32_t ref,
+SONDE_NODISCARD sonde_code late_read(struct late *l, uint32_t id,
                                      sonde_msec mint, sonde_msec maxt,
                                      struct columns *out, size_t from,
                                      struct sonde_err *err);
-bool late_overlaps(struct late *l, uint32_t ref, sonde_msec mint,
+bool late_overlaps(struct late *l, uint32_t id, sonde_msec mint,
                    sonde_msec maxt);
 
 /* ---- making blocks of it: late_cut.c ---------------------------------- */
@@ -145,7 +145,7 @@ bool late_overlaps(struct late *l, uint32_t ref, sonde_msec mint,
 struct late_cut {
     struct head *head;
     uint64_t keep_segment; /* of the WBL: it begins behind the cut         */
-    uint32_t *refs; /* series that have samples, ascending                 */
+    uint32_t *refs; /* ids of series that have samples, ascending           */
     size_t count;
     sonde_msec mint, maxt; /* closed; min > max: there is nothing          */
 };
@@ -154,7 +154,7 @@ SONDE_NODISCARD sonde_code late_cut_begin(struct head *h, struct late_cut *cut,
 /* Appends a series' samples of a closed range, in order of time, each time
  * once. */
 SONDE_NODISCARD sonde_code late_cut_read(const struct late_cut *cut,
-                                         uint32_t ref, sonde_msec mint,
+                                         uint32_t id, sonde_msec mint,
                                          sonde_msec maxt, struct columns *out,
                                          struct sonde_err *err);
 /* `written`: they are in blocks that readers see, and are given up here, with

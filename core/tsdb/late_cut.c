@@ -36,7 +36,7 @@ static void list_series(struct late *l, struct late_cut *cut)
     cut->refs = mem_alloc((l->count + 1) * sizeof(*cut->refs));
     for (size_t i = 0; i < l->table_size; i++)
         if (l->table[i])
-            cut->refs[cut->count++] = l->table[i]->ref;
+            cut->refs[cut->count++] = (uint32_t)l->table[i]->ref;
     (void)pthread_mutex_unlock(&l->lock);
     qsort(cut->refs, cut->count, sizeof(*cut->refs), by_number);
 }
@@ -61,7 +61,7 @@ static void close_buffers(struct late *l, struct late_cut *cut)
             cut->maxt = c->maxt > cut->maxt ? c->maxt : cut->maxt;
         }
         if (s->closed)
-            cut->refs[kept++] = s->ref;
+            cut->refs[kept++] = (uint32_t)s->ref;
         if (i % CLOSE_RUN == CLOSE_RUN - 1 || i + 1 == cut->count)
             (void)pthread_mutex_unlock(&l->lock);
     }
@@ -99,15 +99,15 @@ static bool give_up(struct late *l, struct late_series *s)
     return s->chunk_count == 0 && s->buffer.count == 0;
 }
 
-static void give_up_series(struct head *h, uint32_t ref, size_t *gone)
+static void give_up_series(struct head *h, uint32_t id, size_t *gone)
 {
     struct late *l = &h->late;
     struct walk w = walk_of(h);
-    struct series *in_order = walk_to(&w, ref);
+    struct series *in_order = walk_to(&w, id);
     struct late_series *s;
 
     (void)pthread_mutex_lock(&l->lock);
-    s = late_find(l, ref);
+    s = late_find(l, id);
     if (s && give_up(l, s)) {
         if (in_order)
             in_order->flags &= (uint8_t)~SERIES_LATE;

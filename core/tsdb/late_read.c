@@ -51,7 +51,7 @@ static void view_buffer(struct late_view *v, const struct columns *b,
 }
 
 /* `closed`: the chunks of the cut only. */
-static void view_take(struct late *l, uint32_t ref, sonde_msec mint,
+static void view_take(struct late *l, uint32_t id, sonde_msec mint,
                       sonde_msec maxt, bool closed, struct late_view *v,
                       struct columns *out)
 {
@@ -59,7 +59,7 @@ static void view_take(struct late *l, uint32_t ref, sonde_msec mint,
     size_t n;
 
     (void)pthread_mutex_lock(&l->lock);
-    s = late_find(l, ref);
+    s = late_find(l, id);
     n = !s ? 0 : closed ? s->closed : s->chunk_count;
     for (size_t i = 0; i < n; i++)
         if (chunk_in(&s->chunks[i].chunk, mint, maxt))
@@ -185,7 +185,7 @@ static void merge(struct columns *c, size_t from, size_t mid)
     free(rows);
 }
 
-static sonde_code read_some(struct late *l, uint32_t ref, sonde_msec mint,
+static sonde_code read_some(struct late *l, uint32_t id, sonde_msec mint,
                             sonde_msec maxt, bool closed, struct columns *out,
                             size_t from, struct sonde_err *err)
 {
@@ -194,7 +194,7 @@ static sonde_code read_some(struct late *l, uint32_t ref, sonde_msec mint,
     sonde_code rc;
 
     buf_init(&v.bytes);
-    view_take(l, ref, mint, maxt, closed, &v, out);
+    view_take(l, id, mint, maxt, closed, &v, out);
     rc = view_decode(&v, mint, maxt, out, err);
     view_fini(&v);
     if (rc == SONDE_OK)
@@ -202,29 +202,29 @@ static sonde_code read_some(struct late *l, uint32_t ref, sonde_msec mint,
     return rc;
 }
 
-sonde_code late_read(struct late *l, uint32_t ref, sonde_msec mint,
+sonde_code late_read(struct late *l, uint32_t id, sonde_msec mint,
                      sonde_msec maxt, struct columns *out, size_t from,
                      struct sonde_err *err)
 {
-    return read_some(l, ref, mint, maxt, false, out, from, err);
+    return read_some(l, id, mint, maxt, false, out, from, err);
 }
 
-sonde_code late_cut_read(const struct late_cut *cut, uint32_t ref,
+sonde_code late_cut_read(const struct late_cut *cut, uint32_t id,
                          sonde_msec mint, sonde_msec maxt, struct columns *out,
                          struct sonde_err *err)
 {
-    return read_some(&cut->head->late, ref, mint, maxt, true, out, out->count,
+    return read_some(&cut->head->late, id, mint, maxt, true, out, out->count,
                      err);
 }
 
-bool late_overlaps(struct late *l, uint32_t ref, sonde_msec mint,
+bool late_overlaps(struct late *l, uint32_t id, sonde_msec mint,
                    sonde_msec maxt)
 {
     const struct late_series *s;
     bool yes;
 
     (void)pthread_mutex_lock(&l->lock);
-    s = late_find(l, ref);
+    s = late_find(l, id);
     yes = s && s->buffer.count && s->buffer.t[0] <= maxt &&
           s->buffer.t[s->buffer.count - 1] >= mint;
     for (size_t i = 0; s && !yes && i < s->chunk_count; i++)

@@ -104,7 +104,8 @@ static sonde_code load_late(struct tsdb *db, const struct tsdb_options *o,
     sonde_code rc;
 
     arena_init(&a);
-    wal.metrics = NULL;
+    if (!wal.metrics)
+        wal.metrics = o->metrics;
     late_set_cap(&db->head->late, o->out_of_order_cap);
     rc = late_open(
         db->head,
