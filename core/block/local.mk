@@ -16,8 +16,7 @@ core_block_libblock_la_SOURCES = core/block/block.h \
 	core/block/postings_table.c \
 	core/block/symbols.c core/block/symbols.h \
 	core/block/tombstones.c \
-	core/block/ulid.c \
-	core/block/verify.c
+	core/block/ulid.c
 core_block_libblock_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 EXTRA_DIST += core/block/README.md
 
@@ -39,3 +38,10 @@ tests_unit_block_round_test_SOURCES = tests/unit/block_round_test.c \
 	tests/unit/block_kit.h
 tests_unit_block_round_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_block_round_test_LDADD = $(LIBS_UNIT) $(LIB_BLOCK)
+
+check_PROGRAMS += tests/unit/block_query_test
+TESTS += tests/unit/block_query_test
+tests_unit_block_query_test_SOURCES = tests/unit/block_query_test.c \
+	tests/unit/query_kit.h
+tests_unit_block_query_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_block_query_test_LDADD = $(LIBS_UNIT) $(LIB_BLOCK)
