@@ -11,7 +11,8 @@
 #include "block/index_write.h"
 #include "util/bytes.h"
 
-#define LIST_PART 4096 /* numbers that are read at once                     */
+#define LIST_PART  4096 /* numbers that are read at once                    */
+#define TABLE_PART (1u << 20)
 
 struct table {
     struct out_file file;
@@ -64,6 +65,7 @@ static sonde_code put_all(struct index_writer *w, struct table *t,
         out_file_be32(&w->out, (uint32_t)(at / INDEX_SERIES_ALIGN));
         r = (struct reader){ map.data + at, map.data + map.len, false };
         (void)reader_bytes(&r, reader_uvarint(&r) + INDEX_CRC_BYTES);
+        mapped_pass(&map, (size_t)((uint64_t)(r.p - map.data) - at));
         at = (uint64_t)(r.p - map.data);
     }
     out_file_crc(&w->out);
@@ -97,8 +99,10 @@ static sonde_code put_lists(struct index_writer *w, struct table *t,
     if (rc != SONDE_OK)
         return rc;
     while (posting_runs_next(&w->runs, &pair, &count)) {
-        add_entry(t, symbols_cursor_get(&names, pair.name),
-                  symbols_cursor_get(&values, pair.value), list_at(w));
+        sonde_str value = symbols_cursor_get(&values, pair.value);
+
+        add_entry(t, symbols_cursor_get(&names, pair.name), value, list_at(w));
+        mapped_pass(&w->map, value.len + 1);
         put_list(w, count);
     }
     if (w->runs.damaged)
@@ -122,7 +126,11 @@ static sonde_code put_table(struct index_writer *w, struct table *t,
     out_file_be32(&w->out, (uint32_t)(map.len + 4));
     out_file_mark(&w->out);
     out_file_be32(&w->out, t->entries);
-    out_file_put(&w->out, map.data, map.len);
+    for (size_t at = 0, n; at < map.len; at += n) {
+        n = map.len - at < TABLE_PART ? map.len - at : TABLE_PART;
+        out_file_put(&w->out, map.data + at, n);
+        mapped_pass(&map, n);
+    }
     out_file_crc(&w->out);
     mapped_close(&map);
     return rc;

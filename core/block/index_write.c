@@ -97,7 +97,9 @@ static sonde_code end_symbols(struct index_writer *w, struct sonde_err *err)
     out_file_be32(&w->out, crc32c(0, table.ptr, table.len));
     w->symbols_ended = true;
     w->toc.series = out_file_pos(&w->out);
-    return symbols_open(&w->symbols, table, err);
+    rc = symbols_open(&w->symbols, table, err);
+    mapped_forget(&w->map);
+    return rc;
 }
 
 /* ---- series ------------------------------------------------------------- */

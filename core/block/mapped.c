@@ -12,6 +12,8 @@
 #include "util/fs.h"
 #include "util/mem.h"
 
+#define PASS_BYTES (4u << 20)
+
 sonde_code mapped_fd(int fd, const char *path, struct mapped *out,
                      struct sonde_err *err)
 {
@@ -59,4 +61,13 @@ void mapped_forget(const struct mapped *m)
 {
     if (m->data)
         (void)madvise((void *)(uintptr_t)m->data, m->len, MADV_DONTNEED);
+}
+
+void mapped_pass(struct mapped *m, size_t n)
+{
+    m->passed += n;
+    if (m->passed < PASS_BYTES)
+        return;
+    mapped_forget(m);
+    m->passed = 0;
 }

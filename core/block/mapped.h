@@ -10,6 +10,7 @@ struct mapped {
     const uint8_t *data; /* NULL when the file is empty                   */
     size_t len;
     char *path;
+    size_t passed; /* bytes since its pages were given back last           */
 };
 
 SONDE_NODISCARD sonde_code mapped_open(const char *path, struct mapped *out,
@@ -21,5 +22,9 @@ SONDE_NODISCARD sonde_code mapped_fd(int fd, const char *path,
 void mapped_close(struct mapped *m);
 /* Takes the pages out of the process; they are read again when touched. */
 void mapped_forget(const struct mapped *m);
+
+/* For who reads it once from front to back, by one thread: `n` bytes more
+ * were read; every few MiB the pages are given back. */
+void mapped_pass(struct mapped *m, size_t n);
 
 #endif

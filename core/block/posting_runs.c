@@ -154,6 +154,7 @@ static bool open_group(struct posting_runs *r, struct posting_run *run)
     run->pair.value = (uint32_t)reader_uvarint(&in);
     run->left = (uint32_t)reader_uvarint(&in);
     run->last = 0;
+    mapped_pass(&r->map, (size_t)(in.p - run->p));
     run->p = in.p;
     r->damaged = r->damaged || in.failed;
     return !in.failed;
@@ -254,6 +255,7 @@ size_t posting_runs_read(struct posting_runs *r, uint32_t *out, size_t cap)
 
         for (; n < cap && run->left; run->left--)
             out[n++] = run->last += (uint32_t)reader_uvarint(&in);
+        mapped_pass(&r->map, (size_t)(in.p - run->p));
         run->p = in.p;
         r->group_at += !run->left;
         r->damaged = r->damaged || in.failed;
