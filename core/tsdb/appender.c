@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The appender: collects a transaction and hands it to the commit. It holds
- * memory only while a transaction is open. Series are made at once, because
- * their references are needed; they are seen with their first sample.
+ * memory only while a transaction is open: from the first series asked for or
+ * sample handed in until the end. Series are made at once, because their
+ * references are needed; they are seen with their first sample.
  *
  * One thread at a time uses an appender; any number of them may be open.
  */
@@ -15,7 +16,8 @@
 struct head_appender {
     struct appender base;
     struct head *head;
-    struct batch *batch; /* NULL: no transaction is open                  */
+    struct batch *batch;  /* NULL: no transaction is open                  */
+    struct presence here; /* among the head's writers while it is           */
 };
 
 static struct head_appender *self(struct appender *base)
@@ -25,13 +27,18 @@ static struct head_appender *self(struct appender *base)
 
 static struct batch *open_batch(struct head_appender *a)
 {
-    if (!a->batch)
+    if (!a->batch) {
         a->batch = batch_get(&a->head->batches);
+        readers_enter(&a->head->writers, &a->here);
+    }
     return a->batch;
 }
 
 static void close_batch(struct head_appender *a)
 {
+    if (!a->batch)
+        return;
+    readers_leave(&a->head->writers, &a->here);
     batch_put(&a->head->batches, a->batch);
     a->batch = NULL;
 }
@@ -40,12 +47,8 @@ static sonde_code appender_op_series(struct appender *base,
                                      const struct labels *labels,
                                      series_ref *out, struct sonde_err *err)
 {
-    uint32_t ref;
-    sonde_code rc = head_series(self(base)->head, labels, &ref, err);
-
-    if (rc == SONDE_OK)
-        *out = ref;
-    return rc;
+    (void)open_batch(self(base)); /* holds the series from here on */
+    return head_series(self(base)->head, labels, out, err);
 }
 
 static bool appender_op_known(struct appender *base, series_ref ref)

@@ -7,8 +7,10 @@
 
 struct head_metrics {
     struct metric *series_created, *samples_appended, *out_of_order,
-        *out_of_bound, *late_appended, *too_old, *duplicate, *corruptions,
-        *all_corruptions, *replay_unknown, *replay_skipped, *commit_conflicts;
+        *out_of_bound, *too_old, *duplicate, *corruptions, *all_corruptions,
+        *replay_unknown, *replay_skipped, *commit_conflicts;
+    struct metric *series_removed, *chunks_created, *chunks_removed,
+        *chunks_mapped, *chunk_corruptions, *chunk_write_failures, *truncations;
     struct metric *replay_seconds;
 };
 

@@ -91,16 +91,18 @@ static void replay_series(void *arg, uint64_t ref, const struct labels *l)
     }
     saw_ref(r, ref);
     series_at(r->head, found)->flags |= SERIES_LOGGED;
-    if (found != ref)
+    if (found != (uint32_t)ref)
         head_alias_add(r->head, ref, found);
 }
 
 static void replay_one(struct replay *r, const struct storage_sample *sample)
 {
-    struct series *s = series_at(r->head, sample->ref);
+    uint32_t id = (uint32_t)sample->ref;
+    struct series *s = series_at(r->head, id);
 
-    if (__builtin_expect(!s, 0)) {
-        s = series_at(r->head, head_alias(r->head, sample->ref));
+    if (__builtin_expect(!s || !s->labels, 0)) {
+        id = head_alias(r->head, sample->ref);
+        s = series_at(r->head, id);
         if (!s) {
             saw_ref(r, sample->ref);
             r->unknown++;
@@ -111,7 +113,7 @@ static void replay_one(struct replay *r, const struct storage_sample *sample)
         r->old++;
         return;
     }
-    r->chunks += head_append(r->head, s, sample->t, sample->v);
+    r->chunks += head_append(r->head, s, id, sample->t, sample->v);
     r->samples++;
     if (sample->t < r->mint)
         r->mint = sample->t;

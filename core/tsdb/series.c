@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Series, addressed by reference. References count up from 1 and are never
- * used twice, so a reference is a place: page (ref-1)/64, slot (ref-1)%64.
- * No hash table stands between a sample and its series, and the series of
- * one scrape, made one after the other, lie one after the other.
+ * used twice, so a reference is a place: of its low 32 bits, the id, page
+ * (id-1)/64, slot (id-1)%64. No hash table stands between a sample and its
+ * series, and the series of one scrape, made one after the other, lie one
+ * after the other. When ids come round, after four billion series, those that
+ * are still taken are left out.
  *
- * After years of churn references are sparse: a page may have one series
- * left, or none. So a page holds only the series that are there, in order,
- * with a bitmap that says which; a full page needs no counting of bits. Pages
- * are found through two tables: a fixed one, of which the kernel backs only
- * what is touched, and blocks of a thousand. Both are published by atomic
- * stores and never move, so finding a page takes no lock; the page's own lock
- * guards what is in it, and a batch takes it once per run of references.
+ * With churn ids are sparse: a page may have one series left, or none. So a
+ * page holds only the series that are there, in order, with a bitmap that
+ * says which; a full page needs no counting of bits. Pages are found through
+ * two tables: a fixed one, of which the kernel backs only what is touched,
+ * and blocks of a thousand. Both are published by atomic stores and never
+ * move, so finding a page takes no lock; the page's own lock guards what is
+ * in it, and a batch takes it once per run of references.
  *
- * Labels are pairs of symbols (8 bytes a label) in words that never move.
+ * Pages and blocks that are empty serve again, as such: their memory is never
+ * anything else. So who found one and comes too late locks a page that says
+ * another number, and nobody has to wait for him.
  *
  * Rejected: a pointer per series and an allocation each (40 bytes more, and
  * a cache miss each); a read-write lock per page (56 bytes and slower where
@@ -32,18 +36,18 @@
 #define TABLE_BYTES  (TABLE_BLOCKS * sizeof(void *))
 #define PAGE_FIRST   8 /* series a page has room for at first             */
 
-#define WORDS_BLOCK  ((uint64_t)1 << 16)
-#define WORDS_BLOCKS ((size_t)1 << 16)
-#define WORDS_BYTES  (WORDS_BLOCKS * sizeof(void *))
-
 _Static_assert(sizeof(struct series) == 64, "a series is one cache line");
 
+_Static_assert(sizeof(struct series_page) == 64, "and so is a page");
+
 struct page_block {
+    uint32_t count; /* of pages; the writer's                              */
     struct series_page *_Atomic pages[BLOCK_PAGES];
 };
 
 void series_table_init(struct series_table *t)
 {
+    *t = (struct series_table){ 0 };
     t->blocks = vm_alloc(TABLE_BYTES, 4096);
 }
 
@@ -63,31 +67,74 @@ struct series_page *series_table_page(const struct series_table *t,
     uint32_t page = series_page_number(ref);
     struct page_block *b;
 
-    if (ref == 0 || ref > SERIES_REF_MAX)
+    if ((uint32_t)ref == 0)
         return NULL;
     b = block_at(t, page / BLOCK_PAGES);
     return b ? page_at(b, page % BLOCK_PAGES) : NULL;
 }
 
-struct series_page *series_table_make(struct series_table *t, uint32_t ref)
+static struct page_block *block_make(struct series_table *t, size_t i)
 {
-    uint32_t page = series_page_number(ref);
-    struct page_block *b = block_at(t, page / BLOCK_PAGES);
+    struct page_block *b = block_at(t, i);
+
+    if (b)
+        return b;
+    b = t->spare_block_count ? t->spare_blocks[--t->spare_block_count]
+                             : mem_new(struct page_block);
+    atomic_store_explicit(&t->blocks[i], b, memory_order_release);
+    return b;
+}
+
+static struct series_page *page_new(struct series_table *t)
+{
     struct series_page *p;
 
-    if (!b) {
-        b = mem_new(struct page_block);
-        atomic_store_explicit(&t->blocks[page / BLOCK_PAGES], b,
-                              memory_order_release);
-    }
-    p = page_at(b, page % BLOCK_PAGES);
-    if (!p) {
-        p = mem_new(struct series_page);
-        (void)pthread_mutex_init(&p->lock, NULL);
-        atomic_store_explicit(&b->pages[page % BLOCK_PAGES], p,
-                              memory_order_release);
-    }
+    if (t->spare_page_count)
+        return t->spare_pages[--t->spare_page_count];
+    p = mem_new(struct series_page);
+    (void)pthread_mutex_init(&p->lock, NULL);
     return p;
+}
+
+struct series_page *series_table_make(struct series_table *t, uint32_t id)
+{
+    uint32_t page = series_page_number(id);
+    struct page_block *b = block_make(t, page / BLOCK_PAGES);
+    struct series_page *p = page_at(b, page % BLOCK_PAGES);
+
+    if (p)
+        return p;
+    p = page_new(t);
+    (void)pthread_mutex_lock(&p->lock);
+    p->number = page;
+    (void)pthread_mutex_unlock(&p->lock);
+    b->count++;
+    atomic_store_explicit(&b->pages[page % BLOCK_PAGES], p,
+                          memory_order_release);
+    return p;
+}
+
+void series_table_remove(struct series_table *t, struct series_page *p)
+{
+    size_t i = p->number / BLOCK_PAGES;
+    struct page_block *b = block_at(t, i);
+
+    if (p->count || p->number == NO_PAGE_NUMBER)
+        SONDE_BUG("page %u is put away with %u series", p->number, p->count);
+    atomic_store_explicit(&b->pages[p->number % BLOCK_PAGES], NULL,
+                          memory_order_release);
+    p->number = NO_PAGE_NUMBER;
+    t->spare_pages =
+        mem_grow(t->spare_pages, &t->spare_page_cap, t->spare_page_count + 1,
+                 sizeof(struct series_page *));
+    t->spare_pages[t->spare_page_count++] = p;
+    if (--b->count)
+        return;
+    atomic_store_explicit(&t->blocks[i], NULL, memory_order_release);
+    t->spare_blocks =
+        mem_grow(t->spare_blocks, &t->spare_block_cap, t->spare_block_count + 1,
+                 sizeof(struct page_block *));
+    t->spare_blocks[t->spare_block_count++] = b;
 }
 
 struct series_page *series_table_next(const struct series_table *t,
@@ -114,46 +161,64 @@ static struct series *page_items(const struct series_page *p)
     return atomic_load_explicit(&p->items, memory_order_relaxed);
 }
 
+static void page_free(struct series_page *p)
+{
+    (void)pthread_mutex_destroy(&p->lock);
+    free(page_items(p));
+    free(p);
+}
+
 void series_table_fini(struct series_table *t)
 {
     struct series_page *p;
 
-    for (uint32_t i = 0; (p = series_table_next(t, &i)); i++) {
-        (void)pthread_mutex_destroy(&p->lock);
-        free(page_items(p));
-        free(p);
-    }
+    for (uint32_t i = 0; (p = series_table_next(t, &i)); i++)
+        page_free(p);
+    while (t->spare_page_count)
+        page_free(t->spare_pages[--t->spare_page_count]);
     for (size_t i = 0; i < TABLE_BLOCKS; i++)
         free(block_at(t, i));
+    while (t->spare_block_count)
+        free(t->spare_blocks[--t->spare_block_count]);
+    free(t->spare_pages);
+    free(t->spare_blocks);
     vm_free((void *)t->blocks, TABLE_BYTES);
 }
 
-static void page_grow(struct series_page *p)
-{
-    uint8_t cap = p->cap ? (uint8_t)(p->cap * 2) : PAGE_FIRST;
-    struct series *old = page_items(p);
-    struct series *items = aligned_alloc(64, cap * sizeof(*items));
+/* ---- the series of a page ---------------------------------------------- */
 
-    if (!items)
-        mem_abort("allocate series", cap * sizeof(*items));
+/* Room for `cap` series; 0 gives all memory back. */
+static void page_resize(struct series_page *p, size_t cap)
+{
+    struct series *old = page_items(p), *items = NULL;
+
+    if (cap) {
+        items = aligned_alloc(64, cap * sizeof(*items));
+        if (!items)
+            mem_abort("allocate series", cap * sizeof(*items));
+    }
     if (p->count)
         memcpy(items, old, p->count * sizeof(*items));
     atomic_store_explicit(&p->items, items, memory_order_relaxed);
     free(old);
-    p->cap = cap;
+    p->cap = (uint8_t)cap;
 }
 
-struct series *series_page_add(struct series_page *p, uint32_t ref)
+static unsigned series_place(const struct series_page *p, unsigned slot)
 {
-    unsigned slot = (ref - 1) % PAGE_SERIES;
-    uint64_t below = p->present & ((UINT64_C(1) << slot) - 1);
-    unsigned at = (unsigned)__builtin_popcountll(below);
+    return (unsigned)__builtin_popcountll(p->present &
+                                          ((UINT64_C(1) << slot) - 1));
+}
+
+struct series *series_page_add(struct series_page *p, uint32_t id)
+{
+    unsigned slot = (id - 1) % PAGE_SERIES, at = series_place(p, slot);
     struct series *items;
 
     if (p->present >> slot & 1)
-        SONDE_BUG("series %u is made twice", ref);
+        SONDE_BUG("series %u is made twice", id);
     if (p->count == p->cap)
-        page_grow(p);
+        page_resize(p, p->cap ? p->cap * 2u : PAGE_FIRST);
     items = page_items(p);
     memmove(items + at + 1, items + at, (p->count - at) * sizeof(*items));
     items[at] = (struct series){ 0 };
@@ -162,47 +227,18 @@ struct series *series_page_add(struct series_page *p, uint32_t ref)
     return &items[at];
 }
 
-/* ---- labels ----------------------------------------------------------- */
-
-void label_store_init(struct label_store *s)
+void series_page_remove(struct series_page *p, uint32_t id)
 {
-    s->blocks = vm_alloc(WORDS_BYTES, 4096);
-    s->next = 0;
-}
+    unsigned slot = (id - 1) % PAGE_SERIES, at = series_place(p, slot);
+    struct series *items = page_items(p);
 
-void label_store_fini(struct label_store *s)
-{
-    for (size_t i = 0; i * WORDS_BLOCK < s->next; i++)
-        free(s->blocks[i]);
-    vm_free((void *)s->blocks, WORDS_BYTES);
-}
-
-bool label_store_add(struct label_store *s, size_t n, uint32_t *at,
-                     struct label_pair **pairs)
-{
-    size_t words = 1 + 2 * n;
-    uint32_t **block, *p;
-
-    if (s->next % WORDS_BLOCK + words > WORDS_BLOCK)
-        s->next = (s->next / WORDS_BLOCK + 1) * WORDS_BLOCK;
-    if (s->next + words > WORDS_BLOCK * WORDS_BLOCKS)
-        return false;
-    block = &s->blocks[s->next / WORDS_BLOCK];
-    if (!*block)
-        *block = mem_alloc(WORDS_BLOCK * sizeof(**block));
-    p = *block + s->next % WORDS_BLOCK;
-    p[0] = (uint32_t)n;
-    *at = (uint32_t)s->next;
-    *pairs = (struct label_pair *)(p + 1);
-    s->next += words;
-    return true;
-}
-
-const struct label_pair *label_store_get(const struct label_store *s,
-                                         uint32_t at, size_t *n)
-{
-    const uint32_t *p = s->blocks[at / WORDS_BLOCK] + at % WORDS_BLOCK;
-
-    *n = p[0];
-    return (const struct label_pair *)(p + 1);
+    if (!(p->present >> slot & 1))
+        SONDE_BUG("series %u is removed and is not there", id);
+    p->count--;
+    p->present &= ~(UINT64_C(1) << slot);
+    memmove(items + at, items + at + 1, (p->count - at) * sizeof(*items));
+    if (p->count == 0)
+        page_resize(p, 0);
+    else if (p->cap > PAGE_FIRST && p->count <= p->cap / 4)
+        page_resize(p, p->cap / 2u);
 }

@@ -21,7 +21,7 @@ struct tsdb {
     struct head *head;
     struct wal *wal;
     struct dir_lock lock;
-    char *wal_dir;
+    char *wal_dir, *chunks_dir;
     struct selfmetrics *metrics;
     uint64_t corruptions; /* written while opening only                   */
 };
@@ -86,36 +86,7 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *out)
     out->corruptions = db->corruptions;
 }
 
-void tsdb_set_limits(struct tsdb *db, const struct tsdb_limits *limits)
-{
-    if (!db->head->log_only)
-        late_set_window(&db->head->late, limits->out_of_order_ms);
-}
-
 /* ---- opening and closing ---------------------------------------------- */
-
-/* The log of late samples is beside the other. */
-static sonde_code load_late(struct tsdb *db, const struct tsdb_options *o,
-                            const struct head_replay_options *replay,
-                            struct sonde_err *err)
-{
-    struct wal_options wal = o->wal;
-    struct arena a;
-    sonde_code rc;
-
-    arena_init(&a);
-    if (!wal.metrics)
-        wal.metrics = o->metrics;
-    late_set_cap(&db->head->late, o->out_of_order_cap);
-    rc = late_open(
-        db->head,
-        fs_join(&a, fs_dirname(sonde_cstr(db->wal_dir)), SONDE_STR("wbl")),
-        &wal, replay, err);
-    arena_fini(&a);
-    if (rc == SONDE_OK)
-        late_set_window(&db->head->late, o->limits.out_of_order_ms);
-    return rc;
-}
 
 static sonde_code load(struct tsdb *db, const struct tsdb_options *o,
                        struct sonde_err *err)
@@ -125,12 +96,13 @@ static sonde_code load(struct tsdb *db, const struct tsdb_options *o,
     struct wal_options wal = o->wal;
     sonde_code rc = SONDE_OK;
 
-    if (fs_exists(db->wal_dir))
+    if (!o->log_only)
+        rc = head_open_files(db->head, db->chunks_dir, false, err);
+    if (rc == SONDE_OK && fs_exists(db->wal_dir))
         rc = head_replay(db->head, db->wal_dir, &replay, err);
-    if (rc == SONDE_OK && !o->log_only)
-        rc = load_late(db, o, &replay, err);
     if (rc != SONDE_OK)
         return rc;
+    head_settle_chunks(db->head);
     if (!wal.metrics)
         wal.metrics = o->metrics;
     rc = wal_open(db->wal_dir, &wal, &db->wal, err);
@@ -148,6 +120,8 @@ sonde_code tsdb_open(const char *dir, const struct tsdb_options *options,
     db->lock.fd = -1;
     db->wal_dir = mem_alloc(strlen(dir) + sizeof("/wal"));
     (void)sprintf(db->wal_dir, "%s/wal", dir);
+    db->chunks_dir = mem_alloc(strlen(dir) + sizeof("/chunks_head"));
+    (void)sprintf(db->chunks_dir, "%s/chunks_head", dir);
     if (rc == SONDE_OK)
         rc = dir_lock_take(&db->lock, dir, err);
     if (rc != SONDE_OK)
@@ -173,9 +147,13 @@ void tsdb_close(struct tsdb *db)
         return;
     if (db->metrics)
         selfmetrics_uncallback(db->metrics, head_metrics_page, db->head);
+    if (db->wal && head_map_chunks(db->head, NULL) != SONDE_OK) {
+        /* said already; the log has the samples */
+    }
     wal_close(db->wal);
     head_free(db->head);
     dir_lock_release(&db->lock);
     free(db->wal_dir);
+    free(db->chunks_dir);
     free(db);
 }

@@ -31,26 +31,34 @@ static inline void walk_end(struct walk *w)
     w->number = NO_PAGE;
 }
 
-/* The series, with its page locked until the walk leaves it. */
-static inline struct series *walk_to(struct walk *w, series_ref ref)
+/* The series of an id, with its page locked until the walk leaves it. */
+static inline struct series *walk_to_id(struct walk *w, uint32_t id)
 {
-    uint64_t number = (ref - 1) / PAGE_SERIES;
+    uint64_t number = series_page_number(id);
 
     if (number != w->number) {
         walk_end(w);
-        w->page = series_table_page(&w->head->table, ref);
+        w->page = series_table_page(&w->head->table, id);
         w->number = number;
         if (w->page)
             (void)pthread_mutex_lock(&w->page->lock);
     }
-    return w->page ? series_page_get(w->page, ref) : NULL;
+    return w->page ? series_page_get(w->page, id) : NULL;
+}
+
+/* The same of a reference: not another series at its place. */
+static inline struct series *walk_to(struct walk *w, series_ref ref)
+{
+    struct series *s = walk_to_id(w, (uint32_t)ref);
+
+    return s && s->era == ref >> 32 ? s : NULL;
 }
 
 /* Fetches the series of a sample that comes soon; it may be in a page that
  * others hold, so only its address is used. */
 static inline void walk_ahead(struct walk *w, series_ref ref)
 {
-    uint64_t number = (ref - 1) / PAGE_SERIES;
+    uint64_t number = series_page_number(ref);
 
     if (number != w->ahead_number) {
         w->ahead = series_table_page(&w->head->table, ref);
