@@ -155,6 +155,21 @@ static struct late_row *rows_of(const struct columns *c, size_t from,
     return rows;
 }
 
+/* What a histogram's hint says is about the one before it; of two that were
+ * not appended one after the other nothing is known. */
+static void forget_hint(struct columns *c, size_t at)
+{
+    const struct histogram *h = at < c->count ? c->h[at] : NULL;
+    struct histogram *copy;
+
+    if (!h || h->hint == HISTOGRAM_GAUGE || h->hint == HISTOGRAM_UNKNOWN_RESET)
+        return;
+    copy = arena_new(columns_arena(c), struct histogram);
+    *copy = *h;
+    copy->hint = HISTOGRAM_UNKNOWN_RESET;
+    c->h[at] = copy;
+}
+
 /* Sorts what is from `mid` on into what is sorted from `from` on. */
 static void merge(struct columns *c, size_t from, size_t mid)
 {
@@ -179,8 +194,11 @@ static void merge(struct columns *c, size_t from, size_t mid)
         to--;
         c->t[to] = rows[n].t;
         c->v[to] = rows[n].v;
-        if (c->h)
+        if (c->h) {
             c->h[to] = rows[n].h;
+            forget_hint(c, to);
+            forget_hint(c, to + 1);
+        }
     }
     free(rows);
 }

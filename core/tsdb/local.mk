@@ -2,32 +2,32 @@ noinst_LTLIBRARIES += core/tsdb/libtsdb.la
 core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/tsdb.h core/tsdb/tsdb.c \
 	core/tsdb/appender.c core/tsdb/batch.c core/tsdb/batch.h \
-	core/tsdb/chunk_list.c core/tsdb/chunk_list.h \
 	core/tsdb/chunk_mem.c core/tsdb/chunk_mem.h \
 	core/tsdb/commit.c \
 	core/tsdb/dir_lock.c core/tsdb/dir_lock.h \
 	core/tsdb/grow.h \
 	core/tsdb/head.c core/tsdb/head.h core/tsdb/head_chunks.c \
-	core/tsdb/head_files.c core/tsdb/head_files.h \
-	core/tsdb/head_files_int.h core/tsdb/head_files_open.c \
-	core/tsdb/head_found.c \
 	core/tsdb/head_metrics.c core/tsdb/head_metrics.h \
-	core/tsdb/head_record.c core/tsdb/head_record.h \
+	core/tsdb/index_hold.h core/tsdb/index_walk.c \
 	core/tsdb/label_hash.c core/tsdb/label_hash.h \
-	core/tsdb/label_store.c core/tsdb/label_store.h \
+	core/tsdb/late.c core/tsdb/late.h core/tsdb/late_cut.c \
+	core/tsdb/late_read.c core/tsdb/wbl.c core/tsdb/wbl_replay.c \
 	core/tsdb/postings.c core/tsdb/postings.h \
 	core/tsdb/querier.c core/tsdb/replay.c core/tsdb/select.c \
-	core/tsdb/readers.c core/tsdb/readers.h \
 	core/tsdb/series.c core/tsdb/series.h \
-	core/tsdb/store_querier.h \
+	core/tsdb/store_querier.c core/tsdb/store_querier.h \
 	core/tsdb/walk.h \
 	core/tsdb/vm.c core/tsdb/vm.h
 EXTRA_DIST += core/tsdb/README.md
 
 check_PROGRAMS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
-	tests/unit/tsdb_index_test tests/unit/tsdb_race_test
+	tests/unit/tsdb_index_test tests/unit/tsdb_late_cut_test \
+	tests/unit/tsdb_late_test \
+	tests/unit/tsdb_race_test
 TESTS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
-	tests/unit/tsdb_index_test tests/unit/tsdb_race_test
+	tests/unit/tsdb_index_test tests/unit/tsdb_late_cut_test \
+	tests/unit/tsdb_late_test \
+	tests/unit/tsdb_race_test
 tests_unit_tsdb_chunk_test_SOURCES = tests/unit/tsdb_chunk_test.c
 tests_unit_tsdb_chunk_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_chunk_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
@@ -37,6 +37,14 @@ tests_unit_tsdb_head_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 tests_unit_tsdb_index_test_SOURCES = tests/unit/tsdb_index_test.c tests/unit/tsdb_kit.h
 tests_unit_tsdb_index_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_index_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_late_cut_test_SOURCES = tests/unit/tsdb_late_cut_test.c \
+	tests/unit/histograms.h tests/unit/tsdb_kit.h
+tests_unit_tsdb_late_cut_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_late_cut_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_late_test_SOURCES = tests/unit/tsdb_late_test.c \
+	tests/unit/tsdb_kit.h
+tests_unit_tsdb_late_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_late_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 tests_unit_tsdb_race_test_SOURCES = tests/unit/tsdb_race_test.c \
 	tests/unit/tsdb_kit.h
 tests_unit_tsdb_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)

@@ -30,89 +30,111 @@
 
 /* ---- writing ---------------------------------------------------------- */
 
+/* Each holds a run of samples of one kind, so that those of one time come back
+ * in the order in which they were judged. */
 struct records {
-    struct buf marks, samples;
-    struct buf histograms[2], custom[2]; /* integer, float                 */
+    struct buf *items;
+    size_t count, cap;
 };
 
-static void records_init(struct records *r)
+static struct buf *next_record(struct records *r)
 {
-    buf_init(&r->marks);
-    buf_init(&r->samples);
-    for (int i = 0; i < 2; i++) {
-        buf_init(&r->histograms[i]);
-        buf_init(&r->custom[i]);
-    }
+    r->items = mem_grow(r->items, &r->cap, r->count + 1, sizeof(*r->items));
+    buf_init(&r->items[r->count]);
+    return &r->items[r->count++];
 }
 
 static void records_fini(struct records *r)
 {
-    buf_fini(&r->marks);
-    buf_fini(&r->samples);
-    for (int i = 0; i < 2; i++) {
-        buf_fini(&r->histograms[i]);
-        buf_fini(&r->custom[i]);
-    }
+    for (size_t i = 0; i < r->count; i++)
+        buf_fini(&r->items[i]);
+    free(r->items);
+}
+
+static unsigned kind_of(const struct late_sample *x)
+{
+    if (!x->h)
+        return 0;
+    return 1 + (unsigned)x->h->is_float +
+           2 * (unsigned)(x->h->schema == HISTOGRAM_CUSTOM);
+}
+
+static void encode_floats(struct buf *b, const struct late_sample *samples,
+                          size_t n)
+{
+    struct wal_samples_writer w;
+
+    wal_samples_begin(&w, b);
+    for (size_t i = 0; i < n; i++)
+        wal_samples_add(&w, samples[i].ref, samples[i].t, samples[i].v);
+}
+
+static void encode_histograms(struct buf *b, const struct late_sample *samples,
+                              size_t n)
+{
+    struct wal_histograms_writer w;
+    struct buf unused;
+
+    buf_init(&unused);
+    if (samples->h->schema == HISTOGRAM_CUSTOM)
+        wal_histograms_begin(&w, samples->h->is_float, &unused, b);
+    else
+        wal_histograms_begin(&w, samples->h->is_float, b, &unused);
+    for (size_t i = 0; i < n; i++)
+        wal_histograms_add(&w, samples[i].ref, samples[i].t, samples[i].h);
+    buf_fini(&unused);
 }
 
 static void encode(struct records *r, const struct late_sample *samples,
                    size_t n)
 {
-    struct wal_samples_writer floats = { 0 };
-    struct wal_histograms_writer histograms[2] = { 0 };
+    size_t run;
 
-    for (size_t i = 0; i < n; i++) {
-        const struct late_sample *x = &samples[i];
+    for (size_t i = 0; i < n; i += run) {
+        unsigned kind = kind_of(&samples[i]);
 
-        if (x->h) {
-            struct wal_histograms_writer *w = &histograms[x->h->is_float];
-
-            if (!w->exponential)
-                wal_histograms_begin(w, x->h->is_float,
-                                     &r->histograms[x->h->is_float],
-                                     &r->custom[x->h->is_float]);
-            wal_histograms_add(w, x->ref, x->t, x->h);
-            continue;
-        }
-        if (!floats.b)
-            wal_samples_begin(&floats, &r->samples);
-        wal_samples_add(&floats, x->ref, x->t, x->v);
+        for (run = 1; i + run < n && kind_of(&samples[i + run]) == kind; run++)
+            ;
+        if (kind == 0)
+            encode_floats(next_record(r), samples + i, run);
+        else
+            encode_histograms(next_record(r), samples + i, run);
     }
 }
 
-static void encode_marks(struct records *r, const struct late *l)
+static void encode_marks(struct buf *b, const struct late *l)
 {
     if (l->mark_count)
-        wal_markers_begin(&r->marks);
+        wal_markers_begin(b);
     for (size_t i = 0; i < l->mark_count; i++)
-        wal_markers_add(&r->marks, l->marks[i].ref, l->marks[i].chunk_ref);
+        wal_markers_add(b, l->marks[i].ref, l->marks[i].chunk_ref);
 }
 
 static sonde_code write_records(struct wal *wbl, const struct records *r,
                                 struct sonde_err *err)
 {
-    const struct buf *const all[] = { &r->marks,         &r->samples,
-                                      &r->histograms[0], &r->custom[0],
-                                      &r->histograms[1], &r->custom[1] };
-    sonde_str records[6];
+    sonde_str *records = mem_alloc(r->count * sizeof(*records));
     size_t n = 0;
+    sonde_code rc;
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        if (all[i]->len)
-            records[n++] = buf_str(all[i]);
-    return wal_append(wbl, records, n, err);
+    for (size_t i = 0; i < r->count; i++)
+        if (r->items[i].len)
+            records[n++] = buf_str(&r->items[i]);
+    rc = wal_append(wbl, records, n, err);
+    free(records);
+    return rc;
 }
 
 sonde_code wbl_append(struct late *l, const struct late_sample *samples,
                       size_t n, struct sonde_err *err)
 {
-    struct records r;
+    struct records r = { 0 };
     sonde_code rc;
 
-    records_init(&r);
+    (void)next_record(&r); /* of the marks */
     encode(&r, samples, n);
     (void)pthread_mutex_lock(&l->log_lock);
-    encode_marks(&r, l);
+    encode_marks(&r.items[0], l);
     rc = write_records(l->wbl, &r, err);
     if (rc == SONDE_OK)
         l->mark_count = 0;

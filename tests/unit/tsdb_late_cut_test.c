@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 
 #include "tsdb/head.h"
+#include "tsdb/walk.h"
+#include "unit/histograms.h"
 #include "unit/tap.h"
 #include "unit/tsdb_kit.h"
 #include "util/fs.h"
@@ -260,6 +262,96 @@ static void test_nothing_left(void)
     free(want);
 }
 
+/* ---- histograms ------------------------------------------------------- */
+
+static const struct histogram integer = {
+    .hint = HISTOGRAM_NO_RESET,
+    .schema = 1,
+    .count.i = 7,
+    .sum = 18.4,
+    .zero_threshold = 0.001,
+    .zero_count.i = 1,
+    .positive = { SPANS({ 0, 2 }, { 1, 1 }), INTS(1, 2, -1) },
+};
+static const struct histogram floating = {
+    .is_float = true,
+    .hint = HISTOGRAM_GAUGE,
+    .count.f = 3.5,
+    .sum = 2,
+    .positive = { SPANS({ -1, 2 }), FLOATS(1.5, 2) },
+};
+static const struct histogram bounded = {
+    BOUNDS(0.5, 1, 2),
+    .count.i = 3,
+    .sum = 4,
+    .positive = { SPANS({ 0, 2 }), INTS(2, -1) },
+};
+
+static void check_histograms(struct bare *b, series_ref ref)
+{
+    static const struct histogram *const want[] = { &bounded, NULL, &floating,
+                                                    &integer, NULL };
+    struct columns c = { 0 };
+
+    CU_ASSERT_EQUAL(
+        head_read(b->head, (uint32_t)ref, INT64_MIN, INT64_MAX, &c, NULL),
+        SONDE_OK);
+    CU_ASSERT_EQUAL_FATAL(c.count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(c.t[i], i < 4 ? KIT_NOW - 4000 + (sonde_msec)i * 1000
+                                      : KIT_NOW);
+        CU_ASSERT_EQUAL(!c.h[i], !want[i]);
+        if (c.h[i] && want[i])
+            CU_ASSERT_TRUE(histogram_same(c.h[i], want[i]));
+    }
+    CU_ASSERT_EQUAL(c.v[1], 5);
+    CU_ASSERT_EQUAL(c.h[3]->hint, HISTOGRAM_UNKNOWN_RESET);
+    CU_ASSERT_EQUAL(c.h[2]->hint, HISTOGRAM_GAUGE);
+    columns_fini(&c);
+}
+
+/* All kinds in one series, from the buffer, the log and chunks. */
+static void test_histograms(void)
+{
+    series_ref refs[SERIES];
+    struct append_stats stats = { 0 };
+    struct late_cut cut;
+    struct walk w;
+    struct bare b;
+
+    bare_init(&b, "histograms");
+    newest(&b, refs);
+    {
+        const struct late_sample samples[] = {
+            { refs[0], KIT_NOW - 1000, 0, &integer },
+            { refs[0], KIT_NOW - 2000, 0, &floating },
+            { refs[0], KIT_NOW - 3000, 5, NULL },
+            { refs[0], KIT_NOW - 4000, 0, &bounded },
+            { refs[0], KIT_NOW - 2000, 0, &floating },
+            { refs[0], KIT_NOW - 2000, 0, &integer },
+            { refs[0], KIT_NOW - 2000, 2, NULL },
+        };
+
+        CU_ASSERT_EQUAL(wbl_append(&b.head->late, samples, 7, NULL), SONDE_OK);
+        late_insert(b.head, samples, 7, &stats);
+    }
+    CU_ASSERT_EQUAL(stats.histograms, 3);
+    CU_ASSERT_EQUAL(stats.out_of_order_taken, 4);
+    CU_ASSERT_EQUAL(stats.duplicate_same, 1);
+    CU_ASSERT_EQUAL(stats.duplicate_other, 2);
+    w = walk_of(b.head);
+    walk_to(&w, refs[0])->flags |= SERIES_LATE;
+    walk_end(&w);
+    check_histograms(&b, refs[0]);
+    bare_close(&b);
+    bare_open(&b);
+    check_histograms(&b, refs[0]);
+    CU_ASSERT_EQUAL(late_cut_begin(b.head, &cut, NULL), SONDE_OK);
+    check_histograms(&b, refs[0]);
+    CU_ASSERT_EQUAL(late_cut_end(&cut, false, NULL), SONDE_OK);
+    bare_close(&b);
+}
+
 /* ---- threads ---------------------------------------------------------- */
 
 struct shared {
@@ -382,6 +474,7 @@ static void test_threads_giving_up(void)
 static const struct tap_test tests[] = {
     { "cuts and restarts against a model", test_model },
     { "nothing is left behind", test_nothing_left },
+    { "histograms are late too", test_histograms },
     { "commits, reads and cuts at once", test_threads },
     { "and what was cut is given up", test_threads_giving_up },
 };
