@@ -101,6 +101,12 @@ static void set_urls(struct agent *a)
                           : (sonde_str){ "", 0 };
 }
 
+static size_t web_threads(const struct agent_options *o)
+{
+    return (size_t)o->query_max_concurrency + WEB_THREADS_BESIDE_QUERIES +
+           (o->remote_receiver ? REMOTE_RECEIVE_WAITING_MAX : 0);
+}
+
 static sonde_code start_web(struct agent *a, struct sonde_err *err)
 {
     const struct agent_options *o = a->options;
@@ -124,8 +130,7 @@ static sonde_code start_web(struct agent *a, struct sonde_err *err)
         .listen_count = o->listen_count,
         .route_prefix = a->route_prefix,
         .web_config_file = o->web_config_file,
-        .threads =
-            (size_t)o->query_max_concurrency + WEB_THREADS_BESIDE_QUERIES,
+        .threads = web_threads(o),
         .max_connections = (size_t)o->max_connections,
         .read_timeout_ms = o->read_timeout_ms,
     };
@@ -195,6 +200,19 @@ static sonde_code start_remote(struct agent *a, struct sonde_err *err)
     return remote_manager_new(&deps, &a->remote, err);
 }
 
+static sonde_code start_receiver(struct agent *a, struct sonde_err *err)
+{
+    const struct remote_receiver_options options = {
+        .metrics = a->metrics,
+        .storage = tsdb_storage(a->db),
+        .messages = a->options->remote_messages,
+    };
+
+    if (!a->options->remote_receiver)
+        return SONDE_OK;
+    return remote_receiver_new(&options, &a->receiver, err);
+}
+
 static sonde_code start_scrape(struct agent *a, struct sonde_err *err)
 {
     const struct scrape_deps deps = {
@@ -217,6 +235,8 @@ static sonde_code start_rooms(struct agent *a, struct config *config,
     if (rc == SONDE_OK)
         rc = start_remote(a, err);
     if (rc == SONDE_OK)
+        rc = start_receiver(a, err);
+    if (rc == SONDE_OK)
         rc = start_scrape(a, err);
     if (rc == SONDE_OK)
         rc = agent_apply(a, config, err);
@@ -231,6 +251,7 @@ static void stop_rooms(struct agent *a)
     /* Pages read the rooms, so no handler may be left when these go. */
     agent_serve_reloads(a);
     http_server_stop(a->server);
+    remote_receiver_free(a->receiver);
     /* The senders ask for metadata until they have ended. */
     a->hung = !scrape_manager_stop(a->scrape);
     remote_manager_free(a->remote);

@@ -7,6 +7,7 @@
 #define AGENT_AGENT_H
 
 #include <sonde/base.h>
+#include <sonde/option.h>
 
 #include "api/api.h"
 #include "net/net.h"
@@ -30,6 +31,8 @@ struct agent_options {
     const char *web_config_file;
     sonde_str external_url, route_prefix, cors_origin;
     bool lifecycle, admin;
+    bool remote_receiver; /* take remote writes                              */
+    struct sonde_list remote_messages; /* protobuf messages that are taken   */
     int64_t max_connections;
     sonde_msec read_timeout_ms;
     sonde_msec lookback_ms, query_timeout_ms;

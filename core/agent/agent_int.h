@@ -30,6 +30,7 @@ struct agent {
     struct plugins *plugins;
     struct tsdb *db;
     struct remote_manager *remote;
+    struct remote_receiver *receiver; /* NULL: remote writes are not taken */
     struct scrape_manager *scrape;
     struct api *api;
     struct http_server *server;

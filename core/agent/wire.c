@@ -212,6 +212,13 @@ static void runtime(void *arg, struct arena *arena, struct api_runtime *out)
     (void)pthread_mutex_unlock(&a->lock);
 }
 
+static void receive(void *arg, struct http_call *call)
+{
+    struct agent *a = arg;
+
+    remote_receiver_handle(a->receiver, call);
+}
+
 void agent_wire_api(struct agent *a, struct api_ops *ops)
 {
     *ops = (struct api_ops){
@@ -223,6 +230,8 @@ void agent_wire_api(struct agent *a, struct api_ops *ops)
         .ready = ready,
         .stopping = stopping,
         .runtime = runtime,
+        .receive = a->options->remote_receiver ? receive : NULL,
+        .receive_max_bytes = REMOTE_RECEIVE_BODY_MAX,
         .arg = a,
     };
 }

@@ -91,6 +91,17 @@ static void api_handle_features(struct api *api, struct http_call *call)
     api_answer_send(&a);
 }
 
+/* Not JSON: what it answers is the receiver's. */
+static void api_handle_write(struct api *api, struct http_call *call)
+{
+    const struct api_ops *ops = &api->options.ops;
+
+    if (ops->receive)
+        ops->receive(ops->arg, call);
+    else
+        api_not_found(call);
+}
+
 static const struct api_endpoint endpoints[] = {
     { "/", GET, ENDPOINT_EARLY | ENDPOINT_GZIP, api_handle_landing },
     { "/-/healthy", GET | HEAD, ENDPOINT_EARLY | ENDPOINT_QUICK,
@@ -133,6 +144,7 @@ static const struct api_endpoint endpoints[] = {
       api_handle_tsdb },
     { "/api/v1/status/walreplay", GET, ENDPOINT_API | ENDPOINT_EARLY,
       api_handle_walreplay },
+    { "/api/v1/write", POST, 0, api_handle_write },
     { "/api/v1/*", ALL, ENDPOINT_API, api_handle_unknown },
 };
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
@@ -187,6 +199,13 @@ static void dispatch(struct http_call *call, void *arg)
     count_request(api, call, e);
 }
 
+static size_t body_max(const struct api *api, const struct api_endpoint *e)
+{
+    if (e->run == api_handle_write && api->options.ops.receive)
+        return api->options.ops.receive_max_bytes;
+    return e->flags & ENDPOINT_FORM ? FORM_MAX_BYTES : 0;
+}
+
 static void routes_make(struct api *api)
 {
     api->routes = mem_zalloc(ENDPOINTS * sizeof(*api->routes));
@@ -202,7 +221,7 @@ static void routes_make(struct api *api)
             .methods = e->methods | (json ? OPTIONS : 0),
             .handler = dispatch,
             .arg = &api->slots[i],
-            .body_max_bytes = e->flags & ENDPOINT_FORM ? FORM_MAX_BYTES : 0,
+            .body_max_bytes = body_max(api, e),
             .compress = json || (e->flags & ENDPOINT_GZIP),
             .before_ready = e->flags & ENDPOINT_EARLY,
             .quick = e->flags & ENDPOINT_QUICK,

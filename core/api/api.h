@@ -78,6 +78,10 @@ struct api_ops {
     bool (*ready)(void *arg);
     bool (*stopping)(void *arg);
     void (*runtime)(void *arg, struct arena *a, struct api_runtime *out);
+    /* Answers POST /api/v1/write; its body may have `receive_max_bytes`. NULL:
+     * there is no such page. */
+    void (*receive)(void *arg, struct http_call *call);
+    size_t receive_max_bytes;
     void *arg;
 };
 

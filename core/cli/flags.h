@@ -19,6 +19,7 @@ struct flags {
     struct sonde_list listen_addresses;
     sonde_str web_config_file, external_url, route_prefix, cors_origin;
     bool lifecycle, admin_api, remote_write_receiver;
+    struct sonde_list remote_messages;
     int64_t web_max_connections;
     sonde_msec web_read_timeout;
     sonde_str tsdb_path, agent_path;

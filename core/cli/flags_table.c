@@ -78,8 +78,13 @@ const struct flag flag_rows[] = {
          .not_yet = "the store's administration is not there yet",
          .help = "Serve the API's administrative part (no effect yet)"),
     FLAG(remote_write_receiver, "web.enable-remote-write-receiver", FLAG_BOOL,
-         FLAG_WEB, .not_yet = "remote writes are not received yet",
-         .help = "Accept remote writes (no effect yet)"),
+         FLAG_WEB, .help = "Accept remote writes at /api/v1/write"),
+    FLAG(remote_messages,
+         "web.remote-write-receiver.accepted-protobuf-messages", FLAG_LIST,
+         FLAG_WEB,
+         .help = "Protobuf messages that the receiver takes: "
+                 "prometheus.WriteRequest, io.prometheus.write.v2.Request; "
+                 "without this flag both"),
     FLAG(web_max_connections, "web.max-connections", FLAG_INT, FLAG_WEB,
          .fallback = "512", .min = 1, .max = 1000000,
          .help = "Most connections at once, over all addresses"),
@@ -218,8 +223,6 @@ const struct flag flag_rows[] = {
     NO_EFFECT("web.max-notifications-subscribers", FLAG_INT,
               "there are no live notifications", .fallback = "16"),
     NO_EFFECT("web.page-title", FLAG_STR, NO_PAGES),
-    NO_EFFECT("web.remote-write-receiver.accepted-protobuf-messages", FLAG_LIST,
-              "what can be received is received"),
     NO_EFFECT("web.user-assets", FLAG_STR, NO_PAGES),
 };
 const size_t flag_count = sizeof(flag_rows) / sizeof(flag_rows[0]);

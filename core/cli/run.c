@@ -143,6 +143,8 @@ static int run_agent(struct arena *a, const struct flags *f)
         .cors_origin = f->cors_origin,
         .lifecycle = f->lifecycle,
         .admin = f->admin_api,
+        .remote_receiver = f->remote_write_receiver,
+        .remote_messages = f->remote_messages,
         .max_connections = f->web_max_connections,
         .read_timeout_ms = f->web_read_timeout,
         .lookback_ms = f->query_lookback,

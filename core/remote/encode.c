@@ -19,15 +19,9 @@
 
 #include <snappy-c.h>
 
+#include "remote/wire.h"
 #include "util/bytes.h"
 #include "util/mem.h"
-
-enum wire {
-    WIRE_VARINT = 0,
-    WIRE_FIXED64 = 1,
-    WIRE_BYTES = 2,
-};
-#define TAG(field, wire) ((uint8_t)((field) << 3 | (wire)))
 
 /* tag and value, tag and timestamp */
 #define SAMPLE_MAX_BYTES (1 + 8 + 1 + UVARINT_MAX)
@@ -48,7 +42,7 @@ static size_t bytes_size(size_t len)
 
 static void put_bytes(struct buf *b, unsigned field, sonde_str s)
 {
-    buf_u8(b, TAG(field, WIRE_BYTES));
+    buf_u8(b, WIRE_TAG(field, WIRE_BYTES));
     buf_uvarint_str(b, s);
 }
 
@@ -57,7 +51,7 @@ void encode_labels(struct buf *b, const struct labels *l)
     for (size_t i = 0; i < l->count; i++) {
         const struct label *at = &l->items[i];
 
-        buf_u8(b, TAG(1, WIRE_BYTES));
+        buf_u8(b, WIRE_TAG(1, WIRE_BYTES));
         buf_uvarint(b, bytes_size(at->name.len) + bytes_size(at->value.len));
         put_bytes(b, 1, at->name);
         put_bytes(b, 2, at->value);
@@ -76,12 +70,12 @@ static void put_sample(struct buf *b, const struct remote_sample *s)
 
     if (!p)
         return;
-    *p++ = TAG(2, WIRE_BYTES);
+    *p++ = WIRE_TAG(2, WIRE_BYTES);
     *p++ = (uint8_t)sample_size(s); /* always one byte */
-    *p++ = TAG(1, WIRE_FIXED64);
+    *p++ = WIRE_TAG(1, WIRE_FIXED64);
     memcpy(p, &bits, sizeof(bits));
     p += sizeof(bits);
-    *p++ = TAG(2, WIRE_VARINT);
+    *p++ = WIRE_TAG(2, WIRE_VARINT);
     p += uvarint_put(p, (uint64_t)s->t);
     b->len = (size_t)((char *)p - b->data);
 }
@@ -93,7 +87,7 @@ void encode_series(struct buf *b, sonde_str labels,
 
     for (size_t i = 0; i < n; i++)
         len += bytes_size(sample_size(&samples[i]));
-    buf_u8(b, TAG(1, WIRE_BYTES));
+    buf_u8(b, WIRE_TAG(1, WIRE_BYTES));
     buf_uvarint(b, len);
     buf_put(b, labels);
     for (size_t i = 0; i < n; i++)
@@ -106,9 +100,9 @@ void encode_metadata(struct buf *b, const struct metadata *m)
                  bytes_size(m->family.len) + bytes_size(m->help.len) +
                  bytes_size(m->unit.len);
 
-    buf_u8(b, TAG(3, WIRE_BYTES));
+    buf_u8(b, WIRE_TAG(3, WIRE_BYTES));
     buf_uvarint(b, len);
-    buf_u8(b, TAG(1, WIRE_VARINT));
+    buf_u8(b, WIRE_TAG(1, WIRE_VARINT));
     buf_uvarint(b, (uint64_t)m->type);
     put_bytes(b, 2, m->family);
     put_bytes(b, 4, m->help);

@@ -10,7 +10,13 @@ core_remote_libremote_la_SOURCES = \
 	core/remote/progress.c core/remote/progress.h \
 	core/remote/queue.c core/remote/queue.h \
 	core/remote/sending.c core/remote/sending.h \
-	core/remote/source.c core/remote/source.h
+	core/remote/source.c core/remote/source.h \
+	core/remote/wire.c core/remote/wire.h \
+	core/remote/receive.c core/remote/receive_int.h \
+	core/remote/receive_cache.c core/remote/receive_cache.h \
+	core/remote/receive_labels.c core/remote/receive_piece.c \
+	core/remote/receive_reply.c core/remote/receive_value.c \
+	core/remote/receive_walk.c
 core_remote_libremote_la_SOURCES += core/remote/remote_config.c
 EXTRA_DIST += core/remote/README.md
 

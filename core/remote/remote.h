@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Remote write, sending (1.0): one queue per endpoint follows the write-ahead
+ * Remote write. Sending (1.0): one queue per endpoint follows the write-ahead
  * log with a cursor that is saved, so that a restart goes on where the last
- * acknowledged batch ended.
+ * acknowledged batch ended. Receiving (1.0 and 2.0): a request becomes one
+ * transaction of the store.
  */
 #ifndef REMOTE_REMOTE_H
 #define REMOTE_REMOTE_H
@@ -87,5 +88,29 @@ SONDE_NODISCARD sonde_code remote_manager_apply(
  * kill; false if there is no endpoint. Thread-safe. For whoever deletes
  * segments. */
 bool remote_manager_oldest(struct remote_manager *m, struct wal_position *out);
+
+/* ---- receiving: receive.c ---------------------------------------------- */
+
+/* Of a body, compressed and not; the route's limit. */
+#define REMOTE_RECEIVE_BODY_MAX ((size_t)32 << 20)
+/* Requests that wait for others to be worked on; each occupies a thread of
+ * the server. */
+#define REMOTE_RECEIVE_WAITING_MAX 24
+
+struct remote_receiver;
+struct remote_receiver_options {
+    struct selfmetrics *metrics; /* may be NULL */
+    struct storage *storage;
+    struct sonde_list messages; /* protobuf names that are taken; empty: all */
+    size_t cache_limit;         /* series; 0: the default                   */
+};
+SONDE_NODISCARD sonde_code
+remote_receiver_new(const struct remote_receiver_options *options,
+                    struct remote_receiver **out, struct sonde_err *err);
+/* No request may be under way; before the store is closed. NULL is fine. */
+void remote_receiver_free(struct remote_receiver *r);
+/* Stores what a POSTed request holds and answers it. From any number of
+ * threads; may wait. */
+void remote_receiver_handle(struct remote_receiver *r, struct http_call *call);
 
 #endif

@@ -36,3 +36,7 @@ EXTRA_PROGRAMS += tests/bench/head_bench
 tests_bench_head_bench_SOURCES = tests/bench/head_bench.c
 tests_bench_head_bench_LDADD = $(LIB_TSDB)
 CLEANFILES += tests/bench/head_bench
+EXTRA_PROGRAMS += tests/bench/remote_write_load
+tests_bench_remote_write_load_SOURCES = tests/bench/remote_write_load.c
+tests_bench_remote_write_load_LDADD = $(LIB_REMOTE)
+CLEANFILES += tests/bench/remote_write_load
