@@ -4,6 +4,7 @@ INTEGRATION = \
 	tests/integration/crash.py \
 	tests/integration/door.py \
 	tests/integration/exporters.py \
+	tests/integration/out_of_order.py \
 	tests/integration/plugins.py \
 	tests/integration/remote_write.py \
 	tests/integration/store.py \
