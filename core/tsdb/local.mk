@@ -8,26 +8,21 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/grow.h \
 	core/tsdb/head.c core/tsdb/head.h core/tsdb/head_chunks.c \
 	core/tsdb/head_metrics.c core/tsdb/head_metrics.h \
-	core/tsdb/index_hold.h core/tsdb/index_walk.c \
 	core/tsdb/label_hash.c core/tsdb/label_hash.h \
-	core/tsdb/late.c core/tsdb/late.h core/tsdb/late_cut.c \
-	core/tsdb/late_read.c core/tsdb/wbl.c core/tsdb/wbl_replay.c \
 	core/tsdb/postings.c core/tsdb/postings.h \
-	core/tsdb/querier.c core/tsdb/replay.c core/tsdb/select.c \
+	core/tsdb/querier.c core/tsdb/replay.c \
+	core/tsdb/replay_lanes.c core/tsdb/replay_lanes.h \
+	core/tsdb/select.c \
 	core/tsdb/series.c core/tsdb/series.h \
-	core/tsdb/store_querier.c core/tsdb/store_querier.h \
+	core/tsdb/store_querier.h \
 	core/tsdb/walk.h \
 	core/tsdb/vm.c core/tsdb/vm.h
 EXTRA_DIST += core/tsdb/README.md
 
 check_PROGRAMS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
-	tests/unit/tsdb_index_test tests/unit/tsdb_late_cut_test \
-	tests/unit/tsdb_late_test \
-	tests/unit/tsdb_race_test
+	tests/unit/tsdb_index_test tests/unit/tsdb_race_test
 TESTS += tests/unit/tsdb_chunk_test tests/unit/tsdb_head_test \
-	tests/unit/tsdb_index_test tests/unit/tsdb_late_cut_test \
-	tests/unit/tsdb_late_test \
-	tests/unit/tsdb_race_test
+	tests/unit/tsdb_index_test tests/unit/tsdb_race_test
 tests_unit_tsdb_chunk_test_SOURCES = tests/unit/tsdb_chunk_test.c
 tests_unit_tsdb_chunk_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_chunk_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
@@ -37,14 +32,6 @@ tests_unit_tsdb_head_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 tests_unit_tsdb_index_test_SOURCES = tests/unit/tsdb_index_test.c tests/unit/tsdb_kit.h
 tests_unit_tsdb_index_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_index_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
-tests_unit_tsdb_late_cut_test_SOURCES = tests/unit/tsdb_late_cut_test.c \
-	tests/unit/histograms.h tests/unit/tsdb_kit.h
-tests_unit_tsdb_late_cut_test_CPPFLAGS = $(CPPFLAGS_UNIT)
-tests_unit_tsdb_late_cut_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
-tests_unit_tsdb_late_test_SOURCES = tests/unit/tsdb_late_test.c \
-	tests/unit/tsdb_kit.h
-tests_unit_tsdb_late_test_CPPFLAGS = $(CPPFLAGS_UNIT)
-tests_unit_tsdb_late_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 tests_unit_tsdb_race_test_SOURCES = tests/unit/tsdb_race_test.c \
 	tests/unit/tsdb_kit.h
 tests_unit_tsdb_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)

@@ -21,7 +21,7 @@ struct tsdb {
     struct head *head;
     struct wal *wal;
     struct dir_lock lock;
-    char *wal_dir, *chunks_dir;
+    char *wal_dir;
     struct selfmetrics *metrics;
     uint64_t corruptions; /* written while opening only                   */
 };
@@ -91,18 +91,20 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *out)
 static sonde_code load(struct tsdb *db, const struct tsdb_options *o,
                        struct sonde_err *err)
 {
-    struct head_replay_options replay = { o->progress, o->progress_arg,
-                                          &db->corruptions };
+    struct head_replay_options replay = {
+        .progress = o->progress,
+        .progress_arg = o->progress_arg,
+        .corruptions = &db->corruptions,
+        .canceled = o->canceled,
+        .canceled_arg = o->canceled_arg,
+    };
     struct wal_options wal = o->wal;
     sonde_code rc = SONDE_OK;
 
-    if (!o->log_only)
-        rc = head_open_files(db->head, db->chunks_dir, false, err);
-    if (rc == SONDE_OK && fs_exists(db->wal_dir))
+    if (fs_exists(db->wal_dir))
         rc = head_replay(db->head, db->wal_dir, &replay, err);
     if (rc != SONDE_OK)
         return rc;
-    head_settle_chunks(db->head);
     if (!wal.metrics)
         wal.metrics = o->metrics;
     rc = wal_open(db->wal_dir, &wal, &db->wal, err);
@@ -120,8 +122,6 @@ sonde_code tsdb_open(const char *dir, const struct tsdb_options *options,
     db->lock.fd = -1;
     db->wal_dir = mem_alloc(strlen(dir) + sizeof("/wal"));
     (void)sprintf(db->wal_dir, "%s/wal", dir);
-    db->chunks_dir = mem_alloc(strlen(dir) + sizeof("/chunks_head"));
-    (void)sprintf(db->chunks_dir, "%s/chunks_head", dir);
     if (rc == SONDE_OK)
         rc = dir_lock_take(&db->lock, dir, err);
     if (rc != SONDE_OK)
@@ -147,13 +147,9 @@ void tsdb_close(struct tsdb *db)
         return;
     if (db->metrics)
         selfmetrics_uncallback(db->metrics, head_metrics_page, db->head);
-    if (db->wal && head_map_chunks(db->head, NULL) != SONDE_OK) {
-        /* said already; the log has the samples */
-    }
     wal_close(db->wal);
     head_free(db->head);
     dir_lock_release(&db->lock);
     free(db->wal_dir);
-    free(db->chunks_dir);
     free(db);
 }

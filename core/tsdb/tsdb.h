@@ -24,7 +24,7 @@ struct tsdb_limits {
     sonde_msec retention_ms;    /* 0: none; counts from the newest sample    */
     uint64_t retention_bytes;   /* of blocks, logs and head chunks; 0: none  */
     double retention_percent;   /* of the file system; 0: none               */
-    sonde_msec out_of_order_ms; /* how late a sample may be; 0: not at all */
+    sonde_msec out_of_order_ms; /* how late a sample may be                */
     size_t max_exemplars;       /* 0: none are kept                        */
 };
 
@@ -33,7 +33,6 @@ struct tsdb_options {
     struct selfmetrics *metrics;
     struct wal_options wal;
     struct tsdb_limits limits;
-    size_t out_of_order_cap; /* samples of a chunk out of order; 0: 32    */
     sonde_msec min_block_ms; /* 0: 2 h                                     */
     sonde_msec max_block_ms; /* 0: a tenth of the retention, at most 31 d  */
     /* Agent posture: no chunks and no queries; series, their last time, and
@@ -58,6 +57,10 @@ struct tsdb_options {
     /* Told the progress of replay (segment numbers); may be NULL. */
     void (*progress)(void *arg, uint64_t segment, uint64_t last);
     void *progress_arg;
+    /* Asked while the log is replayed, from the opening thread: true ends the
+     * opening with SONDE_ECANCELED. May be NULL. */
+    bool (*canceled)(void *arg);
+    void *canceled_arg;
 };
 
 /* Opens DIR (made if absent): takes `lock` by flock (SONDE_ELOCKED if another

@@ -5,7 +5,11 @@
  * resident memory a series. Agent posture beside it shows what judging and
  * logging alone cost; the rest is chunks.
  *
- *     head_bench [ROUNDS [TARGETS [SERIES [DIR]]]]
+ *     head_bench [ROUNDS [TARGETS [SERIES [DIR [PART]]]]]
+ *
+ * PART is one of agent, server, replay, snapshot, and leaves its data, so that
+ * a replay can be looked at by itself, with a cold cache too; by default all
+ * are done and cleaned up.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +33,7 @@ struct bench {
     struct storage_sample *batch;
     uint64_t make_ns, append_ns, commit_ns, first_commit_ns;
     uint64_t random;
+    bool snapshot;
 };
 
 /* The thread's own time: other work on the machine does not count. */
@@ -147,7 +152,9 @@ static void scrape(struct bench *b, struct appender *a, size_t target,
 
 static void open_store(struct bench *b, bool log_only, struct tsdb **out)
 {
-    struct tsdb_options o = { .clock = &b->clock.clock, .log_only = log_only };
+    struct tsdb_options o = { .clock = &b->clock.clock,
+                              .log_only = log_only,
+                              .snapshot_on_close = b->snapshot };
     struct sonde_err err;
 
     o.wal.compress = WAL_SNAPPY;
@@ -236,19 +243,60 @@ static void run(struct bench *b, bool log_only)
     tsdb_close(b->db);
 }
 
-static void replay(struct bench *b)
+static uint64_t process_cpu_ns(void)
 {
-    uint64_t t0 = cpu_ns();
-    double samples = (double)(b->targets * b->series * b->rounds);
+    struct timespec t;
 
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* How long a start takes on what the last part left: the log, or a snapshot
+ * and the little that came behind it. Closing leaves a snapshot if asked. */
+static void replay(struct bench *b, bool snapshot)
+{
+    double samples = (double)(b->targets * b->series * b->rounds);
+    uint64_t wall = clock_ns(), cpu = process_cpu_ns();
+
+    b->snapshot = snapshot;
     open_store(b, false, &b->db);
-    printf("replay: %.2f s, %.1f ns a sample\n", (double)(cpu_ns() - t0) / 1e9,
-           (double)(cpu_ns() - t0) / samples);
+    wall = clock_ns() - wall;
+    cpu = process_cpu_ns() - cpu;
+    printf("start: %.3f s, %.3f s of CPU, %.1f ns a sample, resident %.0f B a "
+           "series\n",
+           (double)wall / 1e9, (double)cpu / 1e9, (double)cpu / samples,
+           (double)resident_bytes() / (double)(b->targets * b->series));
+    wall = clock_ns();
     tsdb_close(b->db);
+    printf("close: %.3f s\n", (double)(clock_ns() - wall) / 1e9);
+}
+
+static void do_part(struct bench *b, const char *part)
+{
+    struct sonde_err err;
+    bool fill = strcmp(part, "agent") == 0 || strcmp(part, "server") == 0;
+    pid_t child;
+
+    if (fill && fs_remove_all(b->dir, &err) != SONDE_OK)
+        exit(1);
+    /* Each in a process of its own, so that none finds warm memory. */
+    child = fork();
+    if (child != 0) {
+        (void)waitpid(child, NULL, 0);
+        return;
+    }
+    if (fill)
+        run(b, *part == 'a');
+    else
+        replay(b, *part == 's');
+    (void)fflush(stdout);
+    _exit(0);
 }
 
 int main(int argc, char **argv)
 {
+    static const char *const parts[] = { "agent", "server", "replay",
+                                         "snapshot", "replay" };
     struct bench b = {
         .rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 30,
         .targets = argc > 2 ? strtoul(argv[2], NULL, 10) : 10,
@@ -265,23 +313,12 @@ int main(int argc, char **argv)
     memset(b.refs, 1, all * sizeof(*b.refs));
     memset(b.values, 1, all * sizeof(*b.values));
     memset(b.batch, 1, b.series * sizeof(*b.batch));
-    /* Each in a process of its own, so that none finds warm memory. */
-    for (int part = 0; part < 3; part++) {
-        pid_t child;
-
-        if (part < 2 && fs_remove_all(b.dir, &err) != SONDE_OK)
-            return 1;
-        child = fork();
-        if (child == 0) {
-            if (part < 2)
-                run(&b, part == 0);
-            else
-                replay(&b);
-            (void)fflush(stdout);
-            _exit(0);
-        }
-        (void)waitpid(child, NULL, 0);
+    if (argc > 5) {
+        do_part(&b, argv[5]);
+        return 0;
     }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        do_part(&b, parts[i]);
     free(b.refs);
     free(b.values);
     free(b.batch);

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The samples of a log lie in the order of scrapes: one of each series, then
+ * the next of each. Appended in that order every one of them misses the cache
+ * twice (its series, the end of its chunk). So a million are gathered and
+ * sorted roughly, by the page of their series into 256 lanes; then lane after
+ * lane is appended, whose few hundred series stay in the cache meanwhile. The
+ * order of one series' samples is kept, for it has one lane.
+ *
+ * There are two batches: while one is filled by who reads the log, the other
+ * is appended by a crew of threads, which take lane by lane. When a batch is
+ * full before the crew is done, the reader waits: that bounds the memory. A
+ * log that fits into one batch is appended by the reader itself at the end,
+ * and no thread is started.
+ *
+ * The reader makes series meanwhile, in pages that the crew works on: who
+ * touches a series holds its page's lock.
+ *
+ * Rejected: a queue of records for each thread (threads alone do not help a
+ * loop that waits for memory), sorting by series (a lane is small enough).
+ */
+#include "tsdb/replay_lanes.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tsdb/head.h"
+#include "tsdb/vm.h"
+#include "tsdb/walk.h"
+#include "util/mem.h"
+
+#define SERIES_AHEAD 16
+#define CHUNK_AHEAD  8
+
+struct lane_thread {
+    pthread_t thread;
+    struct lane_crew *crew;
+    struct lanes_result result;
+};
+
+struct lane_crew {
+    struct lanes *lanes;
+    size_t count;
+    struct lane_thread threads[LANES_THREADS];
+    atomic_uint next; /* lane of the batch to be taken                      */
+
+    pthread_mutex_t lock; /* guards these                                 */
+    pthread_cond_t work, done;
+    struct lane_batch *batch; /* the one that is appended                 */
+    uint64_t number;          /* of that batch, counted                   */
+    size_t busy;
+    bool stop;
+};
+
+/* ---- appending -------------------------------------------------------- */
+
+static const struct lanes_result nothing = { .mint = INT64_MAX,
+                                             .maxt = INT64_MIN };
+
+static void append_item(const struct lanes *l, struct lanes_result *r,
+                        struct series *s, const struct lane_item *item)
+{
+    if (__builtin_expect(!s, 0)) {
+        r->unknown++;
+        if (item->ref > r->highest && item->ref <= SERIES_REF_MAX)
+            r->highest = item->ref;
+        return;
+    }
+    if (item->t < l->min_valid ||
+        (s->flags & SERIES_SEEN && item->t <= s->open.t)) {
+        r->old++;
+        return;
+    }
+    r->chunks += head_append(l->head, s, item->t, bits_double(item->bits));
+    r->samples++;
+    if (item->t < r->mint)
+        r->mint = item->t;
+    if (item->t > r->maxt)
+        r->maxt = item->t;
+}
+
+static void look_ahead(const struct lane_block *b, size_t i, struct walk *w)
+{
+    if (i + SERIES_AHEAD < b->count)
+        walk_ahead(w, b->items[i + SERIES_AHEAD].ref);
+    if (i + CHUNK_AHEAD < b->count) {
+        uint64_t ref = b->items[i + CHUNK_AHEAD].ref;
+        struct series *s;
+
+        if (series_page_number(ref) != w->number || !w->page)
+            return;
+        s = series_page_get(w->page, ref);
+        if (s && s->chunk)
+            __builtin_prefetch(s->chunk + s->open.bits / 8, 1);
+    }
+}
+
+static void append_block(const struct lanes *l, struct lanes_result *r,
+                         const struct lane_block *b, struct walk *w)
+{
+    struct head *h = l->head;
+    size_t i = 0;
+
+    while (i < b->count) {
+        struct series *s = walk_to(w, b->items[i].ref);
+
+        (void)pthread_mutex_lock(&h->mem_lock);
+        for (;;) {
+            look_ahead(b, i, w);
+            append_item(l, r, s, &b->items[i]);
+            if (++i == b->count ||
+                series_page_number(b->items[i].ref) != w->number)
+                break;
+            s = w->page ? series_page_get(w->page, b->items[i].ref) : NULL;
+        }
+        (void)pthread_mutex_unlock(&h->mem_lock);
+    }
+}
+
+static void append_lane(const struct lanes *l, struct lanes_result *r,
+                        const struct lane_batch *batch, unsigned lane)
+{
+    struct walk w = walk_of(l->head);
+
+    for (struct lane_block *b = batch->first[lane]; b; b = b->next)
+        append_block(l, r, b, &w);
+    walk_end(&w);
+}
+
+/* ---- the crew --------------------------------------------------------- */
+
+static void *crew_main(void *arg)
+{
+    struct lane_thread *t = arg;
+    struct lane_crew *c = t->crew;
+    uint64_t seen = 0;
+
+    (void)pthread_mutex_lock(&c->lock);
+    for (;;) {
+        unsigned lane;
+
+        while (c->number == seen && !c->stop)
+            (void)pthread_cond_wait(&c->work, &c->lock);
+        if (c->number == seen)
+            break;
+        seen = c->number;
+        (void)pthread_mutex_unlock(&c->lock);
+        while ((lane = atomic_fetch_add(&c->next, 1)) < LANES)
+            append_lane(c->lanes, &t->result, c->batch, lane);
+        (void)pthread_mutex_lock(&c->lock);
+        if (--c->busy == 0)
+            (void)pthread_cond_signal(&c->done);
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+/* One for each processor but the reader's; if none can be started, the reader
+ * does their work. */
+static struct lane_crew *crew_new(struct lanes *l)
+{
+    struct lane_crew *c = mem_new(struct lane_crew);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t want = processors > 2 ? (size_t)processors - 1 : 1;
+
+    if (want > LANES_THREADS)
+        want = LANES_THREADS;
+    c->lanes = l;
+    (void)pthread_mutex_init(&c->lock, NULL);
+    (void)pthread_cond_init(&c->work, NULL);
+    (void)pthread_cond_init(&c->done, NULL);
+    while (c->count < want) {
+        struct lane_thread *t = &c->threads[c->count];
+
+        t->crew = c;
+        t->result = nothing;
+        if (pthread_create(&t->thread, NULL, crew_main, t) != 0)
+            break;
+        c->count++;
+    }
+    return c;
+}
+
+/* Returns when no batch is under way. */
+static void crew_wait(struct lane_crew *c)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    while (c->busy)
+        (void)pthread_cond_wait(&c->done, &c->lock);
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+static void crew_start(struct lane_crew *c, struct lane_batch *batch)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    c->batch = batch;
+    atomic_store(&c->next, 0);
+    c->number++;
+    c->busy = c->count;
+    (void)pthread_cond_broadcast(&c->work);
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+static void add_result(struct lanes_result *to, const struct lanes_result *r)
+{
+    to->samples += r->samples;
+    to->old += r->old;
+    to->unknown += r->unknown;
+    to->chunks += r->chunks;
+    if (r->highest > to->highest)
+        to->highest = r->highest;
+    if (r->mint < to->mint)
+        to->mint = r->mint;
+    if (r->maxt > to->maxt)
+        to->maxt = r->maxt;
+}
+
+static void crew_free(struct lane_crew *c)
+{
+    if (!c)
+        return;
+    (void)pthread_mutex_lock(&c->lock);
+    c->stop = true;
+    (void)pthread_cond_broadcast(&c->work);
+    (void)pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; i < c->count; i++) {
+        (void)pthread_join(c->threads[i].thread, NULL);
+        add_result(&c->lanes->result, &c->threads[i].result);
+    }
+    (void)pthread_cond_destroy(&c->work);
+    (void)pthread_cond_destroy(&c->done);
+    (void)pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+/* ---- batches ---------------------------------------------------------- */
+
+static void batch_reset(struct lane_batch *b)
+{
+    memset(b->first, 0, sizeof(b->first));
+    memset(b->last, 0, sizeof(b->last));
+    b->used = 0;
+    if (!b->blocks)
+        b->blocks = vm_alloc(LANES_BLOCKS * sizeof(*b->blocks), 4096);
+}
+
+static void append_here(struct lanes *l)
+{
+    for (unsigned lane = 0; lane < LANES; lane++)
+        append_lane(l, &l->result, l->filling, lane);
+    batch_reset(l->filling);
+}
+
+/* The other batch is to be filled. */
+static void hand_over(struct lanes *l)
+{
+    if (!l->crew)
+        l->crew = crew_new(l);
+    if (l->crew->count == 0) {
+        append_here(l);
+        return;
+    }
+    crew_wait(l->crew);
+    crew_start(l->crew, l->filling);
+    l->filling = &l->batches[l->filling == &l->batches[0]];
+    batch_reset(l->filling);
+}
+
+struct lane_block *lanes_room(struct lanes *l, unsigned lane)
+{
+    struct lane_batch *batch;
+    struct lane_block *b;
+
+    if (l->filling->used == LANES_BLOCKS)
+        hand_over(l);
+    batch = l->filling;
+    b = &batch->blocks[batch->used++];
+    b->next = NULL;
+    b->count = 0;
+    if (batch->last[lane])
+        batch->last[lane]->next = b;
+    else
+        batch->first[lane] = b;
+    batch->last[lane] = b;
+    return b;
+}
+
+void lanes_init(struct lanes *l, struct head *h, sonde_msec min_valid)
+{
+    *l = (struct lanes){ .head = h, .min_valid = min_valid, .result = nothing };
+    l->filling = &l->batches[0];
+    batch_reset(l->filling);
+}
+
+void lanes_finish(struct lanes *l)
+{
+    if (l->crew) {
+        hand_over(l);
+        crew_wait(l->crew);
+        crew_free(l->crew);
+        l->crew = NULL;
+    } else {
+        append_here(l);
+    }
+}
+
+void lanes_fini(struct lanes *l)
+{
+    if (l->crew) {
+        crew_wait(l->crew);
+        crew_free(l->crew);
+        l->crew = NULL;
+    }
+    for (size_t i = 0; i < 2; i++)
+        if (l->batches[i].blocks)
+            vm_free(l->batches[i].blocks,
+                    LANES_BLOCKS * sizeof(struct lane_block));
+    l->batches[0].blocks = l->batches[1].blocks = NULL;
+}
