@@ -19,8 +19,15 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/stubs.c \
 	core/promql/selector.c
 
-check_PROGRAMS += tests/unit/promql_test tests/fuzz/promql
-TESTS += tests/unit/promql_test tests/fuzz/promql
+check_PROGRAMS += tests/unit/promql_engine_test tests/unit/promql_test \
+	tests/fuzz/promql
+TESTS += tests/unit/promql_engine_test tests/unit/promql_test \
+	tests/fuzz/promql
+PROMQL_KIT = tests/unit/promql_kit.c tests/unit/promql_kit.h
+tests_unit_promql_engine_test_SOURCES = tests/unit/promql_engine_test.c \
+	$(PROMQL_KIT)
+tests_unit_promql_engine_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_promql_engine_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
 tests_unit_promql_test_SOURCES = tests/unit/promql_test.c
 tests_unit_promql_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_promql_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)

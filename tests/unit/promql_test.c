@@ -229,119 +229,6 @@ static void test_deep(void)
     arena_fini(&a);
 }
 
-static void append(struct storage *s, const char *job, sonde_msec t, double v)
-{
-    const struct label pairs[] = {
-        { SONDE_STR("__name__"), SONDE_STR("up") },
-        { SONDE_STR("job"), sonde_cstr(job) },
-    };
-    const struct labels labels = { pairs, 2 };
-    struct appender *a = storage_appender(s);
-    struct storage_sample sample = { .t = t, .v = v };
-    struct sonde_err err;
-
-    CU_ASSERT_EQUAL(appender_series(a, &labels, &sample.ref, &err), SONDE_OK);
-    appender_append(a, &sample, 1);
-    CU_ASSERT_EQUAL(appender_commit(a, NULL, &err), SONDE_OK);
-    appender_free(a);
-}
-
-/* Left-open lookback, stale markers, offset and @. */
-static void test_selector(void)
-{
-    static const struct {
-        int line;
-        const char *query;
-        sonde_msec at;
-        size_t count;
-        double first;
-    } rows[] = {
-        { __LINE__, "up", 1000, 2, 1 },
-        { __LINE__, "up", 999, 0, 0 },
-        { __LINE__, "up{job=\"b\"}", 300999, 1, 5 },
-        { __LINE__, "up{job=\"b\"}", 301000, 0, 0 },
-        { __LINE__, "up{job=\"a\"}", 2000, 0, 0 },
-        { __LINE__, "up{job=\"a\"} offset 1s", 2000, 1, 1 },
-        { __LINE__, "up{job=\"a\"} @ 1", 900000, 1, 1 },
-        { __LINE__, "(up{job=~\"a|b\"})", 1000, 2, 1 },
-    };
-    struct storage *s = storage_fake_new();
-
-    append(s, "a", 1000, 1);
-    append(s, "b", 1000, 5);
-    append(s, "a", 2000, stale_nan());
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct promql_query q = { .storage = s, .lookback_ms = 300000 };
-        struct promql_value v = { 0 };
-        struct promql_expr *e = NULL;
-        struct sonde_err err;
-        struct arena a;
-
-        arena_init(&a);
-        ROW_ASSERT(&rows[i], promql_parse(&a, sonde_cstr(rows[i].query), NULL,
-                                          &e, &err) == SONDE_OK);
-        ROW_ASSERT(&rows[i],
-                   promql_instant(&q, &a, e, rows[i].at, &v, &err) == SONDE_OK);
-        ROW_ASSERT(&rows[i], v.count == rows[i].count);
-        if (v.count == rows[i].count && v.count)
-            ROW_ASSERT(&rows[i], v.vector[0].v == rows[i].first &&
-                                     v.vector[0].t == rows[i].at);
-        promql_fini(e);
-        arena_fini(&a);
-    }
-    storage_fake_free(s);
-}
-
-static void test_numbers(void)
-{
-    static const struct {
-        int line;
-        const char *query;
-        double want;
-    } rows[] = {
-        { __LINE__, "1+1", 2 },          { __LINE__, "-2^2", -4 },
-        { __LINE__, "2^3^2", 512 },      { __LINE__, "7 % -3", 1 },
-        { __LINE__, "(1 - 3) * 2", -4 }, { __LINE__, "1 / 4", 0.25 },
-        { __LINE__, "1 > bool 2", 0 },   { __LINE__, "1m + 1", 61 },
-        { __LINE__, "1 - -1", 2 },       { __LINE__, "2 - 1 - 1", 0 },
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct promql_query q = { .lookback_ms = 1 };
-        struct promql_value v = { 0 };
-        struct promql_expr *e = NULL;
-        struct sonde_err err;
-        struct arena a;
-
-        arena_init(&a);
-        ROW_ASSERT(&rows[i], promql_parse(&a, sonde_cstr(rows[i].query), NULL,
-                                          &e, &err) == SONDE_OK);
-        ROW_ASSERT(&rows[i],
-                   e && promql_instant(&q, &a, e, 0, &v, &err) == SONDE_OK);
-        ROW_ASSERT(&rows[i],
-                   v.type == PROMQL_SCALAR && v.scalar == rows[i].want);
-        arena_fini(&a);
-    }
-}
-
-static void test_not_yet(void)
-{
-    const struct promql_query q = { .lookback_ms = 1 };
-    struct promql_value v;
-    struct promql_expr *e;
-    struct sonde_err err;
-    struct arena a;
-
-    arena_init(&a);
-    CU_ASSERT_EQUAL(
-        promql_parse(&a, SONDE_STR("sum(rate(x[5m]))"), NULL, &e, &err),
-        SONDE_OK);
-    CU_ASSERT_EQUAL(promql_instant(&q, &a, e, 0, &v, &err), SONDE_EUNSUPPORTED);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "sum(rate(x[5m]))"));
-    promql_fini(e);
-    arena_fini(&a);
-}
-
 static void test_match(void)
 {
     struct matcher *m;
@@ -368,9 +255,6 @@ static const struct tap_test tests[] = {
     { "what is right parses and prints canonically", test_good },
     { "what is wrong is refused where and why", test_bad },
     { "deep nesting is an error", test_deep },
-    { "a selector takes the newest live sample", test_selector },
-    { "numbers are added up", test_numbers },
-    { "what can not be evaluated is named", test_not_yet },
     { "a series selector stands alone", test_match },
 };
 
