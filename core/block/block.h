@@ -98,6 +98,14 @@ SONDE_NODISCARD sonde_code tombstones_write(const char *block_dir,
                                             const struct tombstones *t,
                                             struct sonde_err *err);
 
+/* What a closed range and matchers mean in a block: added to `out`. */
+struct block;
+SONDE_NODISCARD sonde_code block_deletions(const struct block *b,
+                                           struct time_range range,
+                                           const struct matcher *matchers,
+                                           size_t n, struct tombstones *out,
+                                           struct sonde_err *err);
+
 /* ---- reading: block.c, index_read.c, chunk_files.c ---------------------- */
 
 struct block;

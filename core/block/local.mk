@@ -2,7 +2,7 @@ noinst_LTLIBRARIES += core/block/libblock.la
 core_block_libblock_la_SOURCES = core/block/block.h \
 	core/block/block.c core/block/block_int.h \
 	core/block/block_query.c \
-	core/block/block_select.c core/block/block_select.h \
+	core/block/block_delete.c core/block/block_select.c core/block/block_select.h \
 	core/block/block_write.c \
 	core/block/chunk_files.c core/block/chunk_files.h \
 	core/block/chunk_write.c \

@@ -2,7 +2,8 @@
 /*
  * The head: all series in memory. Shared by the files of this folder only.
  *
- * Order of locks: `gate`, `index_lock`, a page's lock, `mem_lock`.
+ * Order of locks: `gate`, `index_lock`, a page's lock, those of `late`,
+ * `mem_lock`.
  */
 #ifndef TSDB_HEAD_H
 #define TSDB_HEAD_H
@@ -15,8 +16,10 @@
 #include "storage/storage.h"
 #include "tsdb/batch.h"
 #include "tsdb/chunk_mem.h"
+#include "tsdb/head_delete.h"
 #include "tsdb/head_metrics.h"
 #include "tsdb/label_hash.h"
+#include "tsdb/late.h"
 #include "tsdb/postings.h"
 #include "tsdb/series.h"
 #include "util/clock.h"
@@ -56,12 +59,19 @@ struct head {
     pthread_mutex_t mem_lock; /* guards mem */
     struct chunk_mem mem;
 
+    struct late late; /* samples out of order                             */
+
     /* Sorted by `from`; written by the replay only. */
     struct series_alias *aliases;
     size_t alias_count, alias_cap;
 
     _Atomic int64_t min_time, max_time; /* min > max: no samples           */
     _Atomic uint64_t series_count, chunk_count;
+
+    struct head_deleted deleted;
+    /* Called after each commit that widened the range; short. May be NULL. */
+    void (*grew)(void *arg);
+    void *grew_arg;
 };
 
 struct head *head_new(const struct clock *clock, bool log_only);
@@ -121,6 +131,10 @@ struct appender *head_appender(struct head *h);
 /* select.c: the references that all matchers accept, ascending. */
 void head_select(struct head *h, const struct matcher *ms, size_t n,
                  struct refs *out);
+/* Symbols of all names, and of all values of one, in no order; not at one
+ * moment: what comes or goes meanwhile may be there or not. */
+void head_names(struct head *h, struct refs *out);
+void head_values(struct head *h, symbol name, struct refs *out);
 /* Where the labels of those series are, in the same order, in memory that the
  * caller frees; series that are not there are taken out of `refs`. */
 uint32_t *head_label_places(struct head *h, struct refs *refs);
@@ -133,12 +147,37 @@ struct head_replay_options {
     void (*progress)(void *arg, uint64_t segment, uint64_t last);
     void *progress_arg;
     uint64_t *corruptions; /* counted up                                  */
-    /* Asked now and then; true: SONDE_ECANCELED. May be NULL. */
-    bool (*canceled)(void *arg);
-    void *canceled_arg;
 };
 SONDE_NODISCARD sonde_code head_replay(struct head *h, const char *wal_dir,
                                        const struct head_replay_options *o,
+                                       struct sonde_err *err);
+
+/* ---- maintenance: by one thread at a time ------------------------------- */
+
+/* From here on samples before `t` are refused. Returns when every commit that
+ * judged otherwise is done. */
+void head_close_before(struct head *h, sonde_msec t);
+/* Gives up what is before `t`: chunks, series that have none left, and
+ * deletions. The caller has seen to it that no reader needs it who came
+ * before; `min_time` is at least `t` afterwards. */
+SONDE_NODISCARD sonde_code head_truncate(struct head *h, sonde_msec t,
+                                         struct sonde_err *err);
+/* truncate.c: what of the log is older than `t` and lies before segment
+ * `needed` (UINT64_MAX: nobody reads it) goes to a checkpoint, or away. */
+SONDE_NODISCARD sonde_code head_cut_log(struct head *h, const char *wal_dir,
+                                        sonde_msec t, uint64_t needed,
+                                        struct sonde_err *err);
+/* The same in agent posture: series whose last sample is before `t` go. */
+SONDE_NODISCARD sonde_code head_cut_log_only(struct head *h,
+                                             const char *wal_dir, sonde_msec t,
+                                             uint64_t needed,
+                                             struct sonde_err *err);
+
+/* head_delete.c: marks samples of a closed range as deleted, logged and
+ * synced. */
+SONDE_NODISCARD sonde_code head_delete(struct head *h, sonde_msec mint,
+                                       sonde_msec maxt,
+                                       const struct matcher *matchers, size_t n,
                                        struct sonde_err *err);
 
 #endif

@@ -6,17 +6,15 @@
  * made from either look alike: at the end of a two-hour range, at 240
  * samples, above 1005 bytes, and after a quarter of the 120 samples aimed at
  * the end is moved so that the chunks of the range come out equal. A full
- * chunk goes to head_files.h, which says where it is from then on; its room
- * goes to the next one to grow.
+ * chunk is copied to where it needs no byte more than it has; its room goes
+ * to the next one to grow.
  *
- * Reading: the list of full chunks and the open chunk are copied under the
- * page's lock, a kilobyte or so; all else happens outside of it. Times of
- * full chunks are in their headers, which may have to come from the disk.
+ * Reading: full chunks never change and need no lock; the open one is copied
+ * under the page's lock, a kilobyte at most, and decoded outside of it.
  */
 #include <stdlib.h>
 
 #include "tsdb/head.h"
-#include "tsdb/walk.h"
 #include "util/mem.h"
 
 #define TARGET_SAMPLES 120
@@ -58,29 +56,25 @@ static bool is_full(struct series *s, sonde_msec t)
     return t >= s->next_at || s->open.count >= TARGET_SAMPLES * 2;
 }
 
-void head_chunk_add(struct head *h, struct series *s, uint32_t id,
-                    const struct chunk *c)
+static void seal(struct head *h, struct series *s)
 {
-    struct head_chunk full = { series_ref_of(s, id), false, *c };
-
-    chunk_list_push(&h->mem, &s->full, head_files_add(h->files, &full));
-    metric_inc(h->metrics.chunks_mapped);
-}
-
-void head_seal(struct head *h, struct series *s, uint32_t id)
-{
-    struct chunk c = {
-        .encoding = CHUNK_XOR,
-        .data = { (const char *)s->chunk, xor_len(&s->open) },
-        .mint = xor_first_time(s->chunk),
-        .maxt = s->open.t,
-    };
+    size_t len = xor_len(&s->open);
+    struct chunk_desc *c = chunk_mem_pack(&h->mem, sizeof(*c), 8);
+    uint8_t *data = chunk_mem_pack(&h->mem, len, 1);
 
     xor_seal(&s->open, s->chunk);
-    head_chunk_add(h, s, id, &c);
+    memcpy(data, s->chunk, len);
+    *c = (struct chunk_desc){
+        .mint = xor_first_time(data),
+        .maxt = s->open.t,
+        .data = data,
+        .before = s->full,
+        .len = (uint32_t)len,
+        .count = s->open.count,
+    };
+    s->full = c;
     chunk_mem_put(&h->mem, s->size_class, s->chunk);
     s->chunk = NULL;
-    s->open.count = 0;
 }
 
 static void begin(struct head *h, struct series *s, sonde_msec t)
@@ -102,8 +96,7 @@ static void grow(struct head *h, struct series *s, size_t need)
     s->size_class = (uint8_t)cls;
 }
 
-bool head_append(struct head *h, struct series *s, uint32_t id, sonde_msec t,
-                 double v)
+bool head_append(struct head *h, struct series *s, sonde_msec t, double v)
 {
     bool begun = false;
     size_t need;
@@ -114,8 +107,10 @@ bool head_append(struct head *h, struct series *s, uint32_t id, sonde_msec t,
         s->open.v = double_bits(v);
         return false;
     }
-    if (s->open.count && is_full(s, t))
-        head_seal(h, s, id);
+    if (s->open.count && is_full(s, t)) {
+        seal(h, s);
+        s->open.count = 0;
+    }
     if (s->open.count == 0) {
         begin(h, s, t);
         begun = true;
@@ -134,6 +129,17 @@ bool head_append(struct head *h, struct series *s, uint32_t id, sonde_msec t,
 
 /* ---- reading ---------------------------------------------------------- */
 
+bool series_overlaps(const struct series *s, sonde_msec mint, sonde_msec maxt)
+{
+    if (s->open.count && s->open.t >= mint && xor_first_time(s->chunk) <= maxt)
+        return true;
+    for (const struct chunk_desc *c = s->full; c && c->maxt >= mint;
+         c = c->before)
+        if (c->mint <= maxt)
+            return true;
+    return false;
+}
+
 void head_saw(struct head *h, sonde_msec mint, sonde_msec maxt)
 {
     int64_t have = atomic_load(&h->min_time);
@@ -145,221 +151,103 @@ void head_saw(struct head *h, sonde_msec mint, sonde_msec maxt)
     while (maxt > have &&
            !atomic_compare_exchange_weak(&h->max_time, &have, maxt))
         ;
+    if (h->grew)
+        h->grew(h->grew_arg);
 }
 
-/* Copies the list of full chunks; under the page's lock. */
-static size_t copy_places(const struct series *s, struct head_snapshot *snap)
-{
-    size_t n = chunk_list_count(s->full);
-
-    if (n == 0)
-        return 0;
-    snap->places = mem_grow(snap->places, &snap->place_cap, chunk_list_bytes(n),
-                            sizeof(*snap->places));
-    memcpy(snap->places, s->full, chunk_list_bytes(n));
-    return n;
-}
-
-static void push(struct head_snapshot *snap, const struct chunk *c)
-{
-    snap->chunks = mem_grow(snap->chunks, &snap->cap, snap->count + 1,
-                            sizeof(*snap->chunks));
-    snap->chunks[snap->count++] = *c;
-}
-
-/* `copied` chunks lie in memory that may move until all are there, so their
- * address is an offset and their count a mark. */
-static void push_copied(struct head_snapshot *snap, const struct chunk *c,
-                        size_t offset)
-{
-    push(snap, c);
-    snap->chunks[snap->count - 1].data.ptr = (const char *)offset;
-    snap->chunks[snap->count - 1].count = 1;
-}
-
-static bool overlaps(const struct chunk *c, sonde_msec mint, sonde_msec maxt)
-{
-    return c->mint <= maxt && c->maxt >= mint;
-}
-
-static struct chunk open_chunk(const struct series *s)
-{
-    return (struct chunk){
-        .encoding = CHUNK_XOR,
-        .data = { (const char *)s->chunk, xor_len(&s->open) },
-        .mint = xor_first_time(s->chunk),
-        .maxt = s->open.t,
-    };
-}
-
-/* Under the page's lock. */
-static void copy_open(const struct series *s, sonde_msec mint, sonde_msec maxt,
-                      struct head_snapshot *snap)
-{
-    struct chunk c;
-
-    if (s->open.count == 0)
-        return;
-    c = open_chunk(s);
-    if (!overlaps(&c, mint, maxt))
-        return;
-    buf_put(&snap->bytes, c.data);
-    xor_seal(&s->open, (uint8_t *)snap->bytes.data);
-    push_copied(snap, &c, 0);
-}
-
-/* From the newest back. */
-static void add_full(struct head *h, size_t n, sonde_msec mint, sonde_msec maxt,
-                     struct head_snapshot *snap)
-{
-    while (n--) {
-        size_t had = snap->bytes.len;
-        struct head_chunk c;
-        bool copied;
-
-        head_files_read(h->files, chunk_list_get(snap->places, n), &snap->bytes,
-                        &c, &copied);
-        if (c.chunk.maxt < mint)
-            return;
-        if (c.chunk.mint > maxt)
-            continue;
-        if (copied)
-            push_copied(snap, &c.chunk, had);
-        else
-            push(snap, &c.chunk);
-    }
-}
-
-/* The oldest first, all with addresses and counts. */
-static void put_in_order(struct head_snapshot *snap)
-{
-    for (size_t i = 0, k = snap->count; i + 1 < k; i++) {
-        struct chunk c = snap->chunks[--k];
-
-        snap->chunks[k] = snap->chunks[i];
-        snap->chunks[i] = c;
-    }
-    for (size_t i = 0; i < snap->count; i++) {
-        struct chunk *c = &snap->chunks[i];
-
-        if (c->count)
-            c->data.ptr = snap->bytes.data + (size_t)c->data.ptr;
-        c->count = (uint32_t)xor_count(c->data);
-    }
-}
-
-bool head_snapshot_take(struct head *h, uint32_t id, sonde_msec mint,
-                        sonde_msec maxt, struct head_snapshot *snap)
-{
-    struct walk w = walk_of(h);
-    struct series *s = walk_to_id(&w, id);
-    size_t n = 0;
-
-    snap->count = 0;
-    buf_reset(&snap->bytes);
-    if (s) {
-        n = copy_places(s, snap);
-        copy_open(s, mint, maxt, snap);
-    }
-    walk_end(&w);
-    if (!s)
-        return false;
-    add_full(h, n, mint, maxt, snap);
-    put_in_order(snap);
-    return true;
-}
-
-void head_snapshot_fini(struct head_snapshot *snap)
-{
-    buf_fini(&snap->bytes);
-    free(snap->chunks);
-    free(snap->places);
-    *snap = (struct head_snapshot){ 0 };
-}
-
-bool head_has(struct head *h, uint32_t id, sonde_msec mint, sonde_msec maxt)
-{
-    struct head_snapshot snap = { 0 };
-    struct walk w = walk_of(h);
-    struct series *s = walk_to_id(&w, id);
-    size_t n = 0;
-    bool yes = false;
-
-    if (s && s->open.count) {
-        struct chunk c = open_chunk(s);
-
-        yes = overlaps(&c, mint, maxt);
-    }
-    if (s && !yes)
-        n = copy_places(s, &snap);
-    walk_end(&w);
-    while (n-- && !yes) {
-        struct head_chunk c;
-        bool copied;
-
-        buf_reset(&snap.bytes);
-        head_files_read(h->files, chunk_list_get(snap.places, n), &snap.bytes,
-                        &c, &copied);
-        if (c.chunk.maxt < mint)
-            break;
-        yes = c.chunk.mint <= maxt;
-    }
-    head_snapshot_fini(&snap);
-    return yes;
-}
-
-static sonde_code read_chunk(const struct chunk *c, sonde_msec mint,
+static sonde_code read_chunk(const struct chunk_desc *d, sonde_msec mint,
                              sonde_msec maxt, struct columns *out,
                              struct sonde_err *err)
 {
+    sonde_str chunk = { (const char *)d->data, d->len };
     size_t n, from = out->count;
     sonde_code rc;
 
-    if (c->encoding != CHUNK_XOR)
-        return sonde_err_set(err, SONDE_ECORRUPT,
-                             "read a chunk: expected encoding %d, got %d",
-                             CHUNK_XOR, (int)c->encoding);
-    columns_reserve(out, c->count);
-    rc = xor_decode(c->data, out->t + out->count, out->v + out->count, &n, err);
+    columns_reserve(out, xor_count(chunk));
+    rc = xor_decode(chunk, out->t + out->count, out->v + out->count, &n, err);
     out->count += n;
-    if (c->mint < mint || c->maxt > maxt)
+    if (d->mint < mint || d->maxt > maxt)
         columns_trim(out, from, mint, maxt);
     return rc;
 }
 
-sonde_code head_read(struct head *h, uint32_t id, sonde_msec mint,
-                     sonde_msec maxt, struct columns *out,
-                     struct sonde_err *err)
+/* What a reader takes along from under the page's lock. */
+struct snapshot {
+    const struct chunk_desc *full;
+    bool late;
+    struct chunk_desc open; /* count 0: none                              */
+    uint8_t data[OPEN_MAX];
+};
+
+static bool snapshot_take(struct head *h, uint32_t ref, struct snapshot *snap)
 {
-    struct head_snapshot snap = { 0 };
+    struct series_page *p = series_table_page(&h->table, ref);
+    struct series *s;
+
+    if (!p)
+        return false;
+    (void)pthread_mutex_lock(&p->lock);
+    s = series_page_get(p, ref);
+    if (s) {
+        snap->full = s->full;
+        snap->late = s->flags & SERIES_LATE;
+        snap->open =
+            (struct chunk_desc){ .data = snap->data, .count = s->open.count };
+    }
+    if (s && s->open.count) {
+        snap->open.len = (uint32_t)xor_len(&s->open);
+        snap->open.mint = xor_first_time(s->chunk);
+        snap->open.maxt = s->open.t;
+        memcpy(snap->data, s->chunk, snap->open.len);
+        xor_seal(&s->open, snap->data);
+    }
+    (void)pthread_mutex_unlock(&p->lock);
+    return s != NULL;
+}
+
+static bool overlaps(const struct chunk_desc *c, sonde_msec mint,
+                     sonde_msec maxt)
+{
+    return c->mint <= maxt && c->maxt >= mint;
+}
+
+/* Full chunks are chained from the newest back; they are read forwards. */
+static sonde_code read_full(const struct chunk_desc *newest, sonde_msec mint,
+                            sonde_msec maxt, struct columns *out,
+                            struct sonde_err *err)
+{
+    const struct chunk_desc **chain = NULL;
+    size_t n = 0, cap = 0;
     sonde_code rc = SONDE_OK;
 
-    (void)head_snapshot_take(h, id, mint, maxt, &snap);
-    for (size_t i = 0; i < snap.count && rc == SONDE_OK; i++)
-        rc = read_chunk(&snap.chunks[i], mint, maxt, out, err);
-    head_snapshot_fini(&snap);
+    for (const struct chunk_desc *c = newest; c && c->maxt >= mint;
+         c = c->before) {
+        if (!overlaps(c, mint, maxt))
+            continue;
+        chain = mem_grow(chain, &cap, n + 1, sizeof(struct chunk_desc *));
+        chain[n++] = c;
+    }
+    while (n && rc == SONDE_OK)
+        rc = read_chunk(chain[--n], mint, maxt, out, err);
+    free(chain);
     return rc;
 }
 
-/* ---- the files -------------------------------------------------------- */
-
-sonde_code head_map_chunks(struct head *h, struct sonde_err *err)
+sonde_code head_read(struct head *h, uint32_t ref, sonde_msec mint,
+                     sonde_msec maxt, struct columns *out,
+                     struct sonde_err *err)
 {
-    if (!h->files)
+    struct snapshot snap;
+    size_t from = out->count;
+    sonde_code rc;
+
+    if (!snapshot_take(h, ref, &snap))
         return SONDE_OK;
-    head_files_cool(h->files);
-    return head_files_flush(h->files, err);
-}
-
-void head_free_chunks(struct head *h)
-{
-    struct series_page *p;
-
-    for (uint32_t n = 0; (p = series_table_next(&h->table, &n)); n++)
-        for (uint32_t slot = 0; slot < PAGE_SERIES; slot++) {
-            struct series *s = series_page_get(p, n * PAGE_SERIES + slot + 1);
-
-            if (s)
-                chunk_list_drop(&h->mem, &s->full, chunk_list_count(s->full));
-        }
+    rc = read_full(snap.full, mint, maxt, out, err);
+    if (rc == SONDE_OK && snap.open.count && overlaps(&snap.open, mint, maxt))
+        rc = read_chunk(&snap.open, mint, maxt, out, err);
+    if (rc == SONDE_OK && snap.late)
+        rc = late_read(&h->late, ref, mint, maxt, out, from, err);
+    head_deleted_apply(&h->deleted, ref, out, from);
+    return rc;
 }

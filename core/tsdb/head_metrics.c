@@ -19,30 +19,11 @@ void head_metrics_register(struct head_metrics *out, struct selfmetrics *m)
         .series_created =
             TSDB("head_series_created_total",
                  "Total number of series created in the head", NULL),
-        .series_removed =
-            TSDB("head_series_removed_total",
-                 "Total number of series removed in the head", NULL),
-        .chunks_created =
-            TSDB("head_chunks_created_total",
-                 "Total number of chunks created in the head", NULL),
-        .chunks_removed =
-            TSDB("head_chunks_removed_total",
-                 "Total number of chunks removed in the head", NULL),
-        .chunks_mapped =
-            TSDB("mmap_chunks_total",
-                 "Total number of chunks that were memory-mapped.", NULL),
-        .chunk_corruptions =
-            TSDB("mmap_chunk_corruptions_total",
-                 "Total number of memory-mapped chunk corruptions.", NULL),
-        .chunk_write_failures =
-            OURS("head_chunk_write_failures_total",
-                 "Times that full chunks could not be written and stayed in "
-                 "memory."),
-        .truncations =
-            TSDB("head_truncations_total",
-                 "Total number of head truncations attempted.", NULL),
         .samples_appended = TSDB("head_samples_appended_total",
                                  "Total number of appended samples.", FLOATS),
+        .late_appended =
+            TSDB("head_out_of_order_samples_appended_total",
+                 "Total number of appended out of order samples.", FLOATS),
         .out_of_order = TSDB("out_of_order_samples_total",
                              "Total number of out of order samples ingestion "
                              "failed attempts due to out of order being "
@@ -103,11 +84,6 @@ void head_metrics_page(struct selfmetrics_page *page, void *arg)
           "Minimum time bound of the head block in seconds.", mint / 1000);
     GAUGE("head_max_time_seconds",
           "Maximum timestamp of the head block in seconds.", maxt / 1000);
-    GAUGE("lowest_timestamp", "Lowest timestamp value stored in the database.",
-          mint);
-    GAUGE("lowest_timestamp_seconds",
-          "Lowest timestamp value stored in the database in seconds.",
-          mint / 1000);
     GAUGE("symbol_table_size_bytes",
           "Size of symbol table in memory for loaded blocks",
           symtab_bytes(h->symbols));
