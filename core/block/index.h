@@ -44,6 +44,9 @@ struct index {
 
 SONDE_NODISCARD sonde_code index_open(const char *path, struct index *out,
                                       struct sonde_err *err);
+/* The same with ix->file open and all else zero. */
+SONDE_NODISCARD sonde_code index_open_file(struct index *ix,
+                                           struct sonde_err *err);
 void index_close(struct index *ix);
 
 /* A section that begins with its length and ends with its checksum, which

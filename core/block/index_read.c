@@ -105,7 +105,7 @@ static sonde_code check_names(const struct index *ix, struct sonde_err *err)
     return SONDE_OK;
 }
 
-static sonde_code open_sections(struct index *ix, struct sonde_err *err)
+sonde_code index_open_file(struct index *ix, struct sonde_err *err)
 {
     sonde_str body;
     sonde_code rc = read_header(ix, err);
@@ -140,7 +140,7 @@ sonde_code index_open(const char *path, struct index *out,
     *out = (struct index){ 0 };
     rc = mapped_open(path, &out->file, err);
     if (rc == SONDE_OK)
-        rc = open_sections(out, err);
+        rc = index_open_file(out, err);
     if (rc != SONDE_OK)
         index_close(out);
     return rc;

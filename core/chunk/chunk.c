@@ -17,7 +17,7 @@ static sonde_code decode_floats(sonde_str data, struct columns *out,
     size_t n;
     sonde_code rc;
 
-    columns_reserve(out, xor_count(data));
+    columns_reserve(out, xor_count(data) + 1); /* never without arrays */
     rc = xor_decode(data, out->t + out->count, out->v + out->count, &n, err);
     columns_floats_added(out, n);
     return rc;
