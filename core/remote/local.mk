@@ -26,3 +26,25 @@ tests_unit_remote_test_SOURCES = tests/unit/remote_test.c \
 	tests/unit/remote_sink.c tests/unit/remote_sink.h
 tests_unit_remote_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_remote_test_LDADD = $(LIBS_UNIT) $(LIB_REMOTE)
+
+check_PROGRAMS += tests/unit/receive_test
+TESTS += tests/unit/receive_test
+tests_unit_receive_test_SOURCES = tests/unit/receive_test.c \
+	tests/unit/proto_kit.h tests/unit/spy_store.c tests/unit/spy_store.h
+tests_unit_receive_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_receive_test_LDADD = $(LIBS_UNIT) $(LIB_REMOTE)
+
+check_PROGRAMS += tests/fuzz/remote_receive
+TESTS += tests/fuzz/remote_receive
+tests_fuzz_remote_receive_SOURCES = tests/fuzz/remote_receive.c \
+	tests/unit/spy_store.c tests/unit/spy_store.h $(FUZZ_MAIN)
+tests_fuzz_remote_receive_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_remote_receive_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_remote_receive_LDADD = $(LIB_REMOTE)
+EXTRA_DIST += \
+	tests/fuzz/corpus/remote_receive/declares_4_gib \
+	tests/fuzz/corpus/remote_receive/garbage \
+	tests/fuzz/corpus/remote_receive/refused \
+	tests/fuzz/corpus/remote_receive/v1 \
+	tests/fuzz/corpus/remote_receive/v1_histograms \
+	tests/fuzz/corpus/remote_receive/v2

@@ -108,6 +108,8 @@ static void append_samples(struct receive_desk *d, bool again)
 {
     size_t from = 0, to = 0;
 
+    if (d->sample_count == 0)
+        return;
     if (!d->unknown && !again) {
         appender_append(d->appender, d->samples, d->sample_count);
         return;
