@@ -35,6 +35,8 @@ struct labels labels_dup(struct arena *a, const struct labels *l);
 /* {a="b", c="d"} with Go-quoted values, __name__ in front of the braces when
  * it is a legacy name: as Prometheus prints a series. */
 void labels_print(struct buf *b, const struct labels *l);
+/* The same with the name among the others: {__name__="a", b="c"}. */
+void labels_print_set(struct buf *b, const struct labels *l);
 
 /* [a-zA-Z_:][a-zA-Z0-9_:]*, and the same without colon. */
 bool metric_name_is_legacy(sonde_str s);

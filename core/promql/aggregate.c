@@ -14,10 +14,8 @@ static bool in_list(const struct sonde_list *l, sonde_str name)
     return false;
 }
 
-/* The label set of a series' group; `items` has room for all its labels. */
-static struct labels group_labels(const struct exec *x,
-                                  const struct promql_expr *e,
-                                  const struct labels *l, struct label *items)
+struct labels group_labels(const struct exec *x, const struct promql_expr *e,
+                           const struct labels *l, struct label *items)
 {
     const struct sonde_list *list = &e->aggregate.labels;
     bool without = e->aggregate.without;

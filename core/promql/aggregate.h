@@ -32,6 +32,16 @@ SONDE_NODISCARD sonde_code
 ranked_make(struct exec *x, const struct promql_expr *e, struct node *child,
             const struct grouping *g, struct node **out, struct sonde_err *err);
 
+/* count_values: count_values.c. The child is kept. */
+SONDE_NODISCARD sonde_code count_values_make(struct exec *x,
+                                             const struct promql_expr *e,
+                                             struct node *child,
+                                             struct node **out,
+                                             struct sonde_err *err);
+/* The label set of a series' group; `items` has room for all its labels. */
+struct labels group_labels(const struct exec *x, const struct promql_expr *e,
+                           const struct labels *l, struct label *items);
+
 /* Histograms under sum and avg (others ignore them, with a note):
  * histogram_fold.c. Folding takes them out of a row, which may be written, so
  * that only floats are left in it. */

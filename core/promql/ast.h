@@ -94,6 +94,8 @@ struct promql_matching {
     bool given; /* on or ignoring was written                            */
     bool on;
     struct sonde_list labels, include;
+    /* What stands for a missing partner on that side; NULL: nothing. */
+    const double *fill_lhs, *fill_rhs;
 };
 
 struct promql_function {

@@ -33,20 +33,6 @@ static const struct range_function *find_range(const char *name)
 
 /* ---- over ranges -------------------------------------------------------- */
 
-static void put_point(struct node *n, struct worker *w, size_t step,
-                      const struct point *p, struct row *out)
-{
-    out->v[step] = p->v;
-    if (p->h) {
-        row_histograms(n, w, out);
-        out->h[step] = p->h;
-        out->v[step] = p->h->sum;
-    }
-    /* A plain NaN must never look like no value. */
-    if (promql_absent(out->v[step]))
-        out->v[step] = bits_double(NORMAL_NAN_BITS);
-}
-
 static void by_windows(struct range_call *c, const struct columns *cols,
                        struct worker *w, struct row *out)
 {
@@ -58,7 +44,7 @@ static void by_windows(struct range_call *c, const struct columns *cols,
 
         w->queryable += win.n;
         if (win.n && c->function->window(c, &win, k, w, &p))
-            put_point(&c->node, w, k, &p, out);
+            row_put(&c->node, w, out, k, &p);
     }
 }
 

@@ -23,11 +23,6 @@ extern const struct call_maker histogram_makers[]; /* histogram_functions.c */
 
 /* ---- over ranges -------------------------------------------------------- */
 
-struct point {
-    double v;
-    const struct histogram *h; /* not NULL: the value, `v` its sum         */
-};
-
 struct range_call;
 struct range_function {
     const char *name;

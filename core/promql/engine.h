@@ -76,6 +76,16 @@ struct row {
     bool shared;
 };
 
+/* One value of a row. */
+struct point {
+    double v;
+    const struct histogram *h; /* not NULL: the value, `v` its sum         */
+};
+static inline struct point row_point(const struct row *r, size_t i)
+{
+    return (struct point){ r->v[i], r->h ? r->h[i] : NULL };
+}
+
 /* A label set of a node's series. */
 struct vseries {
     struct labels labels;
@@ -238,6 +248,9 @@ void series_keep(struct node *n, const struct node *child);
  * values at one step. Gives `n` itself back where all differ. */
 SONDE_NODISCARD sonde_code node_unique(struct node *n, struct node **out,
                                        struct sonde_err *err);
+/* The same with another error. */
+SONDE_NODISCARD sonde_code node_unique_or(struct node *n, const char *error,
+                                          struct node **out);
 /* Without the name (and what else names drop with it); a view where it can. */
 struct labels labels_nameless(struct exec *x, const struct labels *l);
 /* As the result shows them. */
@@ -337,6 +350,12 @@ void row_negate_histograms(struct node *n, struct worker *w, struct row *r);
 void histograms_with_scalar(struct node *n, struct worker *w,
                             const double *scalar, bool scalar_left,
                             struct row *r);
+/* Two values of which at least one is a histogram; false: no value (noted).
+ * A comparison gives the left value if it is true, or 0 and 1 with `bool`. */
+bool histogram_binary(struct node *n, struct worker *w, const struct point *l,
+                      const struct point *r, struct point *out);
+/* {count:12, sum:18.4, (0.5,1]:1}, as count_values labels it. */
+sonde_str histogram_text(struct arena *a, const struct histogram *h);
 /* A copy without what it says of resets. */
 const struct histogram *histogram_unhinted(struct arena *a,
                                            const struct histogram *h);
@@ -357,6 +376,10 @@ sonde_code binary_make(struct exec *x, const struct promql_expr *e,
 sonde_code call_make(struct exec *x, const struct promql_expr *e,
                      const struct steps *steps, struct node **out,
                      struct sonde_err *err);
+
+/* Writes a value into a row that may be written. */
+void row_put(struct node *n, struct worker *w, struct row *r, size_t i,
+             const struct point *p);
 
 /* Vector against vector, with matching: match.c. */
 sonde_code match_make(struct exec *x, const struct promql_expr *e,

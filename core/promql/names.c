@@ -119,6 +119,7 @@ size_t label_index_put(struct label_index *ix, uint64_t hash,
 struct merged {
     struct node node;
     struct node *of;
+    const char *error; /* of two values at one step                        */
     /* Of each series: those of `of` that it is made of. */
     uint32_t *first; /* by series: the first                              */
     uint32_t *next;  /* by series of `of`: the next, or NONE              */
@@ -132,8 +133,7 @@ static sonde_code merge_into(struct node *n, struct worker *w, struct row *out,
         if (!row_has(more, k))
             continue;
         if (row_has(out, k))
-            return exec_error(err, "vector cannot contain metrics with the "
-                                   "same labelset");
+            return exec_error(err, "%s", ((struct merged *)n)->error);
         out->v[k] = more->v[k];
         if (row_histogram(more, k)) {
             row_histograms(n, w, out);
@@ -205,19 +205,26 @@ static struct merged *merged_make(struct node *n, const struct labels *l)
     return m;
 }
 
-sonde_code node_unique(struct node *n, struct node **out, struct sonde_err *err)
+sonde_code node_unique_or(struct node *n, const char *error, struct node **out)
 {
     struct merged *m;
     struct labels *l;
 
-    (void)err;
     *out = n;
     if (n->one_name || n->count < 2)
         return SONDE_OK;
     l = final_labels(n);
     m = merged_make(n, l);
     free(l);
+    m->error = error;
     if (m->node.count < n->count)
         *out = &m->node;
     return SONDE_OK;
+}
+
+sonde_code node_unique(struct node *n, struct node **out, struct sonde_err *err)
+{
+    (void)err;
+    return node_unique_or(
+        n, "vector cannot contain metrics with the same labelset", out);
 }

@@ -160,6 +160,19 @@ void row_own(struct node *n, struct worker *w, struct row *r)
     *r = own;
 }
 
+void row_put(struct node *n, struct worker *w, struct row *r, size_t i,
+             const struct point *p)
+{
+    double v = p->h ? p->h->sum : p->v;
+
+    /* A result that is NaN must never look like no value. */
+    row_set(r, i, promql_absent(v) ? bits_double(NORMAL_NAN_BITS) : v);
+    if (p->h) {
+        row_histograms(n, w, r);
+        r->h[i] = p->h;
+    }
+}
+
 /* ---- rows that are there ------------------------------------------------- */
 
 struct kept {

@@ -193,7 +193,7 @@ static struct promql_expr *parse_call(struct parser *p,
     e->call.function = f;
     e->call.args = args;
     e->call.count = n;
-    if (f->experimental)
+    if (f->experimental && !(p->features & PROMQL_EXPERIMENTAL_FUNCTIONS))
         parse_fail(p, name->begin, "function \"%s\" is not enabled", f->name);
     return e;
 }
@@ -270,7 +270,8 @@ static struct promql_expr *parse_aggregate(struct parser *p,
         else
             parse_grouping(p, e);
     }
-    if (name->op == PROMQL_LIMITK || name->op == PROMQL_LIMIT_RATIO)
+    if ((name->op == PROMQL_LIMITK || name->op == PROMQL_LIMIT_RATIO) &&
+        !(p->features & PROMQL_EXPERIMENTAL_FUNCTIONS))
         parse_fail(p, name->begin,
                    "%s() is experimental and must be enabled with "
                    "--enable-feature=promql-experimental-functions",
@@ -740,6 +741,7 @@ sonde_code promql_parse(struct arena *a, sonde_str text,
     if (begin(&p, a, text, err)) {
         if (limits && limits->depth)
             p.depth_max = limits->depth;
+        p.features = limits ? limits->features : 0;
         if (p.token.kind == TOKEN_END)
             parse_fail(&p, p.token.begin, "no expression found in input");
         else

@@ -13,6 +13,7 @@ struct parser {
     struct lexer lex;
     struct token token; /* the one that is looked at                      */
     size_t depth, depth_max;
+    unsigned features; /* enum promql_feature                             */
     struct sonde_err *err;
     bool failed;
     struct promql_expr *selectors; /* all that were made, newest first    */

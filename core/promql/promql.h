@@ -15,9 +15,19 @@
 
 /* ---- parsing: parse.c ---------------------------------------------------- */
 
+/* Parts of the language that have to be asked for. */
+enum promql_feature {
+    PROMQL_EXPERIMENTAL_FUNCTIONS = 1 << 0,
+    PROMQL_DELAYED_NAME_REMOVAL = 1 << 1,
+    PROMQL_EXTENDED_RANGES = 1 << 2, /* anchored, smoothed                 */
+    PROMQL_BINOP_FILL = 1 << 3,
+    PROMQL_TYPE_AND_UNIT = 1 << 4,
+};
+
 struct promql_limits {
     size_t text_bytes; /* of a query; 0: 1 MiB                            */
     size_t depth;      /* nesting; 0: 200                                 */
+    unsigned features; /* enum promql_feature                             */
 };
 /* The tree is the arena's. An error reads "L:C: parse error: TEXT". */
 SONDE_NODISCARD sonde_code promql_parse(struct arena *a, sonde_str text,
@@ -38,15 +48,6 @@ void promql_fini(struct promql_expr *e);
 void promql_print(struct buf *b, const struct promql_expr *e);
 
 /* ---- evaluation: engine.c ------------------------------------------------ */
-
-/* Parts of the language that have to be asked for. */
-enum promql_feature {
-    PROMQL_EXPERIMENTAL_FUNCTIONS = 1 << 0,
-    PROMQL_DELAYED_NAME_REMOVAL = 1 << 1,
-    PROMQL_EXTENDED_RANGES = 1 << 2, /* anchored, smoothed                 */
-    PROMQL_BINOP_FILL = 1 << 3,
-    PROMQL_TYPE_AND_UNIT = 1 << 4,
-};
 
 struct promql_query {
     sonde_str text; /* what was parsed: notes tell places in it            */

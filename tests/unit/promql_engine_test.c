@@ -6,31 +6,9 @@
 #include "unit/promql_kit.h"
 #include "unit/tap.h"
 
-struct instant_row {
-    int line;
-    const char *query;
-    sonde_msec at;
-    const char *want;
-};
-
-static void check_instant(struct promql_kit *k, const struct instant_row *rows,
-                          size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *got = kit_instant(k, rows[i].query, rows[i].at);
-
-        if (strcmp(got, rows[i].want) != 0)
-            tap_note("%s: got:\n%s\nwant:\n%s", rows[i].query, got,
-                     rows[i].want);
-        ROW_ASSERT(&rows[i], strcmp(got, rows[i].want) == 0);
-    }
-}
-#define CHECK_INSTANT(k, rows)                                                 \
-    check_instant((k), (rows), sizeof(rows) / sizeof((rows)[0]))
-
 static void test_scalars(void)
 {
-    static const struct instant_row rows[] = {
+    static const struct kit_at_row rows[] = {
         { __LINE__, "1+1", 0, "2" },
         { __LINE__, "-2^2", 0, "-4" },
         { __LINE__, "2^3^2", 0, "512" },
@@ -47,7 +25,7 @@ static void test_scalars(void)
     struct promql_kit k;
 
     kit_init(&k);
-    CHECK_INSTANT(&k, rows);
+    KIT_CHECK_AT(&k, rows);
     CU_ASSERT_STRING_EQUAL(kit_range(&k, "1 + 1", 0, 2000, 1000),
                            "{} 2@0 2@1 2@2");
     kit_fini(&k);
@@ -55,7 +33,7 @@ static void test_scalars(void)
 
 static void test_selectors(void)
 {
-    static const struct instant_row rows[] = {
+    static const struct kit_at_row rows[] = {
         { __LINE__, "up", 60000, "up{job=\"a\"} 2\nup{job=\"b\"} 5" },
         { __LINE__, "up{job=\"a\"}", 359999, "" },
         { __LINE__, "up{job=\"b\"}", 299999, "up{job=\"b\"} 5" },
@@ -79,7 +57,7 @@ static void test_selectors(void)
              "up{job=\"a\"} 1 2 stale\nup{job=\"b\"} 4 5\n"
              "down{job=\"a\"} 1 1",
              60000);
-    CHECK_INSTANT(&k, rows);
+    KIT_CHECK_AT(&k, rows);
     CU_ASSERT_STRING_EQUAL(kit_range(&k, "up", 0, 180000, 60000),
                            "up{job=\"a\"} 1@0 2@60\n"
                            "up{job=\"b\"} 4@0 5@60 5@120 5@180");
@@ -91,7 +69,7 @@ static void test_selectors(void)
 
 static void test_rate(void)
 {
-    static const struct instant_row rows[] = {
+    static const struct kit_at_row rows[] = {
         { __LINE__, "increase(rst_total[60s])", 50000, "{} 48" },
         { __LINE__, "delta(rst_total[60s])", 50000, "{} 21.599999999999998" },
         { __LINE__, "rate(tick_total[1m])", 600000, "" },
@@ -106,13 +84,13 @@ static void test_rate(void)
     kit_init(&k);
     kit_load(&k, "rst_total 5 15 25 3 13 23", 10000);
     kit_load(&k, "tick_total{k=\"a\"} 0+6x40\ntick 0+6x40", 60000);
-    CHECK_INSTANT(&k, rows);
+    KIT_CHECK_AT(&k, rows);
     kit_fini(&k);
 }
 
 static void test_fold(void)
 {
-    static const struct instant_row rows[] = {
+    static const struct kit_at_row rows[] = {
         { __LINE__, "sum(v)", 0, "{} 10" },
         { __LINE__, "sum by (a) (v)", 0, "{a=\"1\"} 3\n{a=\"2\"} 7" },
         { __LINE__, "sum without (a) (v)", 0, "{b=\"x\"} 4\n{b=\"y\"} 6" },
@@ -143,7 +121,7 @@ static void test_fold(void)
              "huge{i=\"1\"} 1.7e308\nhuge{i=\"2\"} 1.7e308\n"
              "nans{i=\"1\"} nan\nnans{i=\"2\"} 3",
              1000);
-    CHECK_INSTANT(&k, rows);
+    KIT_CHECK_AT(&k, rows);
     kit_fini(&k);
 }
 

@@ -169,6 +169,7 @@ static const char *run(struct promql_kit *k, const char *query)
 {
     struct promql_result *r;
     struct promql_expr *e = NULL;
+    struct promql_limits limits = { .features = k->query.features };
     struct sonde_err err = { 0 };
     struct arena a;
     sonde_code rc;
@@ -176,7 +177,7 @@ static const char *run(struct promql_kit *k, const char *query)
     arena_init(&a);
     buf_reset(&k->text);
     k->query.text = sonde_cstr(query);
-    rc = promql_parse(&a, k->query.text, NULL, &e, &err);
+    rc = promql_parse(&a, k->query.text, &limits, &e, &err);
     if (rc == SONDE_OK) {
         rc = promql_run(&k->query, e, &r, &err);
         if (rc == SONDE_OK) {
@@ -206,4 +207,29 @@ const char *kit_range(struct promql_kit *k, const char *query, sonde_msec start,
     k->query.end = end;
     k->query.step = step;
     return run(k, query);
+}
+
+/* ---- tables -------------------------------------------------------------- */
+
+void kit_check_at(struct promql_kit *k, const struct kit_at_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *got = kit_instant(k, rows[i].query, rows[i].at);
+
+        if (strcmp(got, rows[i].want) != 0)
+            tap_note("%s: got:\n%s\nwant:\n%s", rows[i].query, got,
+                     rows[i].want);
+        ROW_ASSERT(&rows[i], strcmp(got, rows[i].want) == 0);
+    }
+}
+
+void kit_check(struct promql_kit *k, sonde_msec at, const struct kit_row *rows,
+               size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct kit_at_row row = { rows[i].line, rows[i].query, at,
+                                  rows[i].want };
+
+        kit_check_at(k, &row, 1);
+    }
 }

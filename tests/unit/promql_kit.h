@@ -31,4 +31,24 @@ const char *kit_instant(struct promql_kit *k, const char *query, sonde_msec at);
 const char *kit_range(struct promql_kit *k, const char *query, sonde_msec start,
                       sonde_msec end, sonde_msec step);
 
+/* Rows of a table: a query, and the text of its result. */
+struct kit_row {
+    int line;
+    const char *query, *want;
+};
+struct kit_at_row {
+    int line;
+    const char *query;
+    sonde_msec at;
+    const char *want;
+};
+void kit_check(struct promql_kit *k, sonde_msec at, const struct kit_row *rows,
+               size_t n);
+void kit_check_at(struct promql_kit *k, const struct kit_at_row *rows,
+                  size_t n);
+#define KIT_CHECK(k, at, rows)                                                 \
+    kit_check((k), (at), (rows), sizeof(rows) / sizeof((rows)[0]))
+#define KIT_CHECK_AT(k, rows)                                                  \
+    kit_check_at((k), (rows), sizeof(rows) / sizeof((rows)[0]))
+
 #endif
