@@ -31,6 +31,20 @@ struct one_series {
     struct block_chunk chunks[];
 };
 
+/*
+ * Strings of symbols that were looked up, each in the one place it may have:
+ * finding a symbol counts through the table, and most labels of a series
+ * are those of the one before. NULL in a set of few series.
+ */
+#define CACHED_SYMBOLS 1024
+#define CACHE_FROM     16 /* series                                       */
+struct symbol_cache {
+    struct cached_symbol {
+        uint32_t number;
+        sonde_str text;
+    } cells[CACHED_SYMBOLS];
+};
+
 struct block_set {
     struct series_set base;
     const struct block *block;
@@ -39,6 +53,7 @@ struct block_set {
     size_t next, limit;
     sonde_msec mint, maxt;
     struct block_series decoded; /* the one at hand                       */
+    struct symbol_cache *symbols;
     struct arena arena;
 };
 
@@ -124,6 +139,29 @@ static void keep_chunks(struct block_set *set,
     d->chunk_count = kept;
 }
 
+static struct symbol_cache *symbol_cache_new(void)
+{
+    struct symbol_cache *c = mem_alloc(sizeof(*c));
+
+    for (size_t i = 0; i < CACHED_SYMBOLS; i++)
+        c->cells[i].number = UINT32_MAX;
+    return c;
+}
+
+static inline sonde_str symbol_text(const struct block_set *set,
+                                    uint32_t number)
+{
+    struct cached_symbol *cell;
+
+    if (!set->symbols)
+        return block_symbol(set->block, number);
+    cell = &set->symbols->cells[number % CACHED_SYMBOLS];
+    if (cell->number != number)
+        *cell =
+            (struct cached_symbol){ number, block_symbol(set->block, number) };
+    return cell->text;
+}
+
 /* NULL: a symbol that is not there. */
 static const struct label *labels_of(struct block_set *set)
 {
@@ -131,8 +169,8 @@ static const struct label *labels_of(struct block_set *set)
     struct label *items = arena_array(&set->arena, struct label, d->pair_count);
 
     for (size_t i = 0; i < d->pair_count; i++) {
-        items[i].name = block_symbol(set->block, d->pairs[i].name);
-        items[i].value = block_symbol(set->block, d->pairs[i].value);
+        items[i].name = symbol_text(set, d->pairs[i].name);
+        items[i].value = symbol_text(set, d->pairs[i].value);
         if (!items[i].name.ptr || !items[i].value.ptr)
             return NULL;
     }
@@ -193,6 +231,7 @@ static void set_free(struct series_set *base)
 
     block_selection_fini(&set->selection);
     block_series_fini(&set->decoded);
+    free(set->symbols);
     arena_fini(&set->arena);
     free(set);
 }
@@ -224,6 +263,8 @@ static sonde_code query_select(struct querier *base,
     }
     arena_init(&set->arena);
     rc = block_candidates(q->block, matchers, n, &set->selection, err);
+    if (set->selection.refs.count >= CACHE_FROM)
+        set->symbols = symbol_cache_new();
     if (rc == SONDE_OK)
         *out = &set->base;
     else

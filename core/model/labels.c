@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "util/bytes.h"
 #include "util/mem.h"
 #include "util/str.h"
 #include "util/utf8.h"
@@ -33,13 +34,28 @@ sonde_str labels_get(const struct labels *l, sonde_str name)
     return (sonde_str){ 0 };
 }
 
+/* As sonde_str_eq. Most names and values are of 4 to 16 bytes, for which the
+ * call of memcmp costs more than its work; joining series compares many. */
+static inline bool same_text(sonde_str a, sonde_str b)
+{
+    if (a.len != b.len)
+        return false;
+    if (a.len >= 8 && a.len <= 16)
+        return be64_get(a.ptr) == be64_get(b.ptr) &&
+               be64_get(a.ptr + a.len - 8) == be64_get(b.ptr + b.len - 8);
+    if (a.len >= 4 && a.len < 8)
+        return be32_get(a.ptr) == be32_get(b.ptr) &&
+               be32_get(a.ptr + a.len - 4) == be32_get(b.ptr + b.len - 4);
+    return sonde_str_eq(a, b);
+}
+
 bool labels_eq(const struct labels *a, const struct labels *b)
 {
     if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++)
-        if (!sonde_str_eq(a->items[i].name, b->items[i].name) ||
-            !sonde_str_eq(a->items[i].value, b->items[i].value))
+        if (!same_text(a->items[i].name, b->items[i].name) ||
+            !same_text(a->items[i].value, b->items[i].value))
             return false;
     return true;
 }
@@ -117,16 +133,21 @@ struct labels labels_dup(struct arena *a, const struct labels *l)
     return (struct labels){ items, l->count };
 }
 
-/* All labels but the name, if it stands in front. */
-static void print_set(struct buf *b, const struct labels *l, bool without_name)
+void labels_print(struct buf *b, const struct labels *l)
 {
+    sonde_str name = labels_get(l, SONDE_STR(LABEL_NAME));
+    bool in_front = metric_name_is_legacy(name);
     const char *separator = "";
 
+    if (in_front)
+        buf_put(b, name);
+    if (in_front && l->count == 1)
+        return;
     buf_char(b, '{');
     for (size_t i = 0; i < l->count; i++) {
         const struct label *x = &l->items[i];
 
-        if (without_name && sonde_str_eq(x->name, SONDE_STR(LABEL_NAME)))
+        if (in_front && sonde_str_eq(x->name, SONDE_STR(LABEL_NAME)))
             continue;
         buf_cstr(b, separator);
         if (label_name_is_legacy(x->name))
@@ -138,22 +159,6 @@ static void print_set(struct buf *b, const struct labels *l, bool without_name)
         separator = ", ";
     }
     buf_char(b, '}');
-}
-
-void labels_print_set(struct buf *b, const struct labels *l)
-{
-    print_set(b, l, false);
-}
-
-void labels_print(struct buf *b, const struct labels *l)
-{
-    sonde_str name = labels_get(l, SONDE_STR(LABEL_NAME));
-    bool in_front = metric_name_is_legacy(name);
-
-    if (in_front)
-        buf_put(b, name);
-    if (!in_front || l->count > 1)
-        print_set(b, l, in_front);
 }
 
 static bool name_is_legacy(sonde_str s, bool colon)

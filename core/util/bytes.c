@@ -4,7 +4,7 @@
 
 /* At most ten bytes, the tenth at most 1: more is malformed, as in Go's
  * encoding/binary. */
-uint64_t reader_uvarint(struct reader *r)
+uint64_t reader_long_uvarint(struct reader *r)
 {
     uint64_t v = 0;
 

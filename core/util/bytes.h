@@ -128,7 +128,13 @@ static inline uint64_t reader_be64(struct reader *r)
     r->p += 8;
     return be64_get(r->p - 8);
 }
-uint64_t reader_uvarint(struct reader *r);
+uint64_t reader_long_uvarint(struct reader *r);
+static inline uint64_t reader_uvarint(struct reader *r)
+{
+    if (r->p < r->end && *r->p < 0x80)
+        return *r->p++;
+    return reader_long_uvarint(r);
+}
 static inline int64_t reader_varint(struct reader *r)
 {
     return unzigzag(reader_uvarint(r));
