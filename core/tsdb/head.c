@@ -54,7 +54,6 @@ struct head *head_new(const struct clock *clock, bool log_only)
     series_table_init(&h->table);
     label_store_init(&h->labels);
     chunk_mem_init(&h->mem);
-    head_deleted_init(&h->deleted);
     late_init(&h->late);
     atomic_init(&h->min_time, INT64_MAX);
     atomic_init(&h->max_time, INT64_MIN);
@@ -65,7 +64,6 @@ void head_free(struct head *h)
 {
     if (!h)
         return;
-    head_deleted_fini(&h->deleted);
     late_fini(&h->late);
     chunk_mem_fini(&h->mem);
     postings_fini(&h->postings);
@@ -78,6 +76,7 @@ void head_free(struct head *h)
     (void)pthread_rwlock_destroy(&h->gate);
     symtab_free(h->symbols);
     free(h->aliases);
+    gone_list_fini(&h->gone);
     free(h);
 }
 

@@ -55,6 +55,24 @@ void head_metrics_register(struct head_metrics *out, struct selfmetrics *m)
         .commit_conflicts = OURS("head_commit_conflicts_total",
                                  "Commits that had to wait because another "
                                  "one wrote to the same series."),
+        .checkpoints =
+            TSDB("checkpoint_creations_total",
+                 "Total number of checkpoint creations attempted.", NULL),
+        .checkpoints_failed =
+            TSDB("checkpoint_creations_failed_total",
+                 "Total number of checkpoint creations that failed.", NULL),
+        .checkpoint_deletions =
+            TSDB("checkpoint_deletions_total",
+                 "Total number of checkpoint deletions attempted.", NULL),
+        .checkpoint_deletions_failed =
+            TSDB("checkpoint_deletions_failed_total",
+                 "Total number of checkpoint deletions that failed.", NULL),
+        .truncate_count = TSDB("wal_truncate_duration_seconds_count",
+                               "Number of WAL truncations.", NULL),
+        .truncate_seconds = selfmetrics_real(
+            m, METRIC_COUNTER,
+            "prometheus_tsdb_wal_truncate_duration_seconds_sum",
+            "Duration of WAL truncation.", NULL),
         .replay_seconds = selfmetrics_real(
             m, METRIC_GAUGE, "prometheus_tsdb_data_replay_duration_seconds",
             "Time taken to replay the data on disk.", NULL),
@@ -84,6 +102,11 @@ void head_metrics_page(struct selfmetrics_page *page, void *arg)
           "Minimum time bound of the head block in seconds.", mint / 1000);
     GAUGE("head_max_time_seconds",
           "Maximum timestamp of the head block in seconds.", maxt / 1000);
+    GAUGE("lowest_timestamp", "Lowest timestamp value stored in the database.",
+          mint);
+    GAUGE("lowest_timestamp_seconds",
+          "Lowest timestamp value stored in the database in seconds.",
+          mint / 1000);
     GAUGE("symbol_table_size_bytes",
           "Size of symbol table in memory for loaded blocks",
           symtab_bytes(h->symbols));

@@ -6,8 +6,7 @@
  * end, and thinned out when half of what was gathered may be outdated.
  *
  * Damage in what is read costs what it hit: the checkpoint is made of the
- * intact rest. The segments are not touched, and the checkpoint before it is
- * removed only when the new one is on the disk.
+ * intact rest. Segments and older checkpoints are not touched.
  *
  * Kinds of records that are not known are dropped, as Prometheus does.
  */
@@ -76,12 +75,18 @@ static void thin_metadata(struct making *m)
     m->thin_at = 2 * thin.len + METADATA_THIN_BYTES;
 }
 
+static bool keeps_metadata(const struct wal_checkpoint *c, uint64_t ref)
+{
+    return c->keep_metadata ? c->keep_metadata(c->arg, ref)
+                            : c->keep_series(c->arg, ref);
+}
+
 static void keep_metadata(void *arg, uint64_t ref, const struct metadata *d)
 {
     struct making *m = arg;
     size_t at = m->metadata.len;
 
-    if (!m->c->keep_series(m->c->arg, ref))
+    if (!keeps_metadata(m->c, ref))
         return;
     wal_metadata_add(&m->metadata, ref, d);
     m->places = mem_grow(m->places, &m->place_cap, m->place_count + 1,
@@ -242,6 +247,8 @@ static sonde_code make(struct making *m, const char *path,
     };
     sonde_code rc = wal_bulk_open(path, how, &m->out, err);
 
+    if (rc == SONDE_OK && m->c->put_series)
+        rc = m->c->put_series(m->c->arg, m->out, err);
     if (rc == SONDE_OK)
         rc = wal_replay_upto(m->dir, m->c->upto, &replay, err);
     if (rc == SONDE_OK)
@@ -266,8 +273,6 @@ sonde_code wal_checkpoint_make(const char *dir, enum wal_compression how,
         return rc;
     path = checkpoint_path(dir, c->upto);
     rc = make(&m, path, how, err);
-    if (rc == SONDE_OK)
-        rc = checkpoint_drop(dir, c->upto, err);
     if (rc != SONDE_OK)
         (void)sonde_err_prefix(err, "make checkpoint %s", path);
     free(path);
@@ -276,4 +281,21 @@ sonde_code wal_checkpoint_make(const char *dir, enum wal_compression how,
     buf_fini(&m.metadata);
     free(m.places);
     return rc;
+}
+
+bool wal_checkpoint_last(const char *dir, uint64_t *upto)
+{
+    struct sonde_err err;
+    bool found;
+
+    return checkpoint_find(dir, &found, upto, &err) == SONDE_OK && found;
+}
+
+sonde_code wal_checkpoint_clean(const char *dir, struct sonde_err *err)
+{
+    uint64_t last;
+
+    if (!wal_checkpoint_last(dir, &last))
+        return SONDE_OK;
+    return checkpoint_drop(dir, last, err);
 }

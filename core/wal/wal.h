@@ -72,6 +72,8 @@ struct wal_position wal_end(struct wal *w);
 bool wal_wait(struct wal *w, struct wal_position at, sonde_msec deadline_ms);
 /* Ends all waits, those to come too: for shutting down. */
 void wal_wake(struct wal *w);
+/* How it compresses. */
+enum wal_compression wal_compression_of(const struct wal *w);
 /* Bytes of all segments. */
 uint64_t wal_size(struct wal *w);
 
@@ -297,17 +299,29 @@ void wal_bulk_close(struct wal_bulk *b);
 struct wal_checkpoint {
     uint64_t upto; /* the last segment that it stands for               */
     sonde_msec mint;
+    /* Whether a series' record stays. */
     bool (*keep_series)(void *arg, uint64_t ref);
-    void *arg;
+    bool (*keep_metadata)(void *arg, uint64_t ref); /* NULL: as keep_series */
+    /* Puts records of series that the caller has, before all others, so that
+     * they do not depend on what is read; may be NULL. */
+    sonde_code (*put_series)(void *arg, struct wal_bulk *out,
+                             struct sonde_err *err);
     /* What could not be read, as in wal_replay; may be NULL. */
     void (*damage)(void *arg, const struct wal_damage *damage);
+    void *arg;
 };
-/* Segments are not deleted by it (see wal_truncate), older checkpoints are.
- * On an error the old checkpoint and all segments are as they were. */
+/* Deletes nothing: neither segments (wal_truncate) nor older checkpoints. On
+ * an error all is as it was. Nothing to do if there is one that stands for as
+ * much. */
 SONDE_NODISCARD sonde_code wal_checkpoint_make(const char *dir,
                                                enum wal_compression how,
                                                const struct wal_checkpoint *c,
                                                struct sonde_err *err);
+/* The newest one; false: there is none. */
+bool wal_checkpoint_last(const char *dir, uint64_t *upto);
+/* Removes those that are older. */
+SONDE_NODISCARD sonde_code wal_checkpoint_clean(const char *dir,
+                                                struct sonde_err *err);
 /* First and last segment of a folder; false: there is none. */
 bool wal_segments_range(const char *dir, uint64_t *first, uint64_t *last);
 /* Ends the segment that is written and begins the next; nothing to do if

@@ -38,6 +38,11 @@ void wal_wake(struct wal *w)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
+enum wal_compression wal_compression_of(const struct wal *w)
+{
+    return w->options.compress;
+}
+
 uint64_t wal_size(struct wal *w)
 {
     uint64_t size;
