@@ -13,10 +13,7 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/late.c core/tsdb/late.h core/tsdb/late_cut.c \
 	core/tsdb/late_read.c core/tsdb/wbl.c core/tsdb/wbl_replay.c \
 	core/tsdb/postings.c core/tsdb/postings.h \
-	core/tsdb/log_cut.c core/tsdb/log_cut.h \
-	core/tsdb/querier.c core/tsdb/replay.c \
-	core/tsdb/replay_lanes.c core/tsdb/replay_lanes.h \
-	core/tsdb/select.c \
+	core/tsdb/querier.c core/tsdb/replay.c core/tsdb/select.c \
 	core/tsdb/series.c core/tsdb/series.h \
 	core/tsdb/store_querier.c core/tsdb/store_querier.h \
 	core/tsdb/walk.h \
@@ -52,3 +49,10 @@ tests_unit_tsdb_race_test_SOURCES = tests/unit/tsdb_race_test.c \
 	tests/unit/tsdb_kit.h
 tests_unit_tsdb_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_race_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+
+check_PROGRAMS += tests/unit/store_query_test
+TESTS += tests/unit/store_query_test
+tests_unit_store_query_test_SOURCES = tests/unit/store_query_test.c \
+	tests/unit/query_kit.h tests/unit/tsdb_kit.h
+tests_unit_store_query_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_store_query_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
