@@ -173,6 +173,7 @@ sonde_code store_compact_head(struct tsdb *db, struct sonde_err *err)
         rc = count_failure(db, head_to_block(db, mint, end, err));
         if (rc == SONDE_OK)
             rc = give_up(db, end, err);
+        late_set_due(&db->head->late);
         if (atomic_load(&db->head->min_time) < end)
             break;
     }
@@ -204,8 +205,11 @@ sonde_code store_compact_late(struct tsdb *db, struct sonde_err *err)
 {
     sonde_msec range = block_range(db), end;
     struct late_cut cut;
-    sonde_code rc = late_cut_begin(db->head, &cut, err), ended;
+    sonde_code rc, ended;
 
+    if (!late_is_due(&db->head->late))
+        return SONDE_OK;
+    rc = late_cut_begin(db->head, &cut, err);
     if (rc != SONDE_OK)
         return rc;
     for (sonde_msec t = range_floor(cut.mint, range);

@@ -68,6 +68,8 @@ struct late {
     uint32_t epoch; /* raised by each cut                                  */
     _Atomic int64_t min_time, max_time; /* of all; min > max: none         */
     _Atomic uint64_t chunk_count;
+
+    atomic_bool due; /* a cut shall be made: the head gave samples up      */
 };
 
 struct head;
@@ -136,6 +138,11 @@ bool late_overlaps(struct late *l, uint32_t id, sonde_msec mint,
                    sonde_msec maxt);
 
 /* ---- making blocks of it: late_cut.c ---------------------------------- */
+
+/* The head made a block, so late samples shall leave too; and they do without
+ * it when they are very many. */
+void late_set_due(struct late *l);
+bool late_is_due(const struct late *l);
 
 /*
  * All that is there at one moment, to be written as blocks: one for each

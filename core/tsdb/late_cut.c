@@ -21,7 +21,18 @@
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
-#define CLOSE_RUN 64 /* buffers closed under the lock at once           */
+#define CHUNKS_MANY ((uint64_t)1 << 18)
+#define CLOSE_RUN   64 /* buffers closed under the lock at once           */
+
+void late_set_due(struct late *l)
+{
+    atomic_store(&l->due, true);
+}
+
+bool late_is_due(const struct late *l)
+{
+    return atomic_load(&l->due) || atomic_load(&l->chunk_count) > CHUNKS_MANY;
+}
 
 static int by_number(const void *a, const void *b)
 {
@@ -167,6 +178,8 @@ sonde_code late_cut_end(struct late_cut *cut, bool written,
         sweep(l);
         (void)pthread_mutex_unlock(&l->lock);
     }
+    if (written)
+        atomic_store(&l->due, false);
     if (written && l->wbl)
         rc = wal_truncate(l->wbl, cut->keep_segment, err);
     free(cut->refs);

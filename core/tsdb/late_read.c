@@ -231,8 +231,12 @@ sonde_code late_cut_read(const struct late_cut *cut, uint32_t id,
                          sonde_msec mint, sonde_msec maxt, struct columns *out,
                          struct sonde_err *err)
 {
-    return read_some(&cut->head->late, id, mint, maxt, true, out, out->count,
-                     err);
+    size_t from = out->count;
+    sonde_code rc =
+        read_some(&cut->head->late, id, mint, maxt, true, out, from, err);
+
+    head_deleted_apply(&cut->head->deleted, id, out, from);
+    return rc;
 }
 
 bool late_overlaps(struct late *l, uint32_t id, sonde_msec mint,
