@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The appender: collects a transaction and hands it to the commit. It holds
- * memory only while a transaction is open: from the first series asked for or
- * sample handed in until the end. Series are made at once, because their
- * references are needed; they are seen with their first sample.
+ * memory only while a transaction is open. Series are made at once, because
+ * their references are needed; they are seen with their first sample.
  *
  * One thread at a time uses an appender; any number of them may be open.
  */
@@ -16,8 +15,7 @@
 struct head_appender {
     struct appender base;
     struct head *head;
-    struct batch *batch;  /* NULL: no transaction is open                  */
-    struct presence here; /* among the head's writers while it is           */
+    struct batch *batch; /* NULL: no transaction is open                  */
 };
 
 static struct head_appender *self(struct appender *base)
@@ -27,18 +25,13 @@ static struct head_appender *self(struct appender *base)
 
 static struct batch *open_batch(struct head_appender *a)
 {
-    if (!a->batch) {
+    if (!a->batch)
         a->batch = batch_get(&a->head->batches);
-        readers_enter(&a->head->writers, &a->here);
-    }
     return a->batch;
 }
 
 static void close_batch(struct head_appender *a)
 {
-    if (!a->batch)
-        return;
-    readers_leave(&a->head->writers, &a->here);
     batch_put(&a->head->batches, a->batch);
     a->batch = NULL;
 }
@@ -47,8 +40,12 @@ static sonde_code appender_op_series(struct appender *base,
                                      const struct labels *labels,
                                      series_ref *out, struct sonde_err *err)
 {
-    (void)open_batch(self(base)); /* holds the series from here on */
-    return head_series(self(base)->head, labels, out, err);
+    uint32_t ref;
+    sonde_code rc = head_series(self(base)->head, labels, &ref, err);
+
+    if (rc == SONDE_OK)
+        *out = ref;
+    return rc;
 }
 
 static bool appender_op_known(struct appender *base, series_ref ref)
@@ -65,6 +62,19 @@ static void appender_op_append(struct appender *base,
 {
     if (n)
         batch_append(open_batch(self(base)), samples, n);
+}
+
+static void appender_op_histogram(struct appender *base, series_ref ref,
+                                  sonde_msec t, const struct histogram *h)
+{
+    batch_histogram(open_batch(self(base)), ref, t, h);
+}
+
+static void appender_op_exemplar(struct appender *base, series_ref ref,
+                                 const struct exemplar *e)
+{
+    if (exemplars_wanted(&self(base)->head->exemplars))
+        batch_exemplar(open_batch(self(base)), ref, e);
 }
 
 static void appender_op_metadata(struct appender *base, series_ref ref,
@@ -112,6 +122,8 @@ static const struct appender_ops ops = {
     .series = appender_op_series,
     .known = appender_op_known,
     .append = appender_op_append,
+    .histogram = appender_op_histogram,
+    .exemplar = appender_op_exemplar,
     .metadata = appender_op_metadata,
     .commit = appender_op_commit,
     .rollback = appender_op_rollback,

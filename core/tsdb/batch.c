@@ -28,6 +28,9 @@ static void batch_free(struct batch *b)
         buf_fini(&b->records[i]);
     buf_fini(&b->metadata);
     buf_fini(&b->series_record);
+    arena_fini(&b->arena);
+    free(b->hists);
+    free(b->exemplars);
     free(b->records);
     free(b->samples);
     free(b->tails);
@@ -57,6 +60,7 @@ struct batch *batch_get(struct batch_pool *p)
     b = mem_new(struct batch);
     buf_init(&b->metadata);
     buf_init(&b->series_record);
+    arena_init(&b->arena);
     return b;
 }
 
@@ -64,6 +68,18 @@ static void ref_list_forget(struct ref_list *l)
 {
     free(l->items);
     *l = (struct ref_list){ 0 };
+}
+
+static void forget_rare(struct batch *b)
+{
+    free(b->hists);
+    free(b->exemplars);
+    b->hists = NULL;
+    b->exemplars = NULL;
+    b->hist_count = b->hist_cap = 0;
+    b->exemplar_count = b->exemplar_cap = 0;
+    arena_fini(&b->arena);
+    arena_init(&b->arena);
 }
 
 /* Empties it; memory above the bounds goes. */
@@ -85,6 +101,8 @@ static void batch_forget(struct batch *b)
         b->late = NULL;
         b->late_cap = 0;
     }
+    if (b->hist_cap + b->exemplar_cap)
+        forget_rare(b);
     ref_list_forget(&b->described);
     ref_list_forget(&b->unlogged);
     buf_shrink(&b->metadata, 0);
@@ -115,6 +133,35 @@ void batch_append(struct batch *b, const struct storage_sample *samples,
         mem_grow(b->samples, &b->cap, b->count + n, sizeof(*b->samples));
     memcpy(b->samples + b->count, samples, n * sizeof(*samples));
     b->count += n;
+}
+
+static void hist_push(struct batch *b, const struct late_sample *x)
+{
+    b->hists =
+        mem_grow(b->hists, &b->hist_cap, b->hist_count + 1, sizeof(*b->hists));
+    b->hists[b->hist_count++] = *x;
+}
+
+void batch_histogram(struct batch *b, series_ref ref, sonde_msec t,
+                     const struct histogram *h)
+{
+    hist_push(b, &(struct late_sample){ ref, t, h->sum,
+                                        histogram_dup(&b->arena, h) });
+}
+
+void batch_stale(struct batch *b, const struct storage_sample *sample,
+                 const struct histogram *h)
+{
+    hist_push(b, &(struct late_sample){ sample->ref, sample->t, sample->v, h });
+}
+
+void batch_exemplar(struct batch *b, series_ref ref, const struct exemplar *e)
+{
+    b->exemplars = mem_grow(b->exemplars, &b->exemplar_cap,
+                            b->exemplar_count + 1, sizeof(*b->exemplars));
+    b->exemplars[b->exemplar_count++] = (struct batch_exemplar){
+        ref, { labels_dup(&b->arena, &e->labels), e->t, e->v }
+    };
 }
 
 void ref_list_push(struct ref_list *l, uint32_t ref)
@@ -155,7 +202,7 @@ static int by_series(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-void batch_sort(struct batch *b)
+static void sort_floats(struct batch *b)
 {
     struct sort_row *rows = mem_alloc(b->count * sizeof(*rows));
 
@@ -165,6 +212,23 @@ void batch_sort(struct batch *b)
     for (size_t i = 0; i < b->count; i++)
         b->samples[i] = rows[i].sample;
     free(rows);
+}
+
+/* They are in the order of their times. */
+static int by_series_and_time(const void *a, const void *b)
+{
+    const struct late_sample *x = a, *y = b;
+
+    if (x->ref != y->ref)
+        return x->ref < y->ref ? -1 : 1;
+    return x->t < y->t ? -1 : x->t > y->t;
+}
+
+void batch_sort(struct batch *b)
+{
+    sort_floats(b);
+    if (b->hist_count)
+        qsort(b->hists, b->hist_count, sizeof(*b->hists), by_series_and_time);
 }
 
 void batch_restart(struct batch *b)

@@ -18,10 +18,20 @@ struct ref_list {
     size_t count, cap;
 };
 
+struct batch_exemplar {
+    series_ref ref;
+    struct exemplar exemplar;
+};
+
 struct batch {
     struct storage_sample *samples;
     size_t count, cap;
     struct buf metadata;       /* a record of the log                      */
+    struct late_sample *hists; /* native histograms                        */
+    size_t hist_count, hist_cap;
+    struct batch_exemplar *exemplars;
+    size_t exemplar_count, exemplar_cap;
+    struct arena arena; /* of those two                                    */
     struct ref_list described; /* series that it is for                    */
     /* Of a commit that runs: */
     const void **tails; /* where each sample will go, for prefetching     */
@@ -49,11 +59,19 @@ void batch_put(struct batch_pool *p, struct batch *b); /* NULL is fine */
 
 void batch_append(struct batch *b, const struct storage_sample *samples,
                   size_t n);
+/* Copies. */
+void batch_histogram(struct batch *b, series_ref ref, sonde_msec t,
+                     const struct histogram *h);
+void batch_exemplar(struct batch *b, series_ref ref, const struct exemplar *e);
+/* `h` is not copied. */
+void batch_stale(struct batch *b, const struct storage_sample *sample,
+                 const struct histogram *h);
 void ref_list_push(struct ref_list *l, uint32_t ref);
 /* The next of `records`. */
 struct buf *batch_record(struct batch *b);
 void batch_late(struct batch *b, const struct late_sample *sample);
-/* Brings the samples of a series together, in the order they came. */
+/* Brings the samples of a series together, and its histograms, in the order
+ * they came. */
 void batch_sort(struct batch *b);
 /* Forgets what a commit that did not go through left. */
 void batch_restart(struct batch *b);

@@ -23,18 +23,22 @@
  * two writers feed one series at the same instant is rare and usually a
  * mistake; nobody else pays for it but by a bit in a line that is written
  * anyway. A batch with a series twice in a row is judged as it goes; twice
- * apart looks like a conflict, goes again alone, and the second walk judges.
+ * apart looks like a conflict and goes again alone, sorted by series.
  *
  * Memory that a sample needs is far apart and rarely in the cache, so both
  * walks fetch what comes a dozen samples later: the first the series, the
  * second where in a chunk the sample will go, which the first has noted.
+ *
+ * What is behind the newest sample of its series but within the window goes to
+ * late.h: it is taken out of the batch in the first walk, logged in both logs,
+ * and put into its series' buffer before the second.
  *
  * Rejected: one lock around log and memory (a slow disk would hold up
  * everybody), a queue per series (memory for a case that is not).
  */
 #include <stdlib.h>
 
-#include "tsdb/head.h"
+#include "tsdb/commit_int.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
@@ -42,20 +46,7 @@
 #define SERIES_PIECE   ((size_t)256 << 10)
 #define AHEAD          12 /* samples; what they need is fetched meanwhile  */
 
-struct commit {
-    struct head *head;
-    struct batch *batch;
-    struct wal_samples_writer record; /* the one that is being made       */
-    struct append_stats stats;
-    sonde_msec mint, maxt; /* of what went in                             */
-    size_t chunks;
-};
-
 /* ---- judging ---------------------------------------------------------- */
-
-struct bounds {
-    sonde_msec min, max;
-};
 
 /* Time is the data's: an empty store takes its first sample's as the newest,
  * and judges the rest of the batch by it. */
@@ -63,16 +54,20 @@ static struct bounds bounds_now(struct head *h, const struct batch *batch)
 {
     int64_t newest = atomic_load(&h->max_time);
     sonde_msec now = clock_now(h->clock);
-    struct bounds b = { INT64_MIN, INT64_MAX };
+    sonde_msec window = atomic_load(&h->late.window_ms);
+    struct bounds b = { INT64_MIN, INT64_MAX, INT64_MAX };
 
     if (now < INT64_MAX - TOO_FAR_MS)
         b.max = now + TOO_FAR_MS;
     if (newest == INT64_MIN && batch->count && batch->samples[0].t <= b.max)
         newest = batch->samples[0].t;
+    else if (newest == INT64_MIN && batch->hist_count &&
+             batch->hists[0].t <= b.max)
+        newest = batch->hists[0].t;
     if (!h->log_only && newest > INT64_MIN + LATE_MS)
         b.min = newest - LATE_MS;
-    if (b.min < atomic_load(&h->min_valid))
-        b.min = atomic_load(&h->min_valid);
+    if (window > 0)
+        b.late_min = newest > INT64_MIN + window ? newest - window : INT64_MIN;
     return b;
 }
 
@@ -99,7 +94,20 @@ static inline enum append_verdict judge(const struct series *s,
         return APPEND_TOO_OLD;
     if (!(s->flags & SERIES_SEEN))
         return APPEND_TAKEN;
+    if (__builtin_expect(s->flags & SERIES_HIST, 0) && sample->t == s->open.t)
+        return is_stale_nan(sample->v) && s->open.v == STALE_NAN_BITS
+                   ? APPEND_DUPLICATE_SAME
+                   : APPEND_DUPLICATE_OTHER;
     return against(sample, s->open.t, s->open.v);
+}
+
+enum append_verdict commit_judge_late(sonde_msec t, enum append_verdict v,
+                                      const struct bounds *b)
+{
+    if ((v != APPEND_OUT_OF_ORDER && v != APPEND_TOO_OLD) ||
+        b->late_min == INT64_MAX)
+        return v;
+    return t >= b->late_min ? JUDGED_LATE : APPEND_TOO_OLD;
 }
 
 /* ---- the first walk: judge, mark, encode ------------------------------- */
@@ -114,35 +122,88 @@ static void unmark(struct commit *c)
         if (s)
             s->flags &= (uint8_t)~SERIES_BUSY;
     }
+    for (size_t i = 0; i < c->batch->late_count; i++) {
+        struct series *s = walk_to(&w, c->batch->late[i].ref);
+
+        if (s)
+            s->flags &= (uint8_t)~SERIES_BUSY;
+    }
+    for (size_t i = 0; i < c->hists_marked; i++) {
+        struct series *s = walk_to(&w, c->batch->hists[i].ref);
+
+        if (s)
+            s->flags &= (uint8_t)~SERIES_BUSY;
+    }
     walk_end(&w);
 }
 
-/* Keeps the samples from `from` on behind the `kept` ones: to go again. */
+/* Keeps the `kept` samples, those from `from` on and those that were late: to
+ * go again, sorted. */
 static void give_up(struct commit *c, size_t kept, size_t from)
 {
     struct batch *b = c->batch;
     size_t rest = b->count - from;
+    struct storage_sample *to = b->samples + kept;
 
     b->count = kept;
     unmark(c);
-    memmove(b->samples + kept, b->samples + from, rest * sizeof(*b->samples));
-    b->count = kept + rest;
+    for (size_t i = 0; i < b->late_count; i++)
+        to += b->late[i].h == NULL;
+    memmove(to, b->samples + from, rest * sizeof(*b->samples));
+    commit_give_back(c);
+    b->count += rest;
 }
 
-/* A sample that passed moves to the front and into the log's records. */
-static inline void take(struct commit *c, struct series *s,
-                        const struct storage_sample *sample, size_t kept)
+/* A sample that passed goes into the log's records. */
+static inline void record(struct commit *c, struct series *s,
+                          const struct storage_sample *sample)
 {
     struct batch *b = c->batch;
 
     if (!(s->flags & (SERIES_BUSY | SERIES_LOGGED)))
         ref_list_push(&b->unlogged, (uint32_t)sample->ref);
     s->flags |= SERIES_BUSY;
-    if (kept % RECORD_SAMPLES == 0)
+    if (c->recorded++ % RECORD_SAMPLES == 0)
         wal_samples_begin(&c->record, batch_record(b));
     wal_samples_add(&c->record, sample->ref, sample->t, sample->v);
+}
+
+/* And moves to the front. */
+static inline void take(struct commit *c, struct series *s,
+                        const struct storage_sample *sample, size_t kept)
+{
+    struct batch *b = c->batch;
+
+    record(c, s, sample);
     b->tails[kept] = s->chunk ? s->chunk + s->open.bits / 8 : NULL;
     b->samples[kept] = *sample;
+}
+
+static void take_late(struct commit *c, struct series *s,
+                      const struct storage_sample *sample)
+{
+    const struct late_sample late = { sample->ref, sample->t, sample->v, NULL };
+
+    record(c, s, sample);
+    batch_late(c->batch, &late);
+}
+
+/* Against the last one of its series that is in the batch, if any. */
+static enum append_verdict against_kept(const struct batch *b, size_t kept,
+                                        const struct storage_sample *sample)
+{
+    const struct storage_sample *last = b->samples + kept - 1;
+
+    if (kept == 0 || last->ref != sample->ref)
+        return APPEND_TAKEN;
+    return against(sample, last->t, double_bits(last->v));
+}
+
+/* Whether the mark on the series of a sample is this batch's. */
+static bool is_ours(const struct batch *b, size_t kept, series_ref ref)
+{
+    return (kept && b->samples[kept - 1].ref == ref) ||
+           (b->late_count && b->late[b->late_count - 1].ref == ref);
 }
 
 /* False if a series is in another commit; never when `alone`. */
@@ -162,38 +223,48 @@ static bool first_walk(struct commit *c, bool alone)
         if (i + AHEAD < b->count)
             walk_ahead(&w, b->samples[i + AHEAD].ref);
         if (s && s->flags & SERIES_BUSY) {
-            const struct storage_sample *last = b->samples + kept - 1;
-
-            if (kept && last->ref == sample.ref) {
-                if (v == APPEND_TAKEN)
-                    v = against(&sample, last->t, double_bits(last->v));
-            } else if (!alone) {
+            if (!alone && !is_ours(b, kept, sample.ref)) {
                 walk_end(&w);
                 give_up(c, kept, i);
                 return false;
             }
+            if (v == APPEND_TAKEN)
+                v = against_kept(b, kept, &sample);
         }
-        if (v == APPEND_TAKEN)
+        if (__builtin_expect(v == APPEND_TAKEN, 1)) {
+            if (__builtin_expect(s->flags & SERIES_HIST, 0) &&
+                is_stale_nan(sample.v)) {
+                commit_stale(c, s, &sample);
+                continue;
+            }
             take(c, s, &sample, kept++);
+            continue;
+        }
+        v = commit_judge_late(sample.t, v, &bounds);
+        if (v == JUDGED_LATE)
+            take_late(c, s, &sample);
         else
             append_stats_judged(&c->stats, sample.ref, sample.t, v);
     }
     walk_end(&w);
     b->count = kept;
-    return true;
+    if (__builtin_expect(b->hist_count == 0, 1) ||
+        commit_judge_histograms(c, &bounds, alone))
+        return true;
+    give_up(c, kept, kept);
+    return false;
 }
 
 /* ---- the log ---------------------------------------------------------- */
 
-static void add_series_record(struct commit *c, uint32_t id,
+static void add_series_record(struct commit *c, uint32_t ref,
                               struct label *scratch)
 {
     struct buf *record = &c->batch->series_record;
     struct walk w = walk_of(c->head);
-    struct series *s = walk_to_id(&w, id);
+    struct series *s = walk_to(&w, ref);
     struct labels l = { scratch, 0 };
     uint32_t at = s ? s->labels : 0;
-    series_ref ref = s ? series_ref_of(s, id) : 0;
 
     walk_end(&w);
     if (!s)
@@ -242,7 +313,8 @@ static sonde_code log_write(struct commit *c, struct sonde_err *err)
     if (b->metadata.len)
         records[n++] = buf_str(&b->metadata);
     for (size_t i = 0; i < b->record_count; i++)
-        records[n++] = buf_str(&b->records[i]);
+        if (b->records[i].len)
+            records[n++] = buf_str(&b->records[i]);
     rc = wal_append(c->head->wal, records, n, err);
     free(records);
     return rc;
@@ -261,15 +333,7 @@ static inline void look_ahead(const struct batch *b, size_t i, struct walk *w)
 static inline void append_one(struct commit *c, struct series *s,
                               const struct storage_sample *sample)
 {
-    enum append_verdict v = APPEND_TAKEN;
-
-    if (s->flags & SERIES_SEEN)
-        v = against(sample, s->open.t, s->open.v);
-    s->flags = (uint8_t)((s->flags | SERIES_LOGGED) & ~SERIES_BUSY);
-    if (__builtin_expect(v != APPEND_TAKEN, 0)) {
-        append_stats_judged(&c->stats, sample->ref, sample->t, v);
-        return;
-    }
+    s->flags = (uint8_t)((s->flags | SERIES_LOGGED) & ~c->unmark);
     c->stats.appended++;
     c->chunks +=
         head_append(c->head, s, (uint32_t)sample->ref, sample->t, sample->v);
@@ -294,13 +358,32 @@ static void second_walk(struct commit *c)
             look_ahead(b, i, &w);
             append_one(c, s, &b->samples[i]);
             if (++i == b->count ||
-                series_page_number(b->samples[i].ref) != w.number)
+                (b->samples[i].ref - 1) / PAGE_SERIES != w.number)
                 break;
             s = series_page_get(w.page, b->samples[i].ref);
         }
         (void)pthread_mutex_unlock(&h->mem_lock);
     }
     walk_end(&w);
+}
+
+/* ---- late samples ----------------------------------------------------- */
+
+/* The last thing of a commit that has late samples or histograms: the late
+ * ones' series are late from now on, and all are free again. */
+static void mark_late(struct commit *c)
+{
+    const struct batch *b = c->batch;
+    struct walk w = walk_of(c->head);
+
+    for (size_t i = 0; i < b->late_count; i++) {
+        struct series *s = walk_to(&w, b->late[i].ref);
+
+        if (s)
+            s->flags |= SERIES_LATE | SERIES_LOGGED;
+    }
+    walk_end(&w);
+    unmark(c);
 }
 
 /* ---- the whole -------------------------------------------------------- */
@@ -312,7 +395,7 @@ static void want_described(struct commit *c)
     struct walk w = walk_of(c->head);
 
     for (size_t i = 0; i < b->described.count; i++) {
-        struct series *s = walk_to_id(&w, b->described.items[i]);
+        struct series *s = walk_to(&w, b->described.items[i]);
 
         if (s && !(s->flags & SERIES_LOGGED))
             ref_list_push(&b->unlogged, b->described.items[i]);
@@ -325,7 +408,7 @@ static void mark_described_logged(struct commit *c)
     struct walk w = walk_of(c->head);
 
     for (size_t i = 0; i < c->batch->described.count; i++) {
-        struct series *s = walk_to_id(&w, c->batch->described.items[i]);
+        struct series *s = walk_to(&w, c->batch->described.items[i]);
 
         if (s)
             s->flags |= SERIES_LOGGED;
@@ -338,20 +421,41 @@ static sonde_code commit_once(struct commit *c, bool alone,
                               struct sonde_err *err)
 {
     sonde_code rc;
+    size_t rest;
 
     batch_restart(c->batch);
+    c->recorded = c->hists_marked = 0;
+    if (alone)
+        batch_sort(c->batch);
     if (!first_walk(c, alone))
         return SONDE_EAGAIN;
+    if (c->batch->exemplar_count)
+        commit_judge_exemplars(c);
     want_described(c);
-    if (c->batch->count == 0 && c->batch->metadata.len == 0)
+    if (c->batch->count + c->batch->late_count + c->batch->hist_count +
+            c->batch->exemplar_count + c->batch->metadata.len ==
+        0)
         return SONDE_OK;
     rc = log_write(c, err);
+    if (rc == SONDE_OK && c->batch->late_count)
+        rc = wbl_append(&c->head->late, c->batch->late, c->batch->late_count,
+                        err);
     if (rc != SONDE_OK) {
         unmark(c);
         return rc == SONDE_EAGAIN ? SONDE_EIO : rc;
     }
     mark_described_logged(c);
+    if (c->batch->late_count)
+        late_insert(c->head, c->batch->late, c->batch->late_count, &c->stats);
+    rest = c->batch->late_count + c->batch->hist_count;
+    c->unmark = rest ? 0 : SERIES_BUSY;
     second_walk(c);
+    if (c->batch->hist_count)
+        commit_append_histograms(c);
+    if (rest)
+        mark_late(c);
+    if (c->batch->exemplar_count)
+        commit_add_exemplars(c);
     if (c->mint <= c->maxt)
         head_saw(c->head, c->mint, c->maxt);
     return SONDE_OK;
@@ -380,11 +484,17 @@ static void tell(const struct commit *c)
     const struct append_stats *s = &c->stats;
 
     atomic_fetch_add(&h->chunk_count, c->chunks);
-    metric_add(h->metrics.chunks_created, c->chunks);
-    metric_add(h->metrics.samples_appended, s->appended);
+    metric_add(h->metrics.samples_appended, s->appended - s->histograms);
+    metric_add(h->metrics.histograms_appended, s->histograms);
+    metric_add(h->metrics.late_appended, s->out_of_order_taken);
     metric_add(h->metrics.duplicate, s->duplicate_other);
     metric_add(h->metrics.out_of_order, s->out_of_order);
-    metric_add(h->metrics.out_of_bound, s->too_old + s->too_far);
+    if (atomic_load(&h->late.window_ms) > 0) {
+        metric_add(h->metrics.too_old, s->too_old);
+        metric_add(h->metrics.out_of_bound, s->too_far);
+    } else {
+        metric_add(h->metrics.out_of_bound, s->too_old + s->too_far);
+    }
 }
 
 sonde_code head_commit(struct head *h, struct batch *b,
@@ -393,18 +503,12 @@ sonde_code head_commit(struct head *h, struct batch *b,
     struct commit c = {
         .head = h, .batch = b, .mint = INT64_MAX, .maxt = INT64_MIN
     };
-    struct presence here;
-    sonde_code rc;
+    sonde_code rc = commit_gated(&c, err);
 
-    readers_enter(&h->commits, &here);
-    rc = commit_gated(&c, err);
-    readers_leave(&h->commits, &here);
     *stats = (struct append_stats){ 0 };
     if (rc == SONDE_OK) {
         tell(&c);
         *stats = c.stats;
     }
-    if (h->files && head_files_waiting(h->files) > 4 * HEAD_WAITING)
-        head_files_flush_some(h->files);
     return rc;
 }

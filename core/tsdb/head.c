@@ -20,10 +20,9 @@
  * Threads: everything here is safe from any thread, but for what the replay
  * does before anybody else is there.
  */
-#include "tsdb/head.h"
-
 #include <stdlib.h>
 
+#include "tsdb/head_histograms.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -54,7 +53,9 @@ struct head *head_new(const struct clock *clock, bool log_only)
     series_table_init(&h->table);
     label_store_init(&h->labels);
     chunk_mem_init(&h->mem);
+    head_deleted_init(&h->deleted);
     late_init(&h->late);
+    exemplars_init(&h->exemplars);
     atomic_init(&h->min_time, INT64_MAX);
     atomic_init(&h->max_time, INT64_MIN);
     return h;
@@ -64,7 +65,10 @@ void head_free(struct head *h)
 {
     if (!h)
         return;
+    head_deleted_fini(&h->deleted);
     late_fini(&h->late);
+    exemplars_fini(&h->exemplars);
+    head_free_histograms(h);
     chunk_mem_fini(&h->mem);
     postings_fini(&h->postings);
     label_hash_fini(&h->hash);
@@ -76,7 +80,6 @@ void head_free(struct head *h)
     (void)pthread_rwlock_destroy(&h->gate);
     symtab_free(h->symbols);
     free(h->aliases);
-    gone_list_fini(&h->gone);
     free(h);
 }
 

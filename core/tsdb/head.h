@@ -16,10 +16,11 @@
 #include "storage/storage.h"
 #include "tsdb/batch.h"
 #include "tsdb/chunk_mem.h"
+#include "tsdb/exemplars.h"
+#include "tsdb/head_delete.h"
 #include "tsdb/head_metrics.h"
 #include "tsdb/label_hash.h"
 #include "tsdb/late.h"
-#include "tsdb/log_cut.h"
 #include "tsdb/postings.h"
 #include "tsdb/series.h"
 #include "util/clock.h"
@@ -60,15 +61,19 @@ struct head {
     struct chunk_mem mem;
 
     struct late late; /* samples out of order                             */
+    struct exemplars exemplars;
 
     /* Sorted by `from`; written by the replay only. */
     struct series_alias *aliases;
     size_t alias_count, alias_cap;
 
-    struct gone_list gone;
-
     _Atomic int64_t min_time, max_time; /* min > max: no samples           */
     _Atomic uint64_t series_count, chunk_count;
+
+    struct head_deleted deleted;
+    /* Called after each commit that widened the range; short. May be NULL. */
+    void (*grew)(void *arg);
+    void *grew_arg;
 };
 
 struct head *head_new(const struct clock *clock, bool log_only);
@@ -103,7 +108,19 @@ struct labels head_labels_dup(const struct head *h, uint32_t at,
 
 /* Appends without judging, under the locks of the page and of the memory;
  * true if a chunk was begun. */
-bool head_append(struct head *h, struct series *s, sonde_msec t, double v);
+bool head_append(struct head *h, struct series *s, uint32_t id, sonde_msec t,
+                 double v);
+/* A full chunk of a series, behind those that it has. Under the same locks. */
+void head_chunk_add(struct head *h, struct series *s, uint32_t id,
+                    const struct chunk *c);
+/* Makes the open chunk, of floats, a full one. */
+void head_seal(struct head *h, struct series *s, uint32_t id);
+/* The end of the two-hour range of a time. */
+sonde_msec head_range_end(sonde_msec t);
+/* Where a chunk ends that is to be one of equal ones in the rest of the range:
+ * it is now `ratio` times smaller than it should get. */
+sonde_msec head_even_end(sonde_msec start, sonde_msec last, sonde_msec end,
+                         double ratio);
 /* Whether a chunk lies in a closed range. Under the page's lock. */
 bool series_overlaps(const struct series *s, sonde_msec mint, sonde_msec maxt);
 /* Widens the range of the head. */
@@ -144,12 +161,37 @@ struct head_replay_options {
     void (*progress)(void *arg, uint64_t segment, uint64_t last);
     void *progress_arg;
     uint64_t *corruptions; /* counted up                                  */
-    /* Asked now and then; true: SONDE_ECANCELED. May be NULL. */
-    bool (*canceled)(void *arg);
-    void *canceled_arg;
 };
 SONDE_NODISCARD sonde_code head_replay(struct head *h, const char *wal_dir,
                                        const struct head_replay_options *o,
+                                       struct sonde_err *err);
+
+/* ---- maintenance: by one thread at a time ------------------------------- */
+
+/* From here on samples before `t` are refused. Returns when every commit that
+ * judged otherwise is done. */
+void head_close_before(struct head *h, sonde_msec t);
+/* Gives up what is before `t`: chunks, series that have none left, and
+ * deletions. The caller has seen to it that no reader needs it who came
+ * before; `min_time` is at least `t` afterwards. */
+SONDE_NODISCARD sonde_code head_truncate(struct head *h, sonde_msec t,
+                                         struct sonde_err *err);
+/* truncate.c: what of the log is older than `t` and lies before segment
+ * `needed` (UINT64_MAX: nobody reads it) goes to a checkpoint, or away. */
+SONDE_NODISCARD sonde_code head_cut_log(struct head *h, const char *wal_dir,
+                                        sonde_msec t, uint64_t needed,
+                                        struct sonde_err *err);
+/* The same in agent posture: series whose last sample is before `t` go. */
+SONDE_NODISCARD sonde_code head_cut_log_only(struct head *h,
+                                             const char *wal_dir, sonde_msec t,
+                                             uint64_t needed,
+                                             struct sonde_err *err);
+
+/* head_delete.c: marks samples of a closed range as deleted, logged and
+ * synced. */
+SONDE_NODISCARD sonde_code head_delete(struct head *h, sonde_msec mint,
+                                       sonde_msec maxt,
+                                       const struct matcher *matchers, size_t n,
                                        struct sonde_err *err);
 
 #endif

@@ -14,7 +14,7 @@
  */
 #include <stdlib.h>
 
-#include "tsdb/head.h"
+#include "tsdb/head_histograms.h"
 #include "util/mem.h"
 
 #define TARGET_SAMPLES 120
@@ -24,8 +24,8 @@
 
 /* ---- appending -------------------------------------------------------- */
 
-/* The end of the two-hour range of a time; division truncates as in Go. */
-static sonde_msec range_end(sonde_msec t)
+/* Division truncates as in Go. */
+sonde_msec head_range_end(sonde_msec t)
 {
     sonde_msec end;
 
@@ -35,12 +35,12 @@ static sonde_msec range_end(sonde_msec t)
     return end;
 }
 
-/* At a quarter of a chunk: where it ends if the rest of the range is to be
- * divided evenly. */
-static sonde_msec even_end(sonde_msec start, sonde_msec last, sonde_msec end)
+sonde_msec head_even_end(sonde_msec start, sonde_msec last, sonde_msec end,
+                         double ratio)
 {
     double left = (double)((uint64_t)end - (uint64_t)start);
-    double n = left / (((double)((uint64_t)last - (uint64_t)start) + 1) * 4);
+    double n =
+        left / (((double)((uint64_t)last - (uint64_t)start) + 1) * ratio);
 
     if (n <= 1)
         return end;
@@ -52,36 +52,54 @@ static bool is_full(struct series *s, sonde_msec t)
     if (xor_len(&s->open) > BYTES_MAX)
         return true;
     if (s->open.count == TARGET_SAMPLES / 4)
-        s->next_at = even_end(xor_first_time(s->chunk), s->open.t, s->next_at);
+        s->next_at =
+            head_even_end(xor_first_time(s->chunk), s->open.t, s->next_at, 4);
     return t >= s->next_at || s->open.count >= TARGET_SAMPLES * 2;
 }
 
-static void seal(struct head *h, struct series *s)
+void head_chunk_add(struct head *h, struct series *s, uint32_t id,
+                    const struct chunk *full)
 {
-    size_t len = xor_len(&s->open);
     struct chunk_desc *c = chunk_mem_pack(&h->mem, sizeof(*c), 8);
-    uint8_t *data = chunk_mem_pack(&h->mem, len, 1);
+    uint8_t *data = full->data.len <= CHUNK_MEM_REGION
+                        ? chunk_mem_pack(&h->mem, full->data.len, 1)
+                        : mem_alloc(full->data.len);
 
-    xor_seal(&s->open, s->chunk);
-    memcpy(data, s->chunk, len);
+    (void)id;
+    memcpy(data, full->data.ptr, full->data.len);
     *c = (struct chunk_desc){
-        .mint = xor_first_time(data),
-        .maxt = s->open.t,
+        .mint = full->mint,
+        .maxt = full->maxt,
         .data = data,
         .before = s->full,
-        .len = (uint32_t)len,
-        .count = s->open.count,
+        .len = (uint32_t)full->data.len,
+        .encoding = full->encoding,
+        .count = chunk_count(full->data),
     };
     s->full = c;
+}
+
+void head_seal(struct head *h, struct series *s, uint32_t id)
+{
+    struct chunk c = {
+        .encoding = CHUNK_XOR,
+        .data = { (const char *)s->chunk, xor_len(&s->open) },
+        .mint = xor_first_time(s->chunk),
+        .maxt = s->open.t,
+    };
+
+    xor_seal(&s->open, s->chunk);
+    head_chunk_add(h, s, id, &c);
     chunk_mem_put(&h->mem, s->size_class, s->chunk);
     s->chunk = NULL;
+    s->open.count = 0;
 }
 
 static void begin(struct head *h, struct series *s, sonde_msec t)
 {
     s->size_class = (uint8_t)chunk_class_for(FIRST_BYTES);
     s->chunk = chunk_mem_get(&h->mem, s->size_class);
-    s->next_at = range_end(t);
+    s->next_at = head_range_end(t);
     xor_begin(&s->open);
 }
 
@@ -96,21 +114,22 @@ static void grow(struct head *h, struct series *s, size_t need)
     s->size_class = (uint8_t)cls;
 }
 
-bool head_append(struct head *h, struct series *s, sonde_msec t, double v)
+bool head_append(struct head *h, struct series *s, uint32_t id, sonde_msec t,
+                 double v)
 {
     bool begun = false;
     size_t need;
 
+    if (__builtin_expect(s->flags & SERIES_HIST, 0))
+        head_hist_leave(h, s, id);
     s->flags |= SERIES_SEEN;
     if (h->log_only) {
         s->open.t = t;
         s->open.v = double_bits(v);
         return false;
     }
-    if (s->open.count && is_full(s, t)) {
-        seal(h, s);
-        s->open.count = 0;
-    }
+    if (s->open.count && is_full(s, t))
+        head_seal(h, s, id);
     if (s->open.count == 0) {
         begin(h, s, t);
         begun = true;
@@ -129,9 +148,15 @@ bool head_append(struct head *h, struct series *s, sonde_msec t, double v)
 
 /* ---- reading ---------------------------------------------------------- */
 
+static sonde_msec open_first_time(const struct series *s)
+{
+    return s->flags & SERIES_HIST ? head_hist_open(s).mint
+                                  : xor_first_time(s->chunk);
+}
+
 bool series_overlaps(const struct series *s, sonde_msec mint, sonde_msec maxt)
 {
-    if (s->open.count && s->open.t >= mint && xor_first_time(s->chunk) <= maxt)
+    if (s->open.count && s->open.t >= mint && open_first_time(s) <= maxt)
         return true;
     for (const struct chunk_desc *c = s->full; c && c->maxt >= mint;
          c = c->before)
@@ -160,12 +185,10 @@ static sonde_code read_chunk(const struct chunk_desc *d, sonde_msec mint,
                              struct sonde_err *err)
 {
     sonde_str chunk = { (const char *)d->data, d->len };
-    size_t n, from = out->count;
-    sonde_code rc;
+    size_t from = out->count;
+    sonde_code rc =
+        chunk_decode((enum chunk_encoding)d->encoding, chunk, out, err);
 
-    columns_reserve(out, xor_count(chunk));
-    rc = xor_decode(chunk, out->t + out->count, out->v + out->count, &n, err);
-    out->count += n;
     if (d->mint < mint || d->maxt > maxt)
         columns_trim(out, from, mint, maxt);
     return rc;
@@ -177,7 +200,24 @@ struct snapshot {
     bool late;
     struct chunk_desc open; /* count 0: none                              */
     uint8_t data[OPEN_MAX];
+    uint8_t *large; /* instead of `data`, of histograms                    */
 };
+
+static void copy_histograms(struct snapshot *snap, const struct series *s)
+{
+    struct chunk c = head_hist_open(s);
+
+    snap->large = mem_alloc(c.data.len);
+    memcpy(snap->large, c.data.ptr, c.data.len);
+    snap->open = (struct chunk_desc){
+        .mint = c.mint,
+        .maxt = c.maxt,
+        .data = snap->large,
+        .len = (uint32_t)c.data.len,
+        .count = (uint16_t)c.count,
+        .encoding = c.encoding,
+    };
+}
 
 static bool snapshot_take(struct head *h, uint32_t ref, struct snapshot *snap)
 {
@@ -191,10 +231,13 @@ static bool snapshot_take(struct head *h, uint32_t ref, struct snapshot *snap)
     if (s) {
         snap->full = s->full;
         snap->late = s->flags & SERIES_LATE;
-        snap->open =
-            (struct chunk_desc){ .data = snap->data, .count = s->open.count };
+        snap->open = (struct chunk_desc){ .data = snap->data,
+                                          .count = s->open.count,
+                                          .encoding = CHUNK_XOR };
     }
-    if (s && s->open.count) {
+    if (s && s->open.count && s->flags & SERIES_HIST) {
+        copy_histograms(snap, s);
+    } else if (s && s->open.count) {
         snap->open.len = (uint32_t)xor_len(&s->open);
         snap->open.mint = xor_first_time(s->chunk);
         snap->open.maxt = s->open.t;
@@ -241,11 +284,13 @@ sonde_code head_read(struct head *h, uint32_t ref, sonde_msec mint,
     size_t from = out->count;
     sonde_code rc;
 
+    snap.large = NULL;
     if (!snapshot_take(h, ref, &snap))
         return SONDE_OK;
     rc = read_full(snap.full, mint, maxt, out, err);
     if (rc == SONDE_OK && snap.open.count && overlaps(&snap.open, mint, maxt))
         rc = read_chunk(&snap.open, mint, maxt, out, err);
+    free(snap.large);
     if (rc == SONDE_OK && snap.late)
         rc = late_read(&h->late, ref, mint, maxt, out, from, err);
     head_deleted_apply(&h->deleted, ref, out, from);

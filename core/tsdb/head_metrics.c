@@ -8,7 +8,8 @@
 
 #include "tsdb/head.h"
 
-#define FLOATS "type=\"float\""
+#define FLOATS     "type=\"float\""
+#define HISTOGRAMS "type=\"histogram\""
 
 void head_metrics_register(struct head_metrics *out, struct selfmetrics *m)
 {
@@ -21,6 +22,9 @@ void head_metrics_register(struct head_metrics *out, struct selfmetrics *m)
                  "Total number of series created in the head", NULL),
         .samples_appended = TSDB("head_samples_appended_total",
                                  "Total number of appended samples.", FLOATS),
+        .histograms_appended =
+            TSDB("head_samples_appended_total",
+                 "Total number of appended samples.", HISTOGRAMS),
         .late_appended =
             TSDB("head_out_of_order_samples_appended_total",
                  "Total number of appended out of order samples.", FLOATS),
@@ -55,30 +59,32 @@ void head_metrics_register(struct head_metrics *out, struct selfmetrics *m)
         .commit_conflicts = OURS("head_commit_conflicts_total",
                                  "Commits that had to wait because another "
                                  "one wrote to the same series."),
-        .checkpoints =
-            TSDB("checkpoint_creations_total",
-                 "Total number of checkpoint creations attempted.", NULL),
-        .checkpoints_failed =
-            TSDB("checkpoint_creations_failed_total",
-                 "Total number of checkpoint creations that failed.", NULL),
-        .checkpoint_deletions =
-            TSDB("checkpoint_deletions_total",
-                 "Total number of checkpoint deletions attempted.", NULL),
-        .checkpoint_deletions_failed =
-            TSDB("checkpoint_deletions_failed_total",
-                 "Total number of checkpoint deletions that failed.", NULL),
-        .truncate_count = TSDB("wal_truncate_duration_seconds_count",
-                               "Number of WAL truncations.", NULL),
-        .truncate_seconds = selfmetrics_real(
-            m, METRIC_COUNTER,
-            "prometheus_tsdb_wal_truncate_duration_seconds_sum",
-            "Duration of WAL truncation.", NULL),
         .replay_seconds = selfmetrics_real(
             m, METRIC_GAUGE, "prometheus_tsdb_data_replay_duration_seconds",
             "Time taken to replay the data on disk.", NULL),
     };
 #undef TSDB
 #undef OURS
+}
+
+static void exemplars_page(struct selfmetrics_page *page, struct head *h)
+{
+    struct exemplars_sizes x = exemplars_sizes(&h->exemplars);
+
+#define GAUGE(name, help, value)                                               \
+    selfmetrics_emit(page, "prometheus_tsdb_exemplar_" name, METRIC_GAUGE,     \
+                     help, NULL, (double)(value))
+    GAUGE("exemplars_in_storage",
+          "Number of exemplars currently in circular storage.", x.count);
+    GAUGE("series_with_exemplars_in_storage",
+          "Number of series with exemplars currently in circular storage.",
+          x.series);
+    GAUGE("last_exemplars_timestamp_seconds",
+          "The timestamp of the oldest exemplar stored in circular storage.",
+          x.count ? (double)x.oldest / 1000 : 0);
+    GAUGE("max_exemplars",
+          "Total number of exemplars the exemplar storage can store.", x.max);
+#undef GAUGE
 }
 
 void head_metrics_page(struct selfmetrics_page *page, void *arg)
@@ -102,13 +108,9 @@ void head_metrics_page(struct selfmetrics_page *page, void *arg)
           "Minimum time bound of the head block in seconds.", mint / 1000);
     GAUGE("head_max_time_seconds",
           "Maximum timestamp of the head block in seconds.", maxt / 1000);
-    GAUGE("lowest_timestamp", "Lowest timestamp value stored in the database.",
-          mint);
-    GAUGE("lowest_timestamp_seconds",
-          "Lowest timestamp value stored in the database in seconds.",
-          mint / 1000);
     GAUGE("symbol_table_size_bytes",
           "Size of symbol table in memory for loaded blocks",
           symtab_bytes(h->symbols));
 #undef GAUGE
+    exemplars_page(page, h);
 }

@@ -6,12 +6,11 @@
 #include "model/selfmetrics.h"
 
 struct head_metrics {
-    struct metric *series_created, *samples_appended, *out_of_order,
-        *out_of_bound, *late_appended, *too_old, *duplicate, *corruptions,
-        *all_corruptions, *replay_unknown, *replay_skipped, *commit_conflicts;
+    struct metric *series_created, *samples_appended, *histograms_appended,
+        *out_of_order, *out_of_bound, *late_appended, *too_old, *duplicate,
+        *corruptions, *all_corruptions, *replay_unknown, *replay_skipped,
+        *commit_conflicts;
     struct metric *replay_seconds;
-    struct metric *checkpoints, *checkpoints_failed, *checkpoint_deletions,
-        *checkpoint_deletions_failed, *truncate_count, *truncate_seconds;
 };
 
 /* `m` may be NULL. */

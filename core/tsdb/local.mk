@@ -3,17 +3,32 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/tsdb.h core/tsdb/tsdb.c \
 	core/tsdb/appender.c core/tsdb/batch.c core/tsdb/batch.h \
 	core/tsdb/chunk_mem.c core/tsdb/chunk_mem.h \
-	core/tsdb/commit.c \
+	core/tsdb/commit.c core/tsdb/commit_int.h \
+	core/tsdb/commit_exemplars.c core/tsdb/commit_histograms.c \
+	core/tsdb/exemplars.c core/tsdb/exemplars.h \
+	core/tsdb/exemplars_query.c \
+	core/tsdb/head_histograms.c core/tsdb/head_histograms.h \
+	core/tsdb/block_set.c core/tsdb/block_set.h \
+	core/tsdb/compact.h core/tsdb/compact_head.c \
+	core/tsdb/compact_merge.c \
+	core/tsdb/compact_plan.c core/tsdb/compact_plan.h \
+	core/tsdb/compaction.c core/tsdb/delete.c \
 	core/tsdb/dir_lock.c core/tsdb/dir_lock.h \
+	core/tsdb/folder.c \
 	core/tsdb/grow.h \
 	core/tsdb/head.c core/tsdb/head.h core/tsdb/head_chunks.c \
+	core/tsdb/head_delete.c core/tsdb/head_delete.h \
 	core/tsdb/head_metrics.c core/tsdb/head_metrics.h \
 	core/tsdb/index_hold.h core/tsdb/index_walk.c \
 	core/tsdb/label_hash.c core/tsdb/label_hash.h \
+	core/tsdb/maintain.c core/tsdb/multikey.c core/tsdb/multikey.h \
 	core/tsdb/late.c core/tsdb/late.h core/tsdb/late_cut.c \
 	core/tsdb/late_read.c core/tsdb/wbl.c core/tsdb/wbl_replay.c \
 	core/tsdb/postings.c core/tsdb/postings.h \
 	core/tsdb/querier.c core/tsdb/replay.c core/tsdb/select.c \
+	core/tsdb/retain.c core/tsdb/sheaf.c core/tsdb/sheaf.h \
+	core/tsdb/snapshot.c core/tsdb/store.h core/tsdb/store_metrics.c \
+	core/tsdb/store_stub.c \
 	core/tsdb/series.c core/tsdb/series.h \
 	core/tsdb/store_querier.c core/tsdb/store_querier.h \
 	core/tsdb/walk.h \
@@ -38,7 +53,7 @@ tests_unit_tsdb_index_test_SOURCES = tests/unit/tsdb_index_test.c tests/unit/tsd
 tests_unit_tsdb_index_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_index_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 tests_unit_tsdb_late_cut_test_SOURCES = tests/unit/tsdb_late_cut_test.c \
-	tests/unit/tsdb_kit.h
+	tests/unit/histograms.h tests/unit/tsdb_kit.h
 tests_unit_tsdb_late_cut_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_late_cut_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 tests_unit_tsdb_late_test_SOURCES = tests/unit/tsdb_late_test.c \
@@ -50,9 +65,23 @@ tests_unit_tsdb_race_test_SOURCES = tests/unit/tsdb_race_test.c \
 tests_unit_tsdb_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_race_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 
-check_PROGRAMS += tests/unit/store_query_test
-TESTS += tests/unit/store_query_test
-tests_unit_store_query_test_SOURCES = tests/unit/store_query_test.c \
-	tests/unit/query_kit.h tests/unit/tsdb_kit.h
-tests_unit_store_query_test_CPPFLAGS = $(CPPFLAGS_UNIT)
-tests_unit_store_query_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+check_PROGRAMS += tests/unit/tsdb_plan_test tests/unit/tsdb_compact_test
+TESTS += tests/unit/tsdb_plan_test tests/unit/tsdb_compact_test
+tests_unit_tsdb_plan_test_SOURCES = tests/unit/tsdb_plan_test.c
+tests_unit_tsdb_plan_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_plan_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_compact_test_SOURCES = tests/unit/tsdb_compact_test.c \
+	tests/unit/tsdb_kit.h
+tests_unit_tsdb_compact_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_compact_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+
+check_PROGRAMS += tests/unit/tsdb_histogram_test tests/unit/tsdb_exemplar_test
+TESTS += tests/unit/tsdb_histogram_test tests/unit/tsdb_exemplar_test
+tests_unit_tsdb_histogram_test_SOURCES = tests/unit/tsdb_histogram_test.c \
+	tests/unit/tsdb_kit.h tests/unit/histograms.h
+tests_unit_tsdb_histogram_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_histogram_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_exemplar_test_SOURCES = tests/unit/tsdb_exemplar_test.c \
+	tests/unit/tsdb_kit.h
+tests_unit_tsdb_exemplar_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_exemplar_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the log to the head, at start, before anybody else is there: so
- * nothing is judged by the clock. This thread reads the log and makes the
- * series; samples go to theirs by way of replay_lanes.c. What is in the log was
- * accepted once; a sample is left out only if it is not behind the last one of
- * its series, as it would have been when it was written.
+ * From the log to the head, at start, before anybody else is there: so no
+ * locks, and nothing is judged by the clock. What is in the log was accepted
+ * once; a sample is left out only if it is not behind the last one of its
+ * series, as it would have been when it was written.
  *
  * A log outlives mistakes and other programs, so nothing that passes its
  * checksum stops a start. Records that do not make sense are counted as
@@ -26,24 +25,28 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tsdb/head.h"
-#include "tsdb/replay_lanes.h"
-#include "tsdb/walk.h"
+#include "tsdb/head_histograms.h"
 #include "util/log.h"
 #include "util/mem.h"
 
 #define COMPLAINTS_MAX 20
+#define BATCH          512
+#define SERIES_AHEAD   16
+#define CHUNK_AHEAD    8
 
 struct replay {
     struct head *head;
     const struct head_replay_options *options;
     struct sonde_err *err;
     uint64_t highest; /* reference                                        */
-    uint64_t skipped, complaints;
+    uint64_t samples, old, unknown, skipped, complaints;
     uint64_t last_segment;
     struct wal_position end; /* of the last intact record                 */
     char *torn; /* the last segment's file, if damage follows `end` there */
-    struct lanes lanes;
+    sonde_msec mint, maxt;
+    size_t chunks;
+    size_t pending;
+    struct storage_sample batch[BATCH];
 };
 
 /* One damaged place: counted always, logged up to a bound. */
@@ -74,25 +77,6 @@ static struct series *series_at(struct head *h, uint64_t ref)
     return p ? series_page_get(p, ref) : NULL;
 }
 
-/* The name that a reference of the log has here. Only this thread makes
- * series, so that looking needs no lock. */
-static uint64_t known_ref(struct head *h, uint64_t ref)
-{
-    uint32_t other = series_at(h, ref) ? 0 : head_alias(h, ref);
-
-    return other ? other : ref;
-}
-
-static void mark_logged(struct head *h, uint64_t ref)
-{
-    struct walk w = walk_of(h);
-    struct series *s = walk_to(&w, ref);
-
-    if (s)
-        s->flags |= SERIES_LOGGED;
-    walk_end(&w);
-}
-
 static void replay_series(void *arg, uint64_t ref, const struct labels *l)
 {
     struct replay *r = arg;
@@ -106,18 +90,120 @@ static void replay_series(void *arg, uint64_t ref, const struct labels *l)
         return;
     }
     saw_ref(r, ref);
-    mark_logged(r->head, found);
+    series_at(r->head, found)->flags |= SERIES_LOGGED;
     if (found != ref)
         head_alias_add(r->head, ref, found);
+}
+
+static void replay_one(struct replay *r, const struct storage_sample *sample)
+{
+    struct series *s = series_at(r->head, sample->ref);
+
+    if (__builtin_expect(!s, 0)) {
+        s = series_at(r->head, head_alias(r->head, sample->ref));
+        if (!s) {
+            saw_ref(r, sample->ref);
+            r->unknown++;
+            return;
+        }
+    }
+    if (s->flags & SERIES_SEEN && sample->t <= s->open.t) {
+        r->old++;
+        return;
+    }
+    r->chunks +=
+        head_append(r->head, s, (uint32_t)sample->ref, sample->t, sample->v);
+    r->samples++;
+    if (sample->t < r->mint)
+        r->mint = sample->t;
+    if (sample->t > r->maxt)
+        r->maxt = sample->t;
+}
+
+/* A sample's series and the end of its chunk are far apart in memory and
+ * rarely in the cache: they are fetched while others are worked on. */
+static void replay_batch(struct replay *r)
+{
+    for (size_t i = 0; i < r->pending; i++) {
+        if (i + SERIES_AHEAD < r->pending) {
+            uint64_t ref = r->batch[i + SERIES_AHEAD].ref;
+            struct series_page *p = series_table_page(&r->head->table, ref);
+
+            if (p)
+                series_page_prefetch(p, ref);
+        }
+        if (i + CHUNK_AHEAD < r->pending) {
+            struct series *s =
+                series_at(r->head, r->batch[i + CHUNK_AHEAD].ref);
+
+            if (s && s->chunk)
+                __builtin_prefetch(s->chunk + s->open.bits / 8, 1);
+        }
+        replay_one(r, &r->batch[i]);
+    }
+    r->pending = 0;
 }
 
 static void replay_sample(void *arg, uint64_t ref, sonde_msec t, double v)
 {
     struct replay *r = arg;
 
-    if (__builtin_expect(r->head->alias_count != 0, 0))
-        ref = known_ref(r->head, ref);
-    lanes_put(&r->lanes, ref, t, double_bits(v));
+    r->batch[r->pending++] = (struct storage_sample){ ref, t, v };
+    if (r->pending == BATCH)
+        replay_batch(r);
+}
+
+static struct series *find_series(struct replay *r, uint64_t ref, uint32_t *id)
+{
+    struct series *s = series_at(r->head, ref);
+
+    *id = (uint32_t)ref;
+    if (s)
+        return s;
+    *id = head_alias(r->head, ref);
+    s = series_at(r->head, *id);
+    if (!s) {
+        saw_ref(r, ref);
+        r->unknown++;
+    }
+    return s;
+}
+
+static void replay_histogram(void *arg, uint64_t ref, sonde_msec t,
+                             const struct histogram *h)
+{
+    struct replay *r = arg;
+    struct sonde_err why;
+    uint32_t id;
+    struct series *s = find_series(r, ref, &id);
+
+    if (!s)
+        return;
+    if (histogram_check(h, &why) != SONDE_OK) {
+        if (complain(r))
+            log_warn("tsdb", "a histogram in the log is left out",
+                     LOG_ERRTEXT(&why));
+        return;
+    }
+    if (!head_replay_histogram(r->head, s, id, t, h, &r->chunks)) {
+        r->old++;
+        return;
+    }
+    r->samples++;
+    if (t < r->mint)
+        r->mint = t;
+    if (t > r->maxt)
+        r->maxt = t;
+}
+
+static void replay_exemplar(void *arg, const struct wal_exemplar *e)
+{
+    struct replay *r = arg;
+    const struct exemplar exemplar = { e->labels, e->t, e->v };
+    uint32_t id;
+
+    if (find_series(r, e->ref, &id))
+        (void)exemplars_add(&r->head->exemplars, id, &exemplar);
 }
 
 static sonde_code replay_record(void *arg, sonde_str record,
@@ -127,8 +213,7 @@ static sonde_code replay_record(void *arg, sonde_str record,
     struct sonde_err why;
     sonde_code rc = SONDE_OK;
 
-    if (r->options->canceled && r->options->canceled(r->options->canceled_arg))
-        return sonde_err_set(err, SONDE_ECANCELED, "stopped on request");
+    (void)err;
     r->end = end;
     free(r->torn); /* an intact record behind it: not the end */
     r->torn = NULL;
@@ -139,6 +224,18 @@ static sonde_code replay_record(void *arg, sonde_str record,
     case WAL_SAMPLES:
     case WAL_SAMPLES_V2:
         rc = wal_samples_decode(record, replay_sample, r, &why);
+        replay_batch(r);
+        break;
+    case WAL_HISTOGRAMS:
+    case WAL_FLOAT_HISTOGRAMS:
+    case WAL_CUSTOM_HISTOGRAMS:
+    case WAL_CUSTOM_FLOAT_HISTOGRAMS:
+    case WAL_HISTOGRAMS_V2:
+    case WAL_FLOAT_HISTOGRAMS_V2:
+        rc = wal_histograms_decode(record, replay_histogram, r, &why);
+        break;
+    case WAL_EXEMPLARS:
+        rc = wal_exemplars_decode(record, replay_exemplar, r, &why);
         break;
     case WAL_METADATA:
         break;
@@ -197,24 +294,21 @@ static void cut_torn_end(struct replay *r)
 static void finish(struct replay *r)
 {
     struct head *h = r->head;
-    const struct lanes_result *got = &r->lanes.result;
 
-    saw_ref(r, got->highest);
     postings_sort(&h->postings);
     if (r->highest >= h->next_ref)
         h->next_ref = r->highest + 1;
-    atomic_fetch_add(&h->chunk_count, got->chunks);
-    if (got->mint <= got->maxt)
-        head_saw(h, got->mint, got->maxt);
-    metric_add(h->metrics.replay_unknown, got->unknown);
+    atomic_fetch_add(&h->chunk_count, r->chunks);
+    if (r->mint <= r->maxt)
+        head_saw(h, r->mint, r->maxt);
+    metric_add(h->metrics.replay_unknown, r->unknown);
     metric_add(h->metrics.replay_skipped, r->skipped);
-    if (got->unknown)
+    if (r->unknown)
         log_warn("tsdb", "samples in the log have no series; left out",
-                 LOG_NUM("samples", got->unknown));
+                 LOG_NUM("samples", r->unknown));
     if (r->skipped)
         log_warn("tsdb",
-                 "records in the log are of a kind that is not read "
-                 "(histograms, exemplars, deletions); left out",
+                 "records in the log are of a kind that is not read; left out",
                  LOG_NUM("records", r->skipped));
 }
 
@@ -225,6 +319,8 @@ sonde_code head_replay(struct head *h, const char *wal_dir,
     struct replay r = {
         .head = h,
         .options = o,
+        .mint = INT64_MAX,
+        .maxt = INT64_MIN,
     };
     struct wal_replay callbacks = {
         .record = replay_record,
@@ -234,13 +330,9 @@ sonde_code head_replay(struct head *h, const char *wal_dir,
     };
     uint64_t began = clock_ns();
     double seconds;
-    sonde_code rc;
+    sonde_code rc =
+        wal_replay(wal_dir, (struct wal_position){ 0 }, &callbacks, err);
 
-    lanes_init(&r.lanes, h, INT64_MIN);
-    rc = wal_replay(wal_dir, (struct wal_position){ 0 }, &callbacks, err);
-    if (rc == SONDE_OK)
-        lanes_finish(&r.lanes);
-    lanes_fini(&r.lanes);
     if (rc != SONDE_OK) {
         free(r.torn);
         return sonde_err_prefix(err, "replay the log %s", wal_dir);
@@ -251,8 +343,7 @@ sonde_code head_replay(struct head *h, const char *wal_dir,
     metric_set_real(h->metrics.replay_seconds, seconds);
     log_info("tsdb", "log replayed",
              LOG_NUM("series", atomic_load(&h->series_count)),
-             LOG_NUM("samples", r.lanes.result.samples),
-             LOG_NUM("dropped", r.lanes.result.old),
+             LOG_NUM("samples", r.samples), LOG_NUM("dropped", r.old),
              LOG_REAL("seconds", seconds));
     return SONDE_OK;
 }

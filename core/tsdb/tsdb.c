@@ -93,10 +93,23 @@ static bool tsdb_op_labels(struct storage *s, series_ref ref,
     return head_labels(tsdb_of(s)->head, ref, arena, out);
 }
 
+static sonde_code tsdb_op_exemplars(struct storage *s,
+                                    const struct matcher *const *sets,
+                                    const size_t *set_counts, size_t n,
+                                    sonde_msec mint, sonde_msec maxt,
+                                    struct arena *arena,
+                                    struct exemplar_series **out,
+                                    size_t *out_count, struct sonde_err *err)
+{
+    return head_exemplars(tsdb_of(s)->head, sets, set_counts, n, mint, maxt,
+                          arena, out, out_count, err);
+}
+
 static const struct storage_ops ops = {
     .appender = tsdb_op_appender,
     .querier = tsdb_op_querier,
     .labels = tsdb_op_labels,
+    .exemplars = tsdb_op_exemplars,
 };
 
 struct storage *tsdb_storage(struct tsdb *db)
@@ -128,6 +141,7 @@ struct tsdb_limits store_limits(struct tsdb *db)
 
 void tsdb_set_limits(struct tsdb *db, const struct tsdb_limits *limits)
 {
+    exemplars_set_max(&db->head->exemplars, limits->max_exemplars);
     (void)pthread_mutex_lock(&db->state);
     db->limits = *limits;
     (void)pthread_mutex_unlock(&db->state);
@@ -289,6 +303,8 @@ static struct tsdb *store_new(const char *dir, const struct tsdb_options *o)
     store_metrics_register(&db->m, o->metrics);
     db->head = head_new(o->clock, o->log_only);
     head_metrics_register(&db->head->metrics, o->metrics);
+    exemplars_register(&db->head->exemplars, o->metrics);
+    exemplars_set_max(&db->head->exemplars, o->limits.max_exemplars);
     return db;
 }
 
