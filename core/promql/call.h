@@ -21,6 +21,22 @@ extern const struct call_maker shape_makers[];     /* shapes.c: scalar,
                                        vector, time, timestamp, absent, sort */
 extern const struct call_maker histogram_makers[]; /* histogram_functions.c */
 
+sonde_code absent_make(struct exec *x, const struct promql_expr *e,
+                       const struct steps *steps, struct node **out,
+                       struct sonde_err *err); /* absent.c                 */
+sonde_code absent_over_time_make(struct exec *x, const struct promql_expr *e,
+                                 const struct steps *steps, struct node **out,
+                                 struct sonde_err *err);
+sonde_code sort_make(struct exec *x, const struct promql_expr *e,
+                     const struct steps *steps, struct node **out,
+                     struct sonde_err *err); /* sort.c: all four           */
+sonde_code info_make(struct exec *x, const struct promql_expr *e,
+                     const struct steps *steps, struct node **out,
+                     struct sonde_err *err); /* info.c                     */
+/* By Go's rules for NaN, infinity and -0: math.c. */
+double min_of(double a, double b);
+double max_of(double a, double b);
+
 /* ---- over ranges -------------------------------------------------------- */
 
 struct range_call;
@@ -61,6 +77,18 @@ static inline size_t window_histograms(const struct window *w)
 bool histogram_growth(struct range_call *c, const struct window *w,
                       bool counter, bool per_second, struct worker *worker,
                       struct point *out);
+/* sum_over_time and avg_over_time of histograms only: histogram_rate.c. */
+bool histogram_sums(struct range_call *c, const struct window *w, bool mean,
+                    struct worker *worker, struct point *out);
+/* irate and idelta of two histograms. */
+bool histogram_step(struct range_call *c, const struct histogram *before,
+                    const struct histogram *last, bool counter,
+                    struct worker *worker, struct point *out);
+/* Same layout and counts, bit by bit; what they say of resets apart. */
+bool histogram_equal(const struct histogram *a, const struct histogram *b);
+/* Whether a counter histogram began anew between two samples. */
+bool histogram_was_reset(const struct histogram *before,
+                         const struct histogram *after);
 /* How far growth from first to last sample is extended: rate.c. */
 double extrapolate_factor(const struct window *w, double growth,
                           double first_value, bool counter);

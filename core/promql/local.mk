@@ -1,31 +1,40 @@
 noinst_LTLIBRARIES += core/promql/libpromql.la
 core_promql_libpromql_la_SOURCES = \
 	core/promql/ast.h core/promql/promql.h core/promql/parse_int.h \
+	core/promql/absent.c \
 	core/promql/aggregate.c core/promql/aggregate.h \
 	core/promql/binary.c \
 	core/promql/call.c core/promql/call.h \
 	core/promql/check.c core/promql/count_values.c \
+	core/promql/dates.c core/promql/element.c core/promql/element.h \
 	core/promql/engine.c core/promql/engine.h \
 	core/promql/fold.c \
 	core/promql/functions.c \
 	core/promql/instant.c \
 	core/promql/kahan.h \
+	core/promql/label_functions.c \
 	core/promql/lex.c core/promql/lex.h \
 	core/promql/match.c core/promql/match.h \
 	core/promql/match_series.c core/promql/match_sets.c \
+	core/promql/math.c \
 	core/promql/names.c core/promql/node.c core/promql/notes.c \
+	core/promql/over_time.c \
 	core/promql/parse.c \
 	core/promql/print.c \
 	core/promql/quantile.c core/promql/quantile.h \
 	core/promql/range.c core/promql/ranked.c core/promql/rate.c \
+	core/promql/regress.c \
 	core/promql/select.c core/promql/select.h \
+	core/promql/shapes.c core/promql/sort.c \
 	core/promql/stubs.c \
 	core/promql/selector.c
 
 check_PROGRAMS += tests/unit/promql_engine_test \
+	tests/unit/promql_functions_test \
 	tests/unit/promql_match_test tests/unit/promql_test \
 	tests/fuzz/promql
-TESTS += tests/unit/promql_engine_test tests/unit/promql_match_test \
+TESTS += tests/unit/promql_engine_test \
+	tests/unit/promql_functions_test tests/unit/promql_match_test \
 	tests/unit/promql_test \
 	tests/fuzz/promql
 PROMQL_KIT = tests/unit/promql_kit.c tests/unit/promql_kit.h
@@ -33,6 +42,10 @@ tests_unit_promql_engine_test_SOURCES = tests/unit/promql_engine_test.c \
 	$(PROMQL_KIT)
 tests_unit_promql_engine_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_promql_engine_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
+tests_unit_promql_functions_test_SOURCES = tests/unit/promql_functions_test.c \
+	$(PROMQL_KIT)
+tests_unit_promql_functions_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_promql_functions_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
 tests_unit_promql_match_test_SOURCES = tests/unit/promql_match_test.c \
 	$(PROMQL_KIT)
 tests_unit_promql_match_test_CPPFLAGS = $(CPPFLAGS_UNIT)

@@ -51,8 +51,10 @@ static void put_item(struct loading *l, const char *item)
     double v = strtod(item, &end), by = 0;
     long more = 0;
 
-    if (strcmp(item, "_") == 0) {
-        l->t += l->step;
+    if (item[0] == '_') {
+        if (item[1] == 'x')
+            more = strtol(item + 2, NULL, 10);
+        l->t += l->step * (more + 1);
         return;
     }
     if (strcmp(item, "stale") == 0) {
@@ -66,7 +68,7 @@ static void put_item(struct loading *l, const char *item)
     if (*end)
         SONDE_BUG("kit: values %s", item);
     for (long i = 0; i <= more; i++)
-        put(l, v + (double)i * by);
+        put(l, i ? v + (double)i * by : v);
 }
 
 static void load_line(struct promql_kit *k, char *line, sonde_msec step)

@@ -5,7 +5,8 @@
  *
  * kit_load takes lines of a series and its values, one value a step:
  *     http_total{code="200"} 0+10x5 _ stale 7
- * A+BxN is A, A+B, ... (N+1 values), AxN is A (N+1 times), `_` is no sample.
+ * A+BxN is A, A+B, ... (N+1 values), AxN is A (N+1 times), `_` (or _xN)
+ * no sample.
  *
  * kit_instant and kit_range give lines sorted by labels, each `LABELS VALUE`
  * or `LABELS VALUE@SECONDS ...`, joined by '\n'; a scalar or string is its
