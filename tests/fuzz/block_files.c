@@ -2,7 +2,8 @@
 /*
  * Bytes as a block: 2 bytes say how long the index is, the chunk file is the
  * rest. Checksums are put right wherever they would be looked at, so that the
- * decoders behind them are reached; then all of it is read and verified.
+ * decoders behind them are reached; then all of it is read, verified, and
+ * asked by matchers.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,60 @@ static void walk(struct walk *w)
         abort();
 }
 
+static void ask(struct querier *q, const struct matcher *ms, size_t n)
+{
+    struct columns c = { 0 };
+    struct storage_series *s;
+    struct sonde_list values;
+    struct series_set *set;
+    struct arena arena;
+    sonde_code rc;
+
+    arena_init(&arena);
+    (void)q->ops->label_values(q, NULL, ms, n, NULL, &arena, &values, NULL);
+    (void)q->ops->label_values(q, &ms[0].name, ms, n, NULL, &arena, &values,
+                               NULL);
+    if (q->ops->select(q, ms, n, NULL, &set, NULL) == SONDE_OK) {
+        while ((rc = set->ops->next(set, &s, NULL)) != SONDE_ENOTFOUND) {
+            c.count = 0;
+            if (rc == SONDE_OK)
+                (void)s->ops->read(s, INT64_MIN, INT64_MAX, &c, NULL);
+        }
+        set->ops->free(set);
+    }
+    columns_fini(&c);
+    arena_fini(&arena);
+}
+
+static void ask_all(struct block *b)
+{
+    static const struct {
+        enum matcher_op op;
+        const char *name, *value;
+    } rows[] = {
+        { MATCH_RE, LABEL_NAME, ".+" }, { MATCH_EQ, LABEL_NAME, "a" },
+        { MATCH_RE, "k", "x|y" },       { MATCH_NE, "k", "x" },
+        { MATCH_NRE, "k", "x.*" },      { MATCH_EQ, "none", "" },
+    };
+    struct matcher ms[sizeof(rows) / sizeof(rows[0])];
+    size_t n = sizeof(rows) / sizeof(rows[0]);
+    struct querier *q;
+
+    if (block_querier(b, INT64_MIN, INT64_MAX, &q, NULL) != SONDE_OK)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        if (matcher_init(&ms[i], rows[i].op, sonde_cstr(rows[i].name),
+                         sonde_cstr(rows[i].value), NULL) != SONDE_OK)
+            abort();
+    for (size_t i = 0; i < n; i++) {
+        ask(q, &ms[i], 1);
+        ask(q, &ms[i], n - i);
+    }
+    for (size_t i = 0; i < n; i++)
+        matcher_fini(&ms[i]);
+    q->ops->free(q);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct block_state state = { .meta.mint = INT64_MIN,
@@ -134,8 +189,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     b.index.file = (struct mapped){ w.bytes, index, (char *)"index", 0 };
     b.chunks = (struct chunk_files){ &chunks, 1 };
     atomic_init(&b.state, &state);
-    if (index_open_file(&b.index, NULL) == SONDE_OK)
+    atomic_init(&b.refs, 1);
+    if (index_open_file(&b.index, NULL) == SONDE_OK) {
         walk(&w);
+        ask_all(&b);
+    }
     symbols_close(&b.index.symbols);
     postings_table_close(&b.index.table);
     free((void *)(uintptr_t)chunks.data);
