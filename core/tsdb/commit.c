@@ -38,7 +38,7 @@
  */
 #include <stdlib.h>
 
-#include "tsdb/commit_int.h"
+#include "tsdb/head.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
@@ -46,7 +46,26 @@
 #define SERIES_PIECE   ((size_t)256 << 10)
 #define AHEAD          12 /* samples; what they need is fetched meanwhile  */
 
+/* A verdict for inside: out of order, and into the window. */
+#define JUDGED_LATE APPEND_VERDICTS
+
+struct commit {
+    struct head *head;
+    struct batch *batch;
+    struct wal_samples_writer record; /* the one that is being made       */
+    size_t recorded;                  /* samples, in all records          */
+    uint8_t unmark;                   /* flags that the second walk takes */
+    struct append_stats stats;
+    sonde_msec mint, maxt; /* of what went in                             */
+    size_t chunks;
+};
+
 /* ---- judging ---------------------------------------------------------- */
+
+struct bounds {
+    sonde_msec min, max;
+    sonde_msec late_min; /* INT64_MAX: there is no window                  */
+};
 
 /* Time is the data's: an empty store takes its first sample's as the newest,
  * and judges the rest of the batch by it. */
@@ -61,11 +80,10 @@ static struct bounds bounds_now(struct head *h, const struct batch *batch)
         b.max = now + TOO_FAR_MS;
     if (newest == INT64_MIN && batch->count && batch->samples[0].t <= b.max)
         newest = batch->samples[0].t;
-    else if (newest == INT64_MIN && batch->hist_count &&
-             batch->hists[0].t <= b.max)
-        newest = batch->hists[0].t;
     if (!h->log_only && newest > INT64_MIN + LATE_MS)
         b.min = newest - LATE_MS;
+    if (b.min < atomic_load(&h->min_valid))
+        b.min = atomic_load(&h->min_valid);
     if (window > 0)
         b.late_min = newest > INT64_MIN + window ? newest - window : INT64_MIN;
     return b;
@@ -94,20 +112,18 @@ static inline enum append_verdict judge(const struct series *s,
         return APPEND_TOO_OLD;
     if (!(s->flags & SERIES_SEEN))
         return APPEND_TAKEN;
-    if (__builtin_expect(s->flags & SERIES_HIST, 0) && sample->t == s->open.t)
-        return is_stale_nan(sample->v) && s->open.v == STALE_NAN_BITS
-                   ? APPEND_DUPLICATE_SAME
-                   : APPEND_DUPLICATE_OTHER;
     return against(sample, s->open.t, s->open.v);
 }
 
-enum append_verdict commit_judge_late(sonde_msec t, enum append_verdict v,
+/* What is not in order has a second chance in the window. */
+static enum append_verdict judge_late(const struct storage_sample *sample,
+                                      enum append_verdict v,
                                       const struct bounds *b)
 {
     if ((v != APPEND_OUT_OF_ORDER && v != APPEND_TOO_OLD) ||
         b->late_min == INT64_MAX)
         return v;
-    return t >= b->late_min ? JUDGED_LATE : APPEND_TOO_OLD;
+    return sample->t >= b->late_min ? JUDGED_LATE : APPEND_TOO_OLD;
 }
 
 /* ---- the first walk: judge, mark, encode ------------------------------- */
@@ -128,30 +144,25 @@ static void unmark(struct commit *c)
         if (s)
             s->flags &= (uint8_t)~SERIES_BUSY;
     }
-    for (size_t i = 0; i < c->hists_marked; i++) {
-        struct series *s = walk_to(&w, c->batch->hists[i].ref);
-
-        if (s)
-            s->flags &= (uint8_t)~SERIES_BUSY;
-    }
     walk_end(&w);
 }
 
-/* Keeps the `kept` samples, those from `from` on and those that were late: to
- * go again, sorted. */
+/* Keeps the samples from `from` on behind the `kept` ones and those that were
+ * late: to go again. */
 static void give_up(struct commit *c, size_t kept, size_t from)
 {
     struct batch *b = c->batch;
     size_t rest = b->count - from;
-    struct storage_sample *to = b->samples + kept;
 
     b->count = kept;
     unmark(c);
+    memmove(b->samples + kept + b->late_count, b->samples + from,
+            rest * sizeof(*b->samples));
     for (size_t i = 0; i < b->late_count; i++)
-        to += b->late[i].h == NULL;
-    memmove(to, b->samples + from, rest * sizeof(*b->samples));
-    commit_give_back(c);
-    b->count += rest;
+        b->samples[kept + i] =
+            (struct storage_sample){ b->late[i].ref, b->late[i].t,
+                                     b->late[i].v };
+    b->count = kept + b->late_count + rest;
 }
 
 /* A sample that passed goes into the log's records. */
@@ -199,11 +210,11 @@ static enum append_verdict against_kept(const struct batch *b, size_t kept,
     return against(sample, last->t, double_bits(last->v));
 }
 
-/* Whether the mark on the series of a sample is this batch's. */
-static bool is_ours(const struct batch *b, size_t kept, series_ref ref)
+/* Whether the mark on the series of a sample is this batch's: the one before
+ * it is of the same series. Those that were kept do not reach that far. */
+static bool is_ours(const struct batch *b, size_t at)
 {
-    return (kept && b->samples[kept - 1].ref == ref) ||
-           (b->late_count && b->late[b->late_count - 1].ref == ref);
+    return at && b->samples[at - 1].ref == b->samples[at].ref;
 }
 
 /* False if a series is in another commit; never when `alone`. */
@@ -223,7 +234,7 @@ static bool first_walk(struct commit *c, bool alone)
         if (i + AHEAD < b->count)
             walk_ahead(&w, b->samples[i + AHEAD].ref);
         if (s && s->flags & SERIES_BUSY) {
-            if (!alone && !is_ours(b, kept, sample.ref)) {
+            if (!alone && !is_ours(b, i)) {
                 walk_end(&w);
                 give_up(c, kept, i);
                 return false;
@@ -232,15 +243,10 @@ static bool first_walk(struct commit *c, bool alone)
                 v = against_kept(b, kept, &sample);
         }
         if (__builtin_expect(v == APPEND_TAKEN, 1)) {
-            if (__builtin_expect(s->flags & SERIES_HIST, 0) &&
-                is_stale_nan(sample.v)) {
-                commit_stale(c, s, &sample);
-                continue;
-            }
             take(c, s, &sample, kept++);
             continue;
         }
-        v = commit_judge_late(sample.t, v, &bounds);
+        v = judge_late(&sample, v, &bounds);
         if (v == JUDGED_LATE)
             take_late(c, s, &sample);
         else
@@ -248,23 +254,20 @@ static bool first_walk(struct commit *c, bool alone)
     }
     walk_end(&w);
     b->count = kept;
-    if (__builtin_expect(b->hist_count == 0, 1) ||
-        commit_judge_histograms(c, &bounds, alone))
-        return true;
-    give_up(c, kept, kept);
-    return false;
+    return true;
 }
 
 /* ---- the log ---------------------------------------------------------- */
 
-static void add_series_record(struct commit *c, uint32_t ref,
+static void add_series_record(struct commit *c, uint32_t id,
                               struct label *scratch)
 {
     struct buf *record = &c->batch->series_record;
     struct walk w = walk_of(c->head);
-    struct series *s = walk_to(&w, ref);
+    struct series *s = walk_to_id(&w, id);
     struct labels l = { scratch, 0 };
     uint32_t at = s ? s->labels : 0;
+    series_ref ref = s ? series_ref_of(s, id) : 0;
 
     walk_end(&w);
     if (!s)
@@ -313,8 +316,7 @@ static sonde_code log_write(struct commit *c, struct sonde_err *err)
     if (b->metadata.len)
         records[n++] = buf_str(&b->metadata);
     for (size_t i = 0; i < b->record_count; i++)
-        if (b->records[i].len)
-            records[n++] = buf_str(&b->records[i]);
+        records[n++] = buf_str(&b->records[i]);
     rc = wal_append(c->head->wal, records, n, err);
     free(records);
     return rc;
@@ -358,7 +360,7 @@ static void second_walk(struct commit *c)
             look_ahead(b, i, &w);
             append_one(c, s, &b->samples[i]);
             if (++i == b->count ||
-                (b->samples[i].ref - 1) / PAGE_SERIES != w.number)
+                series_page_number(b->samples[i].ref) != w.number)
                 break;
             s = series_page_get(w.page, b->samples[i].ref);
         }
@@ -369,8 +371,8 @@ static void second_walk(struct commit *c)
 
 /* ---- late samples ----------------------------------------------------- */
 
-/* The last thing of a commit that has late samples or histograms: the late
- * ones' series are late from now on, and all are free again. */
+/* The last thing of a commit that has some: their series are late from now on,
+ * and all are free again. */
 static void mark_late(struct commit *c)
 {
     const struct batch *b = c->batch;
@@ -395,7 +397,7 @@ static void want_described(struct commit *c)
     struct walk w = walk_of(c->head);
 
     for (size_t i = 0; i < b->described.count; i++) {
-        struct series *s = walk_to(&w, b->described.items[i]);
+        struct series *s = walk_to_id(&w, b->described.items[i]);
 
         if (s && !(s->flags & SERIES_LOGGED))
             ref_list_push(&b->unlogged, b->described.items[i]);
@@ -408,7 +410,7 @@ static void mark_described_logged(struct commit *c)
     struct walk w = walk_of(c->head);
 
     for (size_t i = 0; i < c->batch->described.count; i++) {
-        struct series *s = walk_to(&w, c->batch->described.items[i]);
+        struct series *s = walk_to_id(&w, c->batch->described.items[i]);
 
         if (s)
             s->flags |= SERIES_LOGGED;
@@ -421,20 +423,15 @@ static sonde_code commit_once(struct commit *c, bool alone,
                               struct sonde_err *err)
 {
     sonde_code rc;
-    size_t rest;
 
     batch_restart(c->batch);
-    c->recorded = c->hists_marked = 0;
+    c->recorded = 0;
     if (alone)
         batch_sort(c->batch);
     if (!first_walk(c, alone))
         return SONDE_EAGAIN;
-    if (c->batch->exemplar_count)
-        commit_judge_exemplars(c);
     want_described(c);
-    if (c->batch->count + c->batch->late_count + c->batch->hist_count +
-            c->batch->exemplar_count + c->batch->metadata.len ==
-        0)
+    if (c->batch->count + c->batch->late_count + c->batch->metadata.len == 0)
         return SONDE_OK;
     rc = log_write(c, err);
     if (rc == SONDE_OK && c->batch->late_count)
@@ -447,15 +444,10 @@ static sonde_code commit_once(struct commit *c, bool alone,
     mark_described_logged(c);
     if (c->batch->late_count)
         late_insert(c->head, c->batch->late, c->batch->late_count, &c->stats);
-    rest = c->batch->late_count + c->batch->hist_count;
-    c->unmark = rest ? 0 : SERIES_BUSY;
+    c->unmark = c->batch->late_count ? 0 : SERIES_BUSY;
     second_walk(c);
-    if (c->batch->hist_count)
-        commit_append_histograms(c);
-    if (rest)
+    if (c->batch->late_count)
         mark_late(c);
-    if (c->batch->exemplar_count)
-        commit_add_exemplars(c);
     if (c->mint <= c->maxt)
         head_saw(c->head, c->mint, c->maxt);
     return SONDE_OK;
@@ -484,8 +476,8 @@ static void tell(const struct commit *c)
     const struct append_stats *s = &c->stats;
 
     atomic_fetch_add(&h->chunk_count, c->chunks);
-    metric_add(h->metrics.samples_appended, s->appended - s->histograms);
-    metric_add(h->metrics.histograms_appended, s->histograms);
+    metric_add(h->metrics.chunks_created, c->chunks);
+    metric_add(h->metrics.samples_appended, s->appended);
     metric_add(h->metrics.late_appended, s->out_of_order_taken);
     metric_add(h->metrics.duplicate, s->duplicate_other);
     metric_add(h->metrics.out_of_order, s->out_of_order);
@@ -503,12 +495,18 @@ sonde_code head_commit(struct head *h, struct batch *b,
     struct commit c = {
         .head = h, .batch = b, .mint = INT64_MAX, .maxt = INT64_MIN
     };
-    sonde_code rc = commit_gated(&c, err);
+    struct presence here;
+    sonde_code rc;
 
+    readers_enter(&h->commits, &here);
+    rc = commit_gated(&c, err);
+    readers_leave(&h->commits, &here);
     *stats = (struct append_stats){ 0 };
     if (rc == SONDE_OK) {
         tell(&c);
         *stats = c.stats;
     }
+    if (h->files && head_files_waiting(h->files) > 4 * HEAD_WAITING)
+        head_files_flush_some(h->files);
     return rc;
 }

@@ -60,26 +60,35 @@ static void add_series(struct job *j, uint32_t ref, const struct series *s)
 
 static void list_page(struct job *j, struct series_page *p, uint32_t number)
 {
-    const struct compact_head_source *from = j->source;
-
     (void)pthread_mutex_lock(&p->lock);
     for (uint32_t slot = 0; slot < PAGE_SERIES; slot++) {
         uint32_t ref = number * PAGE_SERIES + slot + 1;
         const struct series *s = series_page_get(p, ref);
 
-        if (s && series_overlaps(s, from->mint, from->maxt - 1))
+        if (s)
             add_series(j, ref, s);
     }
     (void)pthread_mutex_unlock(&p->lock);
 }
 
+/* Whether a series is in the range may have to be looked up on the disk, so
+ * not under the page's lock. */
 static void list_in_order(struct job *j)
 {
+    const struct compact_head_source *from = j->source;
     struct series_page *p;
 
     for (uint32_t number = 0; (p = series_table_next(&j->head->table, &number));
-         number++)
+         number++) {
+        size_t kept = j->series_count, had = kept;
+
         list_page(j, p, number);
+        for (size_t i = had; i < j->series_count; i++)
+            if (head_has_in_order(j->head, j->series[i].id, from->mint,
+                                  from->maxt - 1))
+                j->series[kept++] = j->series[i];
+        j->series_count = kept;
+    }
 }
 
 static void list_late(struct job *j)
@@ -109,8 +118,8 @@ static sonde_code read_samples(struct job *j, uint32_t ref,
     if (from->late)
         return late_cut_read(from->late, ref, from->mint, from->maxt - 1,
                              &j->columns, err);
-    return head_read(j->head, ref, from->mint, from->maxt - 1, &j->columns,
-                     err);
+    return head_read_in_order(j->head, ref, from->mint, from->maxt - 1,
+                              &j->columns, err);
 }
 
 /* ---- symbols ---------------------------------------------------------- */

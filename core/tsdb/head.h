@@ -3,7 +3,10 @@
  * The head: all series in memory. Shared by the files of this folder only.
  *
  * Order of locks: `gate`, `index_lock`, a page's lock, those of `late`,
- * `mem_lock`.
+ * `mem_lock`, those of `files`, of `readers` and the like.
+ *
+ * A series is named inside by its id, 32 bits; series_ref (64 bits) is its
+ * name outside and in the log. See series.h.
  */
 #ifndef TSDB_HEAD_H
 #define TSDB_HEAD_H
@@ -16,12 +19,13 @@
 #include "storage/storage.h"
 #include "tsdb/batch.h"
 #include "tsdb/chunk_mem.h"
-#include "tsdb/exemplars.h"
 #include "tsdb/head_delete.h"
+#include "tsdb/head_files.h"
 #include "tsdb/head_metrics.h"
 #include "tsdb/label_hash.h"
 #include "tsdb/late.h"
 #include "tsdb/postings.h"
+#include "tsdb/readers.h"
 #include "tsdb/series.h"
 #include "util/clock.h"
 #include "wal/wal.h"
@@ -59,15 +63,24 @@ struct head {
 
     pthread_mutex_t mem_lock; /* guards mem */
     struct chunk_mem mem;
+    struct head_files *files;  /* full chunks; NULL: log_only               */
+    struct found_chunk *aside; /* of the start                             */
+    size_t aside_count, aside_cap;
+
+    /* Who may hold what was found in the head: queriers, whatever reads
+     * series without being told that they are gone. */
+    struct readers readers;
+    struct readers writers; /* transactions that are open                  */
+    struct readers commits; /* commits that run                            */
 
     struct late late; /* samples out of order                             */
-    struct exemplars exemplars;
 
     /* Sorted by `from`; written by the replay only. */
     struct series_alias *aliases;
     size_t alias_count, alias_cap;
 
     _Atomic int64_t min_time, max_time; /* min > max: no samples           */
+    _Atomic int64_t min_valid; /* older samples are not taken              */
     _Atomic uint64_t series_count, chunk_count;
 
     struct head_deleted deleted;
@@ -81,12 +94,14 @@ void head_free(struct head *h);
 
 /* ---- series: head.c --------------------------------------------------- */
 
-/* Finds or makes the series of a label set. */
+/* Finds or makes the series of a label set. It stays at least for as long as
+ * the caller's transaction (`writers`). */
 SONDE_NODISCARD sonde_code head_series(struct head *h, const struct labels *l,
-                                       uint32_t *ref, struct sonde_err *err);
+                                       series_ref *ref, struct sonde_err *err);
 /* For the replay, in one thread: the series shall have this reference;
- * `*found` is another one if the labels are there already. SONDE_ECORRUPT if
- * the reference has other labels. */
+ * `*found` is the id of another one if the labels are there already, which
+ * then has the chunks of both. SONDE_ECORRUPT if the reference has other
+ * labels. */
 SONDE_NODISCARD sonde_code head_series_put(struct head *h, uint64_t ref,
                                            const struct labels *l,
                                            uint32_t *found,
@@ -110,28 +125,84 @@ struct labels head_labels_dup(const struct head *h, uint32_t at,
  * true if a chunk was begun. */
 bool head_append(struct head *h, struct series *s, uint32_t id, sonde_msec t,
                  double v);
-/* A full chunk of a series, behind those that it has. Under the same locks. */
+/* A full chunk of a series, behind those that it has, goes to the files.
+ * Under the same locks; `maxt` is the chunk's last time. */
 void head_chunk_add(struct head *h, struct series *s, uint32_t id,
                     const struct chunk *c);
-/* Makes the open chunk, of floats, a full one. */
+/* Makes the open chunk a full one. */
 void head_seal(struct head *h, struct series *s, uint32_t id);
-/* The end of the two-hour range of a time. */
-sonde_msec head_range_end(sonde_msec t);
-/* Where a chunk ends that is to be one of equal ones in the rest of the range:
- * it is now `ratio` times smaller than it should get. */
-sonde_msec head_even_end(sonde_msec start, sonde_msec last, sonde_msec end,
-                         double ratio);
-/* Whether a chunk lies in a closed range. Under the page's lock. */
-bool series_overlaps(const struct series *s, sonde_msec mint, sonde_msec maxt);
+/* The open chunk is not needed any more. */
+void head_drop_open(struct head *h, struct series *s);
 /* Widens the range of the head. */
 void head_saw(struct head *h, sonde_msec mint, sonde_msec maxt);
 
-/* Samples of a series in a closed range. Takes the page's lock for as long
- * as it takes to copy the open chunk. */
-SONDE_NODISCARD sonde_code head_read(struct head *h, uint32_t ref,
+/* ---- reading: head_read.c --------------------------------------------- */
+
+/* Whether a series has a chunk that overlaps a closed range. Takes the page's
+ * lock. */
+bool head_has_in_order(struct head *h, uint32_t id, sonde_msec mint,
+                       sonde_msec maxt);
+/* The same, late samples too. */
+bool head_has(struct head *h, uint32_t id, sonde_msec mint, sonde_msec maxt);
+
+/*
+ * The chunks of a series that overlap a closed range, oldest first, the open
+ * one as it is now. Views, valid until the snapshot is taken anew and as long
+ * as the caller is registered in `readers`. Begins zeroed.
+ */
+struct head_snapshot {
+    struct chunk *chunks;
+    size_t count, cap;
+    struct buf bytes; /* of those that are not mapped                      */
+    uint8_t *places;  /* scratch: the series' list                         */
+    size_t place_cap;
+};
+/* False if there is no such series. Takes the page's lock for as long as it
+ * takes to copy the open chunk. */
+bool head_snapshot_take(struct head *h, uint32_t id, sonde_msec mint,
+                        sonde_msec maxt, struct head_snapshot *snap);
+void head_snapshot_fini(struct head_snapshot *snap);
+/* Samples of a series in a closed range, late ones too, without those that
+ * are deleted. */
+SONDE_NODISCARD sonde_code head_read(struct head *h, uint32_t id,
                                      sonde_msec mint, sonde_msec maxt,
                                      struct columns *out,
                                      struct sonde_err *err);
+/* Without those that came late. */
+SONDE_NODISCARD sonde_code head_read_in_order(struct head *h, uint32_t id,
+                                              sonde_msec mint, sonde_msec maxt,
+                                              struct columns *out,
+                                              struct sonde_err *err);
+
+/* head_chunks.c: full chunks, which are written to chunks_head behind the
+ * appenders' backs: by this, called every few seconds or when HEAD_WAITING
+ * bytes wait, and by commits when four times as much does. */
+#define HEAD_WAITING ((size_t)1 << 20)
+SONDE_NODISCARD sonde_code head_map_chunks(struct head *h,
+                                           struct sonde_err *err);
+
+/* ---- chunks that are there at start: head_found.c ---------------------- */
+
+/* A chunk behind damage: not used where the log still has its samples. */
+struct found_chunk {
+    uint32_t id;
+    chunk_place place;
+    sonde_msec mint, maxt;
+};
+
+/* Opens DIR (chunks_head). Before the replay; `min_valid` says what blocks
+ * have already. A chunk waits for its series in a place without labels, which
+ * head_series_put fills in. Samples up to its last time are not new. */
+SONDE_NODISCARD sonde_code head_open_files(struct head *h, const char *dir,
+                                           bool read_only,
+                                           struct sonde_err *err);
+/* Behind the replay: chunks whose series did not come are given up, and those
+ * behind damage put where they fit. */
+void head_settle_chunks(struct head *h);
+/* The chunks that wait at `ref` are of this series too. Replay only. */
+void head_chunks_join(struct head *h, uint32_t id, series_ref ref);
+/* For head_free: what lists have outside of the memory of chunks. */
+void head_free_chunks(struct head *h);
 
 /* ---- the doors -------------------------------------------------------- */
 

@@ -52,19 +52,25 @@ static void put_aside(struct head *h, chunk_place place,
                               c->chunk.maxt };
 }
 
-static void found(void *arg, chunk_place place, const struct head_chunk *c,
-                  bool behind_damage)
+static void found(void *arg, chunk_ref ref, chunk_place place,
+                  const struct head_chunk *c, bool behind_damage)
 {
     struct finding *f = arg;
     struct head *h = f->head;
     struct series *s;
 
+    (void)ref;
     if (c->series >= h->next_ref)
         h->next_ref = c->series + 1;
-    if (c->late || (uint32_t)c->series == 0 ||
-        c->chunk.maxt < atomic_load(&h->min_valid))
+    if ((uint32_t)c->series == 0 ||
+        (!c->late && c->chunk.maxt < atomic_load(&h->min_valid)))
         return;
     s = place_for(h, c->series);
+    if (s && c->late) {
+        s->flags |= SERIES_LATE;
+        late_found_chunk(&h->late, c, place);
+        return;
+    }
     if (!s || (s->full && c->chunk.mint <= s->open.t)) {
         f->overlapping++;
         return;
@@ -194,7 +200,7 @@ static void fit_aside(struct head *h)
  * from another one; nothing but that is lost if it can not be had. */
 static void recall_value(struct head *h, struct series *s)
 {
-    size_t n = chunk_list_count(s->full), got = 0;
+    size_t n = chunk_list_count(s->full);
     struct columns c = { 0 };
     struct head_chunk last;
     struct buf copy;
@@ -205,12 +211,10 @@ static void recall_value(struct head *h, struct series *s)
     buf_init(&copy);
     head_files_read(h->files, chunk_list_get(s->full, n - 1), &copy, &last,
                     &copied);
-    if (last.chunk.encoding == CHUNK_XOR) {
-        columns_reserve(&c, xor_count(last.chunk.data));
-        if (xor_decode(last.chunk.data, c.t, c.v, &got, NULL) == SONDE_OK &&
-            got && c.t[got - 1] == s->open.t)
-            s->open.v = double_bits(c.v[got - 1]);
-    }
+    if (chunk_decode(last.chunk.encoding, last.chunk.data, &c, NULL) ==
+            SONDE_OK &&
+        c.count && c.t[c.count - 1] == s->open.t)
+        s->open.v = double_bits(c.v[c.count - 1]);
     columns_fini(&c);
     buf_fini(&copy);
 }

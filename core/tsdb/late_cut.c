@@ -66,7 +66,7 @@ static void close_buffers(struct late *l, struct late_cut *cut)
         s = late_find(l, cut->refs[i]);
         late_series_cut(l, s);
         for (uint32_t k = 0; k < s->closed; k++) {
-            const struct chunk *c = &s->chunks[k].chunk;
+            const struct late_chunk *c = &s->chunks[k];
 
             cut->mint = c->mint < cut->mint ? c->mint : cut->mint;
             cut->maxt = c->maxt > cut->maxt ? c->maxt : cut->maxt;
@@ -153,7 +153,7 @@ static void sweep(struct late *l)
                        : maxt;
         }
         for (size_t k = 0; k < s->chunk_count; k++) {
-            const struct chunk *c = &s->chunks[k].chunk;
+            const struct late_chunk *c = &s->chunks[k];
 
             mint = c->mint < mint ? c->mint : mint;
             maxt = c->maxt > maxt ? c->maxt : maxt;

@@ -5,8 +5,9 @@
  * Chunks of a series overlap each other and the buffer, so what is decoded is
  * sorted, the first accepted of one time first, and then merged from the back
  * into what the caller has: usually a few samples into many, and all before
- * the oldest late one stays where it is. Bytes are copied under the lock and
- * decoded outside of it.
+ * the oldest late one stays where it is. Bytes in memory are copied under the
+ * lock and decoded outside of it; those in files stay as long as the caller
+ * is registered with the head.
  */
 #include <stdlib.h>
 
@@ -16,22 +17,24 @@
 
 /* What is taken along from under the lock. */
 struct late_view {
-    struct buf bytes; /* of the chunks, one behind the other               */
-    struct chunk *chunks; /* their data points nowhere, its length counts  */
+    struct buf bytes; /* of chunks in memory, one behind the other         */
+    struct late_chunk *chunks; /* their bytes are there if they have any   */
     size_t count, cap;
     struct columns buffer; /* histograms are the output's arena's          */
 };
 
-static bool chunk_in(const struct chunk *c, sonde_msec mint, sonde_msec maxt)
+static bool chunk_in(const struct late_chunk *c, sonde_msec mint,
+                     sonde_msec maxt)
 {
     return c->mint <= maxt && c->maxt >= mint;
 }
 
-static void view_chunk(struct late_view *v, const struct chunk *c)
+static void view_chunk(struct late_view *v, const struct late_chunk *c)
 {
     v->chunks = mem_grow(v->chunks, &v->cap, v->count + 1, sizeof(*v->chunks));
     v->chunks[v->count++] = *c;
-    buf_put(&v->bytes, c->data);
+    if (c->len)
+        buf_bytes(&v->bytes, c->data, c->len);
 }
 
 static void view_buffer(struct late_view *v, const struct columns *b,
@@ -62,8 +65,8 @@ static void view_take(struct late *l, uint32_t id, sonde_msec mint,
     s = late_find(l, id);
     n = !s ? 0 : closed ? s->closed : s->chunk_count;
     for (size_t i = 0; i < n; i++)
-        if (chunk_in(&s->chunks[i].chunk, mint, maxt))
-            view_chunk(v, &s->chunks[i].chunk);
+        if (chunk_in(&s->chunks[i], mint, maxt))
+            view_chunk(v, &s->chunks[i]);
     if (s && !closed)
         view_buffer(v, &s->buffer, mint, maxt, out);
     (void)pthread_mutex_unlock(&l->lock);
@@ -76,21 +79,40 @@ static void view_fini(struct late_view *v)
     columns_fini(&v->buffer);
 }
 
-static sonde_code view_decode(const struct late_view *v, sonde_msec mint,
-                              sonde_msec maxt, struct columns *out,
-                              struct sonde_err *err)
+sonde_code late_chunk_decode(struct late *l, const struct late_chunk *c,
+                             struct columns *out, struct sonde_err *err)
 {
-    const char *at = v->bytes.data;
-    size_t from = out->count;
+    struct head_chunk found;
+    struct buf copy;
+    bool copied;
+    sonde_code rc;
+
+    if (c->len)
+        return chunk_decode(c->encoding, (sonde_str){ c->data, c->len }, out,
+                            err);
+    buf_init(&copy);
+    head_files_read(l->files, c->place, &copy, &found, &copied);
+    rc = chunk_decode(found.chunk.encoding, found.chunk.data, out, err);
+    buf_fini(&copy);
+    return rc;
+}
+
+static sonde_code view_decode(struct late *l, const struct late_view *v,
+                              sonde_msec mint, sonde_msec maxt,
+                              struct columns *out, struct sonde_err *err)
+{
+    size_t from = out->count, at = 0;
 
     for (size_t i = 0; i < v->count; i++) {
-        const struct chunk *c = &v->chunks[i];
-        sonde_code rc =
-            chunk_decode(c->encoding, (sonde_str){ at, c->data.len }, out, err);
+        struct late_chunk c = v->chunks[i];
+        sonde_code rc;
 
+        if (c.len)
+            c.data = v->bytes.data + at;
+        rc = late_chunk_decode(l, &c, out, err);
         if (rc != SONDE_OK)
             return sonde_err_prefix(err, "read late samples");
-        at += c->data.len;
+        at += c.len;
     }
     columns_trim(out, from, mint, maxt);
     for (size_t i = 0; i < v->buffer.count; i++) {
@@ -213,7 +235,7 @@ static sonde_code read_some(struct late *l, uint32_t id, sonde_msec mint,
 
     buf_init(&v.bytes);
     view_take(l, id, mint, maxt, closed, &v, out);
-    rc = view_decode(&v, mint, maxt, out, err);
+    rc = view_decode(l, &v, mint, maxt, out, err);
     view_fini(&v);
     if (rc == SONDE_OK)
         merge(out, from, mid);
@@ -250,7 +272,7 @@ bool late_overlaps(struct late *l, uint32_t id, sonde_msec mint,
     yes = s && s->buffer.count && s->buffer.t[0] <= maxt &&
           s->buffer.t[s->buffer.count - 1] >= mint;
     for (size_t i = 0; s && !yes && i < s->chunk_count; i++)
-        yes = chunk_in(&s->chunks[i].chunk, mint, maxt);
+        yes = chunk_in(&s->chunks[i], mint, maxt);
     (void)pthread_mutex_unlock(&l->lock);
     return yes;
 }

@@ -3,17 +3,18 @@
  * The log of late samples (tsdb/docs/format/wal.md calls it the write-behind
  * log, WBL), in the framing and records of the WAL.
  *
- * It has the samples, floats and histograms, and marks: "the samples of this
- * series up to here are in that chunk of chunks_head". A replay reads the
- * samples into buffers again; a mark empties the series' buffer if the very
- * chunk it names was found. If it was not (it had not reached the disk, or is
- * damaged) the samples stay, so head chunks need not be synced before they
- * are spoken of.
+ * It has the samples, floats and histograms, and marks, each naming a chunk of
+ * chunks_head that has samples which are logged before it. A replay reads the
+ * samples into buffers again; a mark takes out of its series' buffer what the
+ * chunk has, if that is there: if it had not reached the disk, is damaged, or
+ * another has its place, the samples stay. So head chunks need not be synced
+ * before they are spoken of.
  *
- * A mark must stand behind the last sample that its chunk has and before the
- * next sample of the series. Commits log, insert and mark their series busy
- * meanwhile, so a mark is put on a list when a buffer is closed and goes out
- * before the samples of whoever logs next; list and log are under one lock.
+ * Prometheus empties the buffer at a mark, without looking. For its sake a
+ * mark stands before the next sample of its series: commits log, insert and
+ * mark their series busy meanwhile, so a mark is put on a list when a buffer
+ * is closed and goes out before the samples of whoever logs next, who holds a
+ * lock from looking at the list until it is written.
  *
  * The samples are in the WAL too, for the senders that tail it, but a replay
  * of that one leaves them out: they are not behind the newest of their
@@ -102,12 +103,28 @@ static void encode(struct records *r, const struct late_sample *samples,
     }
 }
 
-static void encode_marks(struct buf *b, const struct late *l)
+/* Takes the marks that wait, and returns how many. */
+static size_t take_marks(struct late *l, struct buf *b)
 {
-    if (l->mark_count)
+    size_t n;
+
+    (void)pthread_mutex_lock(&l->lock);
+    n = l->mark_count;
+    if (n)
         wal_markers_begin(b);
-    for (size_t i = 0; i < l->mark_count; i++)
+    for (size_t i = 0; i < n; i++)
         wal_markers_add(b, l->marks[i].ref, l->marks[i].chunk_ref);
+    (void)pthread_mutex_unlock(&l->lock);
+    return n;
+}
+
+static void forget_marks(struct late *l, size_t n)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    l->mark_count -= n;
+    if (l->mark_count)
+        memmove(l->marks, l->marks + n, l->mark_count * sizeof(*l->marks));
+    (void)pthread_mutex_unlock(&l->lock);
 }
 
 static sonde_code write_records(struct wal *wbl, const struct records *r,
@@ -129,15 +146,16 @@ sonde_code wbl_append(struct late *l, const struct late_sample *samples,
                       size_t n, struct sonde_err *err)
 {
     struct records r = { 0 };
+    size_t marks;
     sonde_code rc;
 
     (void)next_record(&r); /* of the marks */
     encode(&r, samples, n);
     (void)pthread_mutex_lock(&l->log_lock);
-    encode_marks(&r.items[0], l);
+    marks = take_marks(l, &r.items[0]);
     rc = write_records(l->wbl, &r, err);
     if (rc == SONDE_OK)
-        l->mark_count = 0;
+        forget_marks(l, marks);
     (void)pthread_mutex_unlock(&l->log_lock);
     records_fini(&r);
     return rc;
@@ -192,8 +210,9 @@ sonde_code late_open(struct head *h, const char *dir,
     bool exists = wbl_exists(dir);
     sonde_code rc = SONDE_OK;
 
-    if (exists)
-        rc = wbl_replay(h, dir, replay, err);
+    l->files = h->files;
+    if (exists || l->count)
+        rc = wbl_replay(h, exists ? dir : NULL, replay, err);
     if (rc != SONDE_OK || !options)
         return rc;
     l->dir = mem_strdup(sonde_cstr(dir));
