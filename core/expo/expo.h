@@ -100,6 +100,18 @@ SONDE_NODISCARD sonde_code expo_series(sonde_str series,
                                        enum expo_format format,
                                        struct labels_builder *out,
                                        struct sonde_err *err);
+/* Takes the exemplar of a sample apart: empties the builder, then sets the
+ * labels. `t` is only there if has_t. Strings are views of `text` or the
+ * builder's arena's. */
+struct expo_exemplar {
+    double value;
+    sonde_msec t;
+    bool has_t;
+};
+SONDE_NODISCARD sonde_code expo_exemplar(sonde_str text,
+                                         struct labels_builder *labels,
+                                         struct expo_exemplar *out,
+                                         struct sonde_err *err);
 /* After expo_series: what Prometheus 3 does to the labels `le` of histograms
  * and `quantile` of summaries, so that le="1" and le="1.0" are one series.
  * `type` is the sample's. */

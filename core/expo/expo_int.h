@@ -76,6 +76,9 @@ struct pair {
 SONDE_NODISCARD sonde_code pairs_next(struct pairs *r, struct pair *out,
                                       bool *more, struct sonde_err *err);
 
+/* A label's name or value without escapes; the arena's if there were any. */
+sonde_str unescape_in(struct arena *a, sonde_str s);
+
 /* ---- line.c: one complete line ------------------------------------------ */
 
 /* The text after the series: value, timestamp, exemplar; all of [p, end). */

@@ -136,33 +136,53 @@ static bool om_seconds(const char **p, const char *end, sonde_msec *out)
     return seconds_parse(t, out);
 }
 
-/* "{labels} value [seconds]", all of [p, end). */
+/* A label of an exemplar; an empty value is an absent label. */
+static void keep_pair(struct labels_builder *labels, const struct pair *pair)
+{
+    sonde_str name, value;
+
+    if (!labels)
+        return;
+    name = unescape_in(labels->arena, pair->name);
+    value = unescape_in(labels->arena, pair->value);
+    if (value.len)
+        labels_builder_set(labels, name, value);
+}
+
+/* "{labels} value [seconds]", all of [p, end). The labels are only kept if
+ * somebody wants them. */
 static sonde_code exemplar(const char *p, const char *end,
-                           struct sonde_err *err)
+                           struct labels_builder *labels,
+                           struct expo_exemplar *out, struct sonde_err *err)
 {
     struct pairs r = {
         .p = p + 1, .end = end, .format = EXPO_OPENMETRICS, .exemplar = true
     };
     struct pair pair;
     bool more = true;
-    sonde_msec t;
-    double v;
+    sonde_code rc;
 
-    while (more) {
-        sonde_code rc = pairs_next(&r, &pair, &more, err);
-
-        if (rc)
-            return rc;
-    }
+    while ((rc = pairs_next(&r, &pair, &more, err)) == SONDE_OK && more)
+        keep_pair(labels, &pair);
+    if (rc)
+        return rc;
     p = r.p;
-    if (!om_number(&p, end, &v))
+    if (!om_number(&p, end, &out->value))
         return bad_tail("a value after the exemplar's labels", r.p, end, err);
     r.p = p;
-    if (p < end && (!om_seconds(&p, end, &t) || p != end))
+    out->has_t = p < end;
+    if (out->has_t && (!om_seconds(&p, end, &out->t) || p != end))
         return bad_tail("the end of the line or a timestamp after the "
                         "exemplar's value",
                         r.p, end, err);
     return SONDE_OK;
+}
+
+sonde_code expo_exemplar(sonde_str text, struct labels_builder *labels,
+                         struct expo_exemplar *out, struct sonde_err *err)
+{
+    labels_builder_reset(labels);
+    return exemplar(text.ptr, text.ptr + text.len, labels, out, err);
 }
 
 static bool at_exemplar(const char *p, const char *end)
@@ -174,6 +194,7 @@ static sonde_code om_tail(const char *p, const char *end,
                           struct expo_sample *out, struct sonde_err *err)
 {
     const char *at = p;
+    struct expo_exemplar ignored;
 
     if (!om_number(&p, end, &out->value))
         return bad_tail("a space and a value after the metric", at, end, err);
@@ -189,7 +210,7 @@ static sonde_code om_tail(const char *p, const char *end,
     if (!at_exemplar(p, end))
         return bad_tail("an exemplar or the end of the line", p, end, err);
     out->exemplar = (sonde_str){ p + 3, (size_t)(end - p) - 3 };
-    return exemplar(p + 3, end, err);
+    return exemplar(p + 3, end, NULL, &ignored, err);
 }
 
 sonde_code line_tail(enum expo_format format, const char *p, const char *end,

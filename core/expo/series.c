@@ -125,7 +125,7 @@ sonde_code pairs_next(struct pairs *r, struct pair *out, bool *more,
 
 /* ---- a series ----------------------------------------------------------- */
 
-static sonde_str unescape_in(struct arena *a, sonde_str s)
+sonde_str unescape_in(struct arena *a, sonde_str s)
 {
     if (s.len == 0 || !memchr(s.ptr, '\\', s.len))
         return s;

@@ -78,6 +78,7 @@ void collection_begin(struct collection *c, struct target *t,
     c->request = 0;
     c->status = 0;
     series_cache_begin(&t->cache);
+    exemplar_cache_begin(&t->exemplars);
     (void)pthread_mutex_lock(&t->lock);
     family_cache_begin(&t->families);
     (void)pthread_mutex_unlock(&t->lock);
@@ -98,6 +99,30 @@ static void push(struct collection *c, series_ref ref, sonde_msec t, double v)
         flush(c);
     c->batch[c->batched++] =
         (struct storage_sample){ .ref = ref, .t = t, .v = v };
+}
+
+/* A target shows its last exemplar again at each scrape, so only one that is
+ * not as the last time is handed on. */
+static sonde_code push_exemplar(struct collection *c, series_ref ref,
+                                const struct expo_sample *s, sonde_msec t,
+                                struct sonde_err *err)
+{
+    uint64_t hash = XXH3_64bits(s->exemplar.ptr, s->exemplar.len);
+    struct expo_exemplar x;
+    struct exemplar e;
+    sonde_code rc;
+
+    if (exemplar_cache_had(&c->target->exemplars, ref, hash))
+        return SONDE_OK;
+    arena_reset(&c->arena);
+    labels_builder_init(&c->lb, &c->arena);
+    rc = expo_exemplar(s->exemplar, &c->lb, &x, err);
+    if (rc != SONDE_OK)
+        return rc;
+    e = (struct exemplar){ labels_builder_view(&c->lb), x.has_t ? x.t : t,
+                           x.value };
+    appender_exemplar(c->appender, ref, &e);
+    return SONDE_OK;
 }
 
 /* A line not seen before: what its labels become decides about it. */
@@ -160,6 +185,8 @@ static sonde_code on_sample(void *arg, const struct expo_sample *s,
         c->duplicates++;
     else
         push(c, cached_ref(e), timed ? s->t : c->t, s->value);
+    if (__builtin_expect(s->exemplar.len != 0, 0))
+        return push_exemplar(c, cached_ref(e), s, timed ? s->t : c->t, err);
     return SONDE_OK;
 }
 
@@ -382,6 +409,8 @@ void collection_finish(struct collection *c)
         c->batched = 0;
         appender_rollback(c->appender);
     }
+    if (c->err.code == SONDE_OK)
+        exemplar_cache_end(&t->exemplars);
     if (c->over_sample_limit)
         metric_inc(m->over_sample_limit);
     if (c->over_body_limit)

@@ -2,6 +2,7 @@ noinst_LTLIBRARIES += core/scrape/libscrape.la
 core_scrape_libscrape_la_SOURCES = \
 	core/scrape/collection.c core/scrape/collection.h \
 	core/scrape/collectors.c core/scrape/collectors.h \
+	core/scrape/exemplar_cache.c core/scrape/exemplar_cache.h \
 	core/scrape/family_cache.c core/scrape/family_cache.h \
 	core/scrape/job.c core/scrape/job.h \
 	core/scrape/loop.c core/scrape/loop.h \

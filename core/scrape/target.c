@@ -35,6 +35,7 @@ void target_unref(struct target *t)
     http_client_free(t->client);
     plugin_close(t->instance);
     series_cache_fini(&t->cache);
+    exemplar_cache_fini(&t->exemplars);
     family_cache_fini(&t->families);
     free(t->last_error);
     (void)pthread_mutex_destroy(&t->lock);

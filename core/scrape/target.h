@@ -15,6 +15,7 @@
 
 #include <sonde/base.h>
 
+#include "scrape/exemplar_cache.h"
 #include "scrape/family_cache.h"
 #include "scrape/scrape.h"
 #include "scrape/series_cache.h"
@@ -85,6 +86,7 @@ struct target {
     struct http_client *client;
     struct plugin_instance *instance;
     struct series_cache cache;
+    struct exemplar_cache exemplars;
     series_ref report[REPORT_COUNT];
     bool reported;                 /* report series exist and are not stale */
     struct collection *collection; /* while busy */

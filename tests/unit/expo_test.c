@@ -510,6 +510,47 @@ static void test_om_exemplars(void)
     CHECK(EXPO_OPENMETRICS, SAMPLES, samples);
 }
 
+/* What the scanner found, taken apart. */
+static void test_exemplar_parts(void)
+{
+    static const struct {
+        int line;
+        const char *text, *labels;
+        double value;
+        bool has_t;
+        sonde_msec t;
+    } rows[] = {
+        { __LINE__, "{} 0.5", "{}", 0.5, false, 0 },
+        { __LINE__, "{t=\"x\",a=\"\\\"\\n\"} 1 1.5", "{a=\"\\\"\\n\", t=\"x\"}",
+          1, true, 1500 },
+        { __LINE__, "{\"t.u\"=\"x\",v=\"\"} -3 -1", "{\"t.u\"=\"x\"}", -3, true,
+          -1000 },
+    };
+    struct labels_builder lb;
+    struct arena a;
+
+    arena_init(&a);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct expo_exemplar e = { 0 };
+        struct labels l;
+        struct buf b;
+
+        labels_builder_init(&lb, &a);
+        ROW_ASSERT(&rows[i], expo_exemplar(sonde_cstr(rows[i].text), &lb, &e,
+                                           NULL) == SONDE_OK);
+        l = labels_builder_view(&lb);
+        buf_init(&b);
+        labels_print(&b, &l);
+        ROW_ASSERT(&rows[i],
+                   sonde_str_eq(buf_str(&b), sonde_cstr(rows[i].labels)));
+        ROW_ASSERT(&rows[i], e.value == rows[i].value);
+        ROW_ASSERT(&rows[i], e.has_t == rows[i].has_t);
+        ROW_ASSERT(&rows[i], !e.has_t || e.t == rows[i].t);
+        buf_fini(&b);
+    }
+    arena_fini(&a);
+}
+
 static void test_om_metadata(void)
 {
     static const struct row rows[] = {
@@ -832,6 +873,7 @@ static const struct tap_test tests[] = {
     { "OpenMetrics: lines", test_om_lines },
     { "OpenMetrics: labels", test_om_labels },
     { "OpenMetrics: exemplars", test_om_exemplars },
+    { "exemplars taken apart", test_exemplar_parts },
     { "OpenMetrics: HELP, TYPE and UNIT", test_om_metadata },
     { "le and quantile are normalised", test_bounds },
     { "the series part is what was written", test_series_text },

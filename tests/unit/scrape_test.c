@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scrape/exemplar_cache.h"
 #include "scrape/family_cache.h"
 #include "scrape/series_cache.h"
 #include "scrape/target.h"
@@ -177,6 +178,42 @@ static void note(struct family_cache *c, const char *family, const char *help)
                                               .text = sonde_cstr(help) });
 }
 
+/* Exemplars as a target shows them, scrape by scrape: only what is not as the
+ * last time is new. */
+static void test_exemplars(void)
+{
+    static const struct {
+        int line;
+        const char *shown; /* a letter for the series, one for the text    */
+        const char *had;   /* for each whether it was there                */
+        bool fails;
+    } rows[] = {
+        { __LINE__, "a1b1c1", "nnn", false },
+        { __LINE__, "a1b1c1", "yyy", false },
+        { __LINE__, "a1b2c1", "yny", false },
+        { __LINE__, "a9b9c9", "nnn", true }, /* a failed one is forgotten  */
+        { __LINE__, "a1b2c1", "yyy", false },
+        { __LINE__, "a1x1c1d1", "ynyn", false },
+        { __LINE__, "d1", "y", false },
+        { __LINE__, "", "", false },
+        { __LINE__, "a1", "n", false },
+    };
+    struct exemplar_cache c = { 0 };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        exemplar_cache_begin(&c);
+        for (size_t k = 0; rows[i].had[k]; k++) {
+            bool had = exemplar_cache_had(&c, (series_ref)rows[i].shown[k * 2],
+                                          (uint64_t)rows[i].shown[k * 2 + 1]);
+
+            ROW_ASSERT(&rows[i], had == (rows[i].had[k] == 'y'));
+        }
+        if (!rows[i].fails)
+            exemplar_cache_end(&c);
+    }
+    exemplar_cache_fini(&c);
+}
+
 static void test_families(void)
 {
     struct family_cache c;
@@ -229,6 +266,7 @@ static const struct tap_test tests[] = {
     { "the same series twice is noticed", test_same_twice },
     { "round numbers wrap", test_rounds_wrap },
     { "the cache agrees with a model", test_against_model },
+    { "exemplars seen before", test_exemplars },
     { "families are kept ten rounds", test_families },
     { "the first scrape is at the offset", test_schedule },
 };
