@@ -6,6 +6,7 @@ INTEGRATION = \
 	tests/integration/exporters.py \
 	tests/integration/out_of_order.py \
 	tests/integration/plugins.py \
+	tests/integration/receiver.py \
 	tests/integration/remote_write.py \
 	tests/integration/store.py \
 	tests/integration/stress.py
