@@ -46,11 +46,21 @@ static inline bool bits_fit(int64_t x, unsigned bits)
     return -top < x && x <= top;
 }
 
+/* A new window, and the value in it. */
+static inline void code_in_window(struct code *c, uint64_t x, unsigned lead,
+                                  unsigned trail)
+{
+    unsigned m = 64 - lead - trail;
+
+    code_add(c, 3u << 11 | lead << 6 | (m & 63), 13);
+    code_add(c, x >> trail, m);
+}
+
 /* The code of a value; the window may change. At most 77 bits. */
 static inline void code_value(struct code *c, uint64_t x, uint8_t *leading,
                               uint8_t *trailing)
 {
-    unsigned lead, trail, m;
+    unsigned lead, trail;
 
     if (x == 0) {
         code_add(c, 0, 1);
@@ -65,9 +75,7 @@ static inline void code_value(struct code *c, uint64_t x, uint8_t *leading,
         code_add(c, x >> *trailing, 64u - *leading - *trailing);
         return;
     }
-    m = 64 - lead - trail;
-    code_add(c, 3u << 11 | lead << 6 | (m & 63), 13);
-    code_add(c, x >> trail, m);
+    code_in_window(c, x, lead, trail);
     *leading = (uint8_t)lead;
     *trailing = (uint8_t)trail;
 }

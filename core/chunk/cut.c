@@ -19,8 +19,10 @@ struct cutter {
     bool first_unknown; /* and no histogram was encoded yet                 */
     chunk_emit emit;
     void *arg;
-    uint8_t *floats;         /* of xor chunks                               */
-    size_t cap;              /* of it                                       */
+    uint8_t *floats; /* of xor chunks                               */
+    size_t cap;      /* of it                                       */
+    struct xor_window *windows; /* of the samples from `from` on            */
+    size_t window_cap, from;
     struct hist_chunk *hist; /* the kind before was this; else NULL         */
 };
 
@@ -74,13 +76,15 @@ static bool append_float(struct cutter *k, struct xor_state *x)
 
     if (most == 0 || x->count == 0)
         most = SIZE_MAX;
-    need = xor_append(x, k->floats, k->cap < most ? k->cap : most, t, v);
+    need = xor_append_within(x, k->floats, k->cap < most ? k->cap : most, t, v,
+                             k->windows[k->at - k->from]);
     if (need == 0)
         return true;
     if (need > most)
         return false;
     k->floats = mem_grow(k->floats, &k->cap, need, 1);
-    (void)xor_append(x, k->floats, need, t, v);
+    (void)xor_append_within(x, k->floats, need, t, v,
+                            k->windows[k->at - k->from]);
     return true;
 }
 
@@ -89,6 +93,10 @@ static sonde_code cut_floats(struct cutter *k, struct sonde_err *err)
     size_t from = k->at, end = latest_end(k, from);
     struct xor_state x = { 0 };
 
+    k->from = from;
+    k->windows =
+        mem_grow(k->windows, &k->window_cap, end - from, sizeof(*k->windows));
+    xor_windows(k->c->v + from, end - from, k->windows);
     xor_begin(&x);
     while (k->at < end && !histogram_at(k, k->at) && append_float(k, &x))
         k->at++;
@@ -166,6 +174,7 @@ sonde_code chunks_cut(const struct columns *c, size_t from, size_t to,
         }
     }
     hist_chunk_free(k.hist);
+    free(k.windows);
     free(k.floats);
     return rc;
 }

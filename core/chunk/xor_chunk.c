@@ -73,15 +73,31 @@ static size_t append_first(struct xor_state *s, uint8_t *data, size_t cap,
     return 0;
 }
 
+/* In a window that was chosen, or (NULL) by Prometheus' rule. */
+static inline void code_chosen(struct code *c, uint64_t x, uint8_t *leading,
+                               uint8_t *trailing, const struct xor_window *w)
+{
+    bool same = w && *leading == w->leading && *trailing == w->trailing;
+
+    if (!w || x == 0 || same) {
+        code_value(c, x, leading, trailing);
+        return;
+    }
+    code_in_window(c, x, w->leading, w->trailing);
+    *leading = w->leading;
+    *trailing = w->trailing;
+}
+
 static size_t append_second(struct xor_state *s, uint8_t *data, size_t cap,
-                            sonde_msec t, uint64_t bits)
+                            sonde_msec t, uint64_t bits,
+                            const struct xor_window *w)
 {
     uint8_t head[UVARINT_MAX], leading = s->leading, trailing = s->trailing;
     uint64_t delta = (uint64_t)t - (uint64_t)s->t;
     size_t at = s->bits / 8, n = uvarint_put(head, delta), need;
     struct code c = { 0 };
 
-    code_value(&c, bits ^ s->v, &leading, &trailing);
+    code_chosen(&c, bits ^ s->v, &leading, &trailing, w);
     need = at + n + (c.n + 7) / 8;
     if (need > cap)
         return need;
@@ -111,8 +127,8 @@ static uint8_t store_wide_dod(const struct xor_state *s,
     return code_store(rest, data, cap, s->bits + 68, tail);
 }
 
-size_t xor_append(struct xor_state *s, uint8_t *data, size_t cap, sonde_msec t,
-                  double v)
+static inline size_t append(struct xor_state *s, uint8_t *data, size_t cap,
+                            sonde_msec t, double v, const struct xor_window *w)
 {
     uint64_t bits = double_bits(v);
     uint64_t delta = (uint64_t)t - (uint64_t)s->t;
@@ -122,10 +138,10 @@ size_t xor_append(struct xor_state *s, uint8_t *data, size_t cap, sonde_msec t,
     uint32_t end;
 
     if (__builtin_expect(s->count < 2, 0))
-        return s->count ? append_second(s, data, cap, t, bits)
+        return s->count ? append_second(s, data, cap, t, bits, w)
                         : append_first(s, data, cap, t, bits);
     is_narrow = code_dod(&c, (int64_t)(delta - s->delta));
-    code_value(&c, bits ^ s->v, &leading, &trailing);
+    code_chosen(&c, bits ^ s->v, &leading, &trailing, w);
     end = s->bits + c.n + (is_narrow ? 0 : 68);
     if ((end + 7) / 8 > cap)
         return (end + 7) / 8;
@@ -141,6 +157,18 @@ size_t xor_append(struct xor_state *s, uint8_t *data, size_t cap, sonde_msec t,
     s->trailing = trailing;
     s->count++;
     return 0;
+}
+
+size_t xor_append(struct xor_state *s, uint8_t *data, size_t cap, sonde_msec t,
+                  double v)
+{
+    return append(s, data, cap, t, v, NULL);
+}
+
+size_t xor_append_within(struct xor_state *s, uint8_t *data, size_t cap,
+                         sonde_msec t, double v, struct xor_window w)
+{
+    return append(s, data, cap, t, v, &w);
 }
 
 void xor_seal(const struct xor_state *s, uint8_t *data)

@@ -31,6 +31,18 @@ static inline size_t xor_len(const struct xor_state *s)
  * XOR_SAMPLES_MAX samples the caller must begin another chunk. */
 size_t xor_append(struct xor_state *s, uint8_t *data, size_t cap, sonde_msec t,
                   double v);
+
+/* Which bits of a value's XOR with the one before are written. */
+struct xor_window {
+    uint8_t leading, trailing; /* bits that are not                         */
+};
+/* Chooses the windows for `n` values so that a chunk of them gets small; a
+ * new one where a value does not fit, or where it pays for what comes. What
+ * is chosen for the first value means nothing. */
+void xor_windows(const double *v, size_t n, struct xor_window *out);
+/* As xor_append, in a window that xor_windows chose. Any reader takes it. */
+size_t xor_append_within(struct xor_state *s, uint8_t *data, size_t cap,
+                         sonde_msec t, double v, struct xor_window w);
 /* Writes the number of samples: the first xor_len() bytes are a chunk now. */
 void xor_seal(const struct xor_state *s, uint8_t *data);
 

@@ -29,7 +29,7 @@ struct job {
     const struct compact_head_source *source;
     const struct compact_target *target;
     struct head *head;
-    struct multikey_item *series; /* id: reference, extra: place of labels  */
+    struct multikey_item *series; /* id: the head's, extra: place of labels */
     size_t series_count, series_cap;
     struct multikey_item *symbols; /* id                                    */
     size_t symbol_count, symbol_cap;
@@ -38,6 +38,7 @@ struct job {
     struct block_writer *writer;
     struct block_pair *pairs;
     size_t pair_cap;
+    struct head_snapshot snapshot;
     struct columns columns;
     struct sheaf sheaf;
     size_t written; /* series                                             */
@@ -50,45 +51,34 @@ static bool stopped(const struct job *j)
 
 /* ---- series ----------------------------------------------------------- */
 
-static void add_series(struct job *j, uint32_t ref, const struct series *s)
+static void add_series(struct job *j, struct series_page *p, uint32_t id)
 {
-    j->series = mem_grow(j->series, &j->series_cap, j->series_count + 1,
-                         sizeof(*j->series));
-    j->series[j->series_count++] =
-        (struct multikey_item){ .id = ref, .extra = s->labels };
-}
+    const struct series *s;
 
-static void list_page(struct job *j, struct series_page *p, uint32_t number)
-{
     (void)pthread_mutex_lock(&p->lock);
-    for (uint32_t slot = 0; slot < PAGE_SERIES; slot++) {
-        uint32_t ref = number * PAGE_SERIES + slot + 1;
-        const struct series *s = series_page_get(p, ref);
-
-        if (s)
-            add_series(j, ref, s);
+    s = series_page_get(p, id);
+    if (s && s->labels) {
+        j->series = mem_grow(j->series, &j->series_cap, j->series_count + 1,
+                             sizeof(*j->series));
+        j->series[j->series_count++] =
+            (struct multikey_item){ .id = id, .extra = s->labels };
     }
     (void)pthread_mutex_unlock(&p->lock);
 }
 
-/* Whether a series is in the range may have to be looked up on the disk, so
- * not under the page's lock. */
 static void list_in_order(struct job *j)
 {
     const struct compact_head_source *from = j->source;
     struct series_page *p;
 
     for (uint32_t number = 0; (p = series_table_next(&j->head->table, &number));
-         number++) {
-        size_t kept = j->series_count, had = kept;
+         number++)
+        for (uint32_t slot = 0; slot < PAGE_SERIES; slot++) {
+            uint32_t id = number * PAGE_SERIES + slot + 1;
 
-        list_page(j, p, number);
-        for (size_t i = had; i < j->series_count; i++)
-            if (head_has_in_order(j->head, j->series[i].id, from->mint,
-                                  from->maxt - 1))
-                j->series[kept++] = j->series[i];
-        j->series_count = kept;
-    }
+            if (head_has_in_order(j->head, id, from->mint, from->maxt - 1))
+                add_series(j, p, id);
+        }
 }
 
 static void list_late(struct job *j)
@@ -98,28 +88,40 @@ static void list_late(struct job *j)
     for (size_t i = 0; i < cut->count; i++) {
         struct series_page *p =
             series_table_page(&j->head->table, cut->refs[i]);
-        const struct series *s;
 
-        if (!p)
-            continue;
-        (void)pthread_mutex_lock(&p->lock);
-        s = series_page_get(p, cut->refs[i]);
-        if (s)
-            add_series(j, cut->refs[i], s);
-        (void)pthread_mutex_unlock(&p->lock);
+        if (p)
+            add_series(j, p, cut->refs[i]);
     }
 }
 
-static sonde_code read_samples(struct job *j, uint32_t ref,
+/* Late samples are left out: they leave the head by themselves. */
+static sonde_code read_in_order(struct job *j, uint32_t id,
+                                struct sonde_err *err)
+{
+    const struct compact_head_source *from = j->source;
+    struct columns *c = &j->columns;
+    sonde_code rc = SONDE_OK;
+
+    if (!head_snapshot_take(j->head, id, from->mint, from->maxt - 1,
+                            &j->snapshot))
+        return SONDE_OK;
+    for (size_t i = 0; i < j->snapshot.count && rc == SONDE_OK; i++)
+        rc = chunk_decode(j->snapshot.chunks[i].encoding,
+                          j->snapshot.chunks[i].data, c, err);
+    columns_trim(c, 0, from->mint, from->maxt - 1);
+    head_deleted_apply(&j->head->deleted, id, c, 0);
+    return rc;
+}
+
+static sonde_code read_samples(struct job *j, uint32_t id,
                                struct sonde_err *err)
 {
     const struct compact_head_source *from = j->source;
 
-    if (from->late)
-        return late_cut_read(from->late, ref, from->mint, from->maxt - 1,
-                             &j->columns, err);
-    return head_read_in_order(j->head, ref, from->mint, from->maxt - 1,
-                              &j->columns, err);
+    if (!from->late)
+        return read_in_order(j, id, err);
+    return late_cut_read(from->late, id, from->mint, from->maxt - 1,
+                         &j->columns, err);
 }
 
 /* ---- symbols ---------------------------------------------------------- */
@@ -318,11 +320,15 @@ sonde_code compact_head(const struct compact_head_source *source,
                         struct sonde_err *err)
 {
     struct job j = { .source = source, .target = target, .head = source->head };
+    struct presence self;
     sonde_code rc;
 
     sheaf_init(&j.sheaf);
+    readers_enter(&source->head->readers, &self);
     rc = run(&j, out, err);
+    readers_leave(&source->head->readers, &self);
     block_writer_discard(j.writer);
+    head_snapshot_fini(&j.snapshot);
     sheaf_fini(&j.sheaf);
     columns_fini(&j.columns);
     free(j.pairs);

@@ -27,11 +27,11 @@ void head_deleted_fini(struct head_deleted *d)
     (void)pthread_rwlock_destroy(&d->lock);
 }
 
-void head_deleted_add(struct head_deleted *d, uint64_t ref,
+void head_deleted_add(struct head_deleted *d, uint32_t id,
                       struct time_range range)
 {
     (void)pthread_rwlock_wrlock(&d->lock);
-    tombstones_add(&d->stones, ref, range);
+    tombstones_add(&d->stones, id, range);
     atomic_store_explicit(&d->any, true, memory_order_release);
     (void)pthread_rwlock_unlock(&d->lock);
 }
@@ -56,13 +56,13 @@ void head_deleted_trim(struct head_deleted *d, sonde_msec t)
     (void)pthread_rwlock_unlock(&d->lock);
 }
 
-void head_deleted_apply_slowly(struct head_deleted *d, uint64_t ref,
+void head_deleted_apply_slowly(struct head_deleted *d, uint32_t id,
                                struct columns *c, size_t from)
 {
     const struct tombstone_series *s;
 
     (void)pthread_rwlock_rdlock(&d->lock);
-    s = tombstones_get(&d->stones, ref);
+    s = tombstones_get(&d->stones, id);
     if (s)
         tombstones_apply(s, c, from);
     (void)pthread_rwlock_unlock(&d->lock);
@@ -70,20 +70,23 @@ void head_deleted_apply_slowly(struct head_deleted *d, uint64_t ref,
 
 /* ---- deleting --------------------------------------------------------- */
 
-/* The newest sample of a series; false if it has none. */
-static bool newest_sample(struct head *h, uint32_t ref, sonde_msec *t)
+/* The newest sample of a series, and its reference; false if it has none. */
+static bool newest_sample(struct head *h, uint32_t id, sonde_msec *t,
+                          series_ref *ref)
 {
-    struct series_page *p = series_table_page(&h->table, ref);
+    struct series_page *p = series_table_page(&h->table, id);
     const struct series *s;
     bool seen = false;
 
     if (!p)
         return false;
     (void)pthread_mutex_lock(&p->lock);
-    s = series_page_get(p, ref);
+    s = series_page_get(p, id);
     seen = s && s->flags & SERIES_SEEN;
-    if (seen)
+    if (seen) {
         *t = s->open.t;
+        *ref = series_ref_of(s, id);
+    }
     (void)pthread_mutex_unlock(&p->lock);
     return seen;
 }
@@ -135,19 +138,20 @@ sonde_code head_delete(struct head *h, sonde_msec mint, sonde_msec maxt,
     head_select(h, matchers, n, &refs);
     for (size_t i = 0; i < refs.count; i++) {
         struct time_range r = { mint, maxt };
+        series_ref ref;
         sonde_msec newest;
 
-        if (!newest_sample(h, refs.items[i], &newest) || newest < mint)
+        if (!newest_sample(h, refs.items[i], &newest, &ref) || newest < mint)
             continue;
         if (newest < r.maxt)
             r.maxt = newest;
-        tombstones_add(&found, refs.items[i], r);
+        tombstones_add(&found, ref, r);
     }
     refs_fini(&refs);
     if (found.count)
         rc = log_deletions(h, &found, err);
     for (size_t i = 0; i < found.count && rc == SONDE_OK; i++)
-        head_deleted_add(&h->deleted, found.items[i].ref,
+        head_deleted_add(&h->deleted, (uint32_t)found.items[i].ref,
                          found.items[i].ranges[0]);
     tombstones_fini(&found);
     return rc;

@@ -13,26 +13,26 @@
 
 struct head_deleted {
     pthread_rwlock_t lock; /* guards `stones`; after all others             */
-    struct tombstones stones;
+    struct tombstones stones; /* by id, not reference                    */
     atomic_bool any;
 };
 
 void head_deleted_init(struct head_deleted *d);
 void head_deleted_fini(struct head_deleted *d);
-void head_deleted_add(struct head_deleted *d, uint64_t ref,
+void head_deleted_add(struct head_deleted *d, uint32_t id,
                       struct time_range range);
 /* Forgets what ends before `t`: the head has nothing there any more. */
 void head_deleted_trim(struct head_deleted *d, sonde_msec t);
-void head_deleted_apply_slowly(struct head_deleted *d, uint64_t ref,
+void head_deleted_apply_slowly(struct head_deleted *d, uint32_t id,
                                struct columns *c, size_t from);
 
 /* Takes the deleted samples from `from` on out of a series' columns. */
-static inline void head_deleted_apply(struct head_deleted *d, uint64_t ref,
+static inline void head_deleted_apply(struct head_deleted *d, uint32_t id,
                                       struct columns *c, size_t from)
 {
     if (__builtin_expect(atomic_load_explicit(&d->any, memory_order_acquire),
                          0))
-        head_deleted_apply_slowly(d, ref, c, from);
+        head_deleted_apply_slowly(d, id, c, from);
 }
 
 #endif

@@ -2,6 +2,7 @@ noinst_LTLIBRARIES += core/tsdb/libtsdb.la
 core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/tsdb.h core/tsdb/tsdb.c \
 	core/tsdb/appender.c core/tsdb/batch.c core/tsdb/batch.h \
+	core/tsdb/chunk_list.c core/tsdb/chunk_list.h \
 	core/tsdb/chunk_mem.c core/tsdb/chunk_mem.h \
 	core/tsdb/commit.c core/tsdb/commit_int.h \
 	core/tsdb/commit_exemplars.c core/tsdb/commit_histograms.c \
@@ -18,9 +19,14 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/grow.h \
 	core/tsdb/head.c core/tsdb/head.h core/tsdb/head_chunks.c \
 	core/tsdb/head_delete.c core/tsdb/head_delete.h \
+	core/tsdb/head_files.c core/tsdb/head_files.h \
+	core/tsdb/head_files_int.h core/tsdb/head_files_open.c \
+	core/tsdb/head_found.c \
 	core/tsdb/head_metrics.c core/tsdb/head_metrics.h \
+	core/tsdb/head_read.c core/tsdb/head_record.c core/tsdb/head_record.h \
 	core/tsdb/index_hold.h core/tsdb/index_walk.c \
 	core/tsdb/label_hash.c core/tsdb/label_hash.h \
+	core/tsdb/label_store.c core/tsdb/label_store.h \
 	core/tsdb/maintain.c core/tsdb/multikey.c core/tsdb/multikey.h \
 	core/tsdb/late.c core/tsdb/late.h core/tsdb/late_cut.c \
 	core/tsdb/late_read.c core/tsdb/wbl.c core/tsdb/wbl_replay.c \
@@ -29,6 +35,7 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/retain.c core/tsdb/sheaf.c core/tsdb/sheaf.h \
 	core/tsdb/snapshot.c core/tsdb/store.h core/tsdb/store_metrics.c \
 	core/tsdb/store_stub.c \
+	core/tsdb/readers.c core/tsdb/readers.h \
 	core/tsdb/series.c core/tsdb/series.h \
 	core/tsdb/store_querier.c core/tsdb/store_querier.h \
 	core/tsdb/walk.h \
@@ -65,8 +72,10 @@ tests_unit_tsdb_race_test_SOURCES = tests/unit/tsdb_race_test.c \
 tests_unit_tsdb_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_race_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 
-check_PROGRAMS += tests/unit/tsdb_plan_test tests/unit/tsdb_compact_test
-TESTS += tests/unit/tsdb_plan_test tests/unit/tsdb_compact_test
+check_PROGRAMS += tests/unit/tsdb_plan_test tests/unit/tsdb_compact_test \
+	tests/unit/tsdb_store_test
+TESTS += tests/unit/tsdb_plan_test tests/unit/tsdb_compact_test \
+	tests/unit/tsdb_store_test
 tests_unit_tsdb_plan_test_SOURCES = tests/unit/tsdb_plan_test.c
 tests_unit_tsdb_plan_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_plan_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
@@ -74,6 +83,10 @@ tests_unit_tsdb_compact_test_SOURCES = tests/unit/tsdb_compact_test.c \
 	tests/unit/tsdb_kit.h
 tests_unit_tsdb_compact_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_compact_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_store_test_SOURCES = tests/unit/tsdb_store_test.c \
+	tests/unit/tsdb_kit.h
+tests_unit_tsdb_store_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_store_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 
 check_PROGRAMS += tests/unit/tsdb_histogram_test tests/unit/tsdb_exemplar_test
 TESTS += tests/unit/tsdb_histogram_test tests/unit/tsdb_exemplar_test
@@ -85,3 +98,10 @@ tests_unit_tsdb_exemplar_test_SOURCES = tests/unit/tsdb_exemplar_test.c \
 	tests/unit/tsdb_kit.h
 tests_unit_tsdb_exemplar_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_exemplar_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+
+check_PROGRAMS += tests/unit/store_query_test
+TESTS += tests/unit/store_query_test
+tests_unit_store_query_test_SOURCES = tests/unit/store_query_test.c \
+	tests/unit/query_kit.h tests/unit/tsdb_kit.h
+tests_unit_store_query_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_store_query_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)

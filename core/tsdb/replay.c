@@ -91,28 +91,39 @@ static void replay_series(void *arg, uint64_t ref, const struct labels *l)
     }
     saw_ref(r, ref);
     series_at(r->head, found)->flags |= SERIES_LOGGED;
-    if (found != ref)
+    if (found != (uint32_t)ref)
         head_alias_add(r->head, ref, found);
+}
+
+static struct series *find_series(struct replay *r, uint64_t ref, uint32_t *id)
+{
+    struct series *s;
+
+    *id = (uint32_t)ref;
+    s = series_at(r->head, *id);
+    if (__builtin_expect(s && s->labels, 1))
+        return s;
+    *id = head_alias(r->head, ref);
+    s = series_at(r->head, *id);
+    if (s)
+        return s;
+    saw_ref(r, ref);
+    r->unknown++;
+    return NULL;
 }
 
 static void replay_one(struct replay *r, const struct storage_sample *sample)
 {
-    struct series *s = series_at(r->head, sample->ref);
+    uint32_t id;
+    struct series *s = find_series(r, sample->ref, &id);
 
-    if (__builtin_expect(!s, 0)) {
-        s = series_at(r->head, head_alias(r->head, sample->ref));
-        if (!s) {
-            saw_ref(r, sample->ref);
-            r->unknown++;
-            return;
-        }
-    }
+    if (!s)
+        return;
     if (s->flags & SERIES_SEEN && sample->t <= s->open.t) {
         r->old++;
         return;
     }
-    r->chunks +=
-        head_append(r->head, s, (uint32_t)sample->ref, sample->t, sample->v);
+    r->chunks += head_append(r->head, s, id, sample->t, sample->v);
     r->samples++;
     if (sample->t < r->mint)
         r->mint = sample->t;
@@ -153,20 +164,22 @@ static void replay_sample(void *arg, uint64_t ref, sonde_msec t, double v)
         replay_batch(r);
 }
 
-static struct series *find_series(struct replay *r, uint64_t ref, uint32_t *id)
+/* Speaks of samples that were there; other programs write ranges without an
+ * end for series that are gone. */
+static void replay_deletion(void *arg, uint64_t ref, sonde_msec mint,
+                            sonde_msec maxt)
 {
-    struct series *s = series_at(r->head, ref);
+    struct replay *r = arg;
+    uint32_t id;
+    struct series *s = find_series(r, ref, &id);
 
-    *id = (uint32_t)ref;
-    if (s)
-        return s;
-    *id = head_alias(r->head, ref);
-    s = series_at(r->head, *id);
-    if (!s) {
-        saw_ref(r, ref);
-        r->unknown++;
-    }
-    return s;
+    if (!s || !(s->flags & SERIES_SEEN))
+        return;
+    if (maxt > s->open.t)
+        maxt = s->open.t;
+    if (mint <= maxt)
+        head_deleted_add(&r->head->deleted, id,
+                         (struct time_range){ mint, maxt });
 }
 
 static void replay_histogram(void *arg, uint64_t ref, sonde_msec t,
@@ -201,9 +214,11 @@ static void replay_exemplar(void *arg, const struct wal_exemplar *e)
     struct replay *r = arg;
     const struct exemplar exemplar = { e->labels, e->t, e->v };
     uint32_t id;
+    struct series *s = find_series(r, e->ref, &id);
 
-    if (find_series(r, e->ref, &id))
-        (void)exemplars_add(&r->head->exemplars, id, &exemplar);
+    if (s)
+        (void)exemplars_add(&r->head->exemplars, series_ref_of(s, id),
+                            &exemplar);
 }
 
 static sonde_code replay_record(void *arg, sonde_str record,
@@ -225,6 +240,9 @@ static sonde_code replay_record(void *arg, sonde_str record,
     case WAL_SAMPLES_V2:
         rc = wal_samples_decode(record, replay_sample, r, &why);
         replay_batch(r);
+        break;
+    case WAL_TOMBSTONES:
+        rc = wal_tombstones_decode(record, replay_deletion, r, &why);
         break;
     case WAL_HISTOGRAMS:
     case WAL_FLOAT_HISTOGRAMS:
