@@ -98,7 +98,8 @@ struct api_answer {
     struct http_call *call;
     struct buf buf;
     struct jsonw json;
-    const char *warning; /* at most one so far */
+    const char *warning;        /* ours; NULL: none                        */
+    struct sonde_list warnings; /* of the store                            */
 };
 struct jsonw *api_answer_begin(struct api_answer *a, struct http_call *call);
 void api_answer_send(struct api_answer *a);

@@ -99,10 +99,13 @@ struct jsonw *api_answer_begin(struct api_answer *a, struct http_call *call)
 
 void api_answer_send(struct api_answer *a)
 {
-    if (a->warning) {
+    if (a->warning || a->warnings.count) {
         jsonw_key(&a->json, "warnings");
         jsonw_array(&a->json);
-        jsonw_cstr(&a->json, a->warning);
+        if (a->warning)
+            jsonw_cstr(&a->json, a->warning);
+        for (size_t i = 0; i < a->warnings.count; i++)
+            jsonw_str(&a->json, a->warnings.items[i]);
         jsonw_array_end(&a->json);
     }
     jsonw_object_end(&a->json);

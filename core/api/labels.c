@@ -171,8 +171,10 @@ void api_handle_series(struct api *api, struct http_call *call)
     rc = open_querier(store, &p, &q, &err);
     for (size_t i = 0; rc == SONDE_OK && i < p.count; i++)
         rc = put_series(&list, q, &p, i, &err);
-    if (q)
+    if (q) {
+        list.answer.warnings = querier_warnings(q, http_call_arena(call));
         q->ops->free(q);
+    }
     params_fini(&p);
     jsonw_array_end(&list.answer.json);
     if (rc == SONDE_OK) {
@@ -242,7 +244,7 @@ static sonde_code get_names(struct querier *q, struct http_call *call,
 }
 
 static void reply_names(struct http_call *call, const struct name_list *l,
-                        size_t limit)
+                        size_t limit, struct sonde_list warnings)
 {
     struct api_answer a;
     struct jsonw *j = api_answer_begin(&a, call);
@@ -253,6 +255,7 @@ static void reply_names(struct http_call *call, const struct name_list *l,
     jsonw_array_end(j);
     if (limit > 0 && l->count > limit)
         a.warning = API_TRUNCATED;
+    a.warnings = warnings;
     api_answer_send(&a);
 }
 
@@ -273,7 +276,8 @@ static void list_names(struct api *api, struct http_call *call,
     if (rc == SONDE_OK)
         rc = get_names(q, call, &p, label, &names, &err);
     if (rc == SONDE_OK)
-        reply_names(call, &names, p.limit);
+        reply_names(call, &names, p.limit,
+                    querier_warnings(q, http_call_arena(call)));
     else
         api_fail(call, &err);
     if (q)

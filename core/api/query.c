@@ -101,80 +101,64 @@ static void put_stamped(struct jsonw *j, sonde_msec t, sonde_str value)
     jsonw_array_end(j);
 }
 
-static void put_scalar(struct jsonw *j, sonde_msec t, double v)
+static void put_scalar(struct jsonw *j, const struct promql_value *v)
 {
     char text[NUMBER_MAX_BYTES];
-    size_t n = number_format(text, v, NUMBER_PLAIN);
+    size_t n = number_format(text, v->scalar, NUMBER_PLAIN);
 
-    put_stamped(j, t, (sonde_str){ text, n });
+    put_stamped(j, v->t, (sonde_str){ text, n });
 }
 
-/* [time, "value"]; in instant answers each value has a key of its own. */
-static void put_value(struct jsonw *j, sonde_msec t, double v)
+static void put_vector(struct jsonw *j, const struct promql_value *v,
+                       size_t limit)
 {
     jsonw_array(j);
-    jsonw_seconds(j, t);
-    jsonw_value(j, v);
+    for (size_t i = 0; i < v->count && (limit == 0 || i < limit); i++) {
+        const struct promql_element *e = &v->vector[i];
+
+        jsonw_object(j);
+        jsonw_key(j, "metric");
+        jsonw_labels(j, &e->labels);
+        jsonw_key(j, "value");
+        jsonw_array(j);
+        jsonw_seconds(j, e->t);
+        jsonw_value(j, e->v);
+        jsonw_array_end(j);
+        jsonw_object_end(j);
+    }
     jsonw_array_end(j);
 }
 
-static sonde_msec time_of(const struct promql_result *r,
-                          const struct promql_series *s, size_t i)
-{
-    return s->t ? s->t[i] : r->start + (sonde_msec)i * r->step;
-}
-
-static void put_series(struct jsonw *j, const struct promql_result *r,
-                       const struct promql_series *s)
-{
-    jsonw_object(j);
-    jsonw_key(j, "metric");
-    jsonw_labels(j, &s->labels);
-    if (r->type == PROMQL_VECTOR) {
-        jsonw_key(j, "value");
-        put_value(j, r->start, s->v[0]);
-    } else {
-        jsonw_key(j, "values");
-        jsonw_array(j);
-        for (size_t i = 0; i < s->count; i++)
-            if (s->t || !promql_absent(s->v[i]))
-                put_value(j, time_of(r, s, i), s->v[i]);
-        jsonw_array_end(j);
-    }
-    jsonw_object_end(j);
-}
-
-static const char *type_name(enum promql_type t)
-{
-    return t == PROMQL_SCALAR   ? "scalar"
-           : t == PROMQL_STRING ? "string"
-           : t == PROMQL_VECTOR ? "vector"
-                                : "matrix";
-}
-
-static void reply_result(struct http_call *call, const struct promql_result *r,
-                         size_t limit)
+static void reply_value(struct http_call *call, const struct promql_value *v,
+                        size_t limit)
 {
     struct api_answer a;
-    struct jsonw *j = api_answer_begin(&a, call);
+    struct jsonw *j;
 
+    if (v->type != PROMQL_SCALAR && v->type != PROMQL_STRING &&
+        v->type != PROMQL_VECTOR) {
+        api_error(call, API_EXECUTION,
+                  "this type of result is not supported yet");
+        return;
+    }
+    j = api_answer_begin(&a, call);
     jsonw_object(j);
     jsonw_key(j, "resultType");
-    jsonw_cstr(j, type_name(r->type));
+    jsonw_cstr(j, v->type == PROMQL_SCALAR   ? "scalar"
+                  : v->type == PROMQL_STRING ? "string"
+                                             : "vector");
     jsonw_key(j, "result");
-    if (r->type == PROMQL_SCALAR) {
-        put_scalar(j, r->start, r->scalar);
-    } else if (r->type == PROMQL_STRING) {
-        put_stamped(j, r->start, r->string);
+    if (v->type == PROMQL_SCALAR) {
+        put_scalar(j, v);
+    } else if (v->type == PROMQL_STRING) {
+        put_stamped(j, v->t, v->string);
     } else {
-        jsonw_array(j);
-        for (size_t i = 0; i < r->count && (limit == 0 || i < limit); i++)
-            put_series(j, r, &r->series[i]);
-        jsonw_array_end(j);
-        if (limit > 0 && r->count > limit)
+        put_vector(j, v, limit);
+        if (limit > 0 && v->count > limit)
             a.warning = API_TRUNCATED;
     }
     jsonw_object_end(j);
+    a.warnings = v->warnings;
     api_answer_send(&a);
 }
 
@@ -228,12 +212,9 @@ static bool call_gone(void *call)
 static sonde_code evaluate(struct api *api, struct http_call *call,
                            const struct query_params *p,
                            const struct promql_expr *expr,
-                           struct promql_result **out, struct sonde_err *err)
+                           struct promql_value *out, struct sonde_err *err)
 {
     struct promql_query q = {
-        .text = p->text,
-        .start = p->time,
-        .end = p->time,
         .storage = atomic_load(&api->storage),
         .lookback_ms = p->lookback,
         .deadline_ms = clock_monotonic(&clock_system) + p->timeout,
@@ -248,7 +229,7 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
     rc = gate_enter(api, q.deadline_ms, err);
     if (rc != SONDE_OK)
         return rc;
-    rc = promql_run(&q, expr, out, err);
+    rc = promql_instant(&q, http_call_arena(call), expr, p->time, out, err);
     gate_leave(api);
     if (rc == SONDE_ETIMEOUT)
         return sonde_err_set(err, rc,
@@ -261,7 +242,7 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
 
 void api_handle_query(struct api *api, struct http_call *call)
 {
-    struct promql_result *result = NULL;
+    struct promql_value value = { 0 };
     struct promql_expr *expr = NULL;
     struct sonde_err err = { 0 };
     struct query_params p;
@@ -270,12 +251,11 @@ void api_handle_query(struct api *api, struct http_call *call)
     if (!api_store(api, call) || !get_params(api, call, &p) ||
         !parse_query(call, p.text, &expr))
         return;
-    rc = evaluate(api, call, &p, expr, &result, &err);
+    rc = evaluate(api, call, &p, expr, &value, &err);
     if (rc == SONDE_OK)
-        reply_result(call, result, p.limit);
+        reply_value(call, &value, p.limit);
     else
         api_fail(call, &err);
-    promql_result_free(result);
     promql_fini(expr);
 }
 

@@ -1,8 +1,10 @@
 noinst_LTLIBRARIES += core/storage/libstorage.la
-core_storage_libstorage_la_SOURCES = core/storage/columns.c \
-	core/storage/columns.h \
-	core/storage/fake.c core/storage/matcher.c core/storage/matcher.h \
-	core/storage/merge.c core/storage/merge.h core/storage/storage.h core/storage/verdict.c
+core_storage_libstorage_la_SOURCES = \
+	core/storage/columns.c core/storage/columns.h \
+	core/storage/fake.c core/storage/fake_int.h core/storage/fake_query.c \
+	core/storage/matcher.c core/storage/matcher.h \
+	core/storage/merge.c core/storage/merge.h \
+	core/storage/storage.h core/storage/verdict.c
 
 check_PROGRAMS += tests/unit/storage_test
 TESTS += tests/unit/storage_test

@@ -278,6 +278,8 @@ static inline struct appender *storage_appender(struct storage *s)
  * frees it; appended samples are seen after commit only. */
 struct storage *storage_fake_new(void);
 void storage_fake_free(struct storage *s);
+/* From now on every querier has this warning; NULL: none. */
+void storage_fake_warn(struct storage *s, const char *text);
 /* The metadata that was appended last for a series; false if none was. The
  * strings live as long as the store. */
 bool storage_fake_metadata(struct storage *s, series_ref ref,

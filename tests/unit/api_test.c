@@ -428,6 +428,30 @@ static void queries(void)
     agent_stop(&g);
 }
 
+static void warnings_of_the_store(void)
+{
+    static const struct row rows[] = {
+        { __LINE__, "GET /api/v1/query?query=nothing", 200,
+          "~,\"warnings\":[\"a block is damaged\"]}" },
+        { __LINE__, "GET /api/v1/query?query=1", 200,
+          "~\"resultType\":\"scalar\"" },
+        { __LINE__, "GET /api/v1/series?match[]=up&limit=1", 200,
+          "~,\"warnings\":[\"results truncated due to limit\",\"a block is "
+          "damaged\"]}" },
+        { __LINE__, "GET /api/v1/label/job/values?match[]=up", 200,
+          "{\"status\":\"success\",\"data\":[\"x\"],\"warnings\":[\"a block "
+          "is damaged\"]}" },
+        { __LINE__, "GET /api/v1/labels", 200,
+          "~,\"warnings\":[\"a block is damaged\"]}" },
+    };
+    struct agent g;
+
+    agent_start(&g);
+    storage_fake_warn(g.storage, "a block is damaged");
+    CHECK_ROWS(&g, rows);
+    agent_stop(&g);
+}
+
 static void series_and_labels(void)
 {
     static const struct row rows[] = {
@@ -853,6 +877,7 @@ static const struct tap_test tests[] = {
     { "lifecycle", lifecycle },
     { "queries", queries },
     { "series and labels", series_and_labels },
+    { "warnings of the store", warnings_of_the_store },
     { "targets and metadata", targets },
     { "status", status },
     { "agent mode", agent_mode },

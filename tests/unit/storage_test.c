@@ -171,6 +171,115 @@ static void test_append(void)
     storage_fake_free(s);
 }
 
+/* Series stay where they are while the set goes on. */
+static void test_series_stay(void)
+{
+    struct storage *s = storage_fake_new();
+    struct appender *a = storage_appender(s);
+    struct storage_series *one, *first;
+    struct columns c = { 0 };
+    struct series_set *set;
+    struct querier *q;
+
+    add(a, make(a, "up", "x"), 10, 1);
+    add(a, make(a, "up", "y"), 10, 2);
+    CU_ASSERT_EQUAL(appender_commit(a, NULL, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(s->ops->querier(s, 0, 1000, &q, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(q->ops->select(q, NULL, 0, NULL, &set, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(set->ops->next(set, &first, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(set->ops->next(set, &one, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(set->ops->next(set, &one, NULL), SONDE_ENOTFOUND);
+    CU_ASSERT_EQUAL(first->ops->read(first, 0, 1000, &c, NULL), SONDE_OK);
+    CU_ASSERT_TRUE(c.count == 1 && c.v[0] == 1);
+    CU_ASSERT_TRUE(
+        str_eq_cstr(labels_get(&first->labels, SONDE_STR("job")), "x"));
+    set->ops->free(set);
+    q->ops->free(q);
+    columns_fini(&c);
+    appender_free(a);
+    storage_fake_free(s);
+}
+
+static void test_histograms(void)
+{
+    struct storage *s = storage_fake_new();
+    struct appender *a = storage_appender(s);
+    struct histogram h = { .sum = 5, .count.i = 3, .zero_count.i = 3 };
+    series_ref x = make(a, "up", "x");
+    struct append_stats stats;
+    struct storage_series *one;
+    struct columns c = { 0 };
+    struct series_set *set;
+    struct querier *q;
+
+    add(a, x, 5, 1);
+    appender_histogram(a, x, 10, &h);
+    appender_histogram(a, x, 10, &h);
+    h.sum = 6;
+    appender_histogram(a, x, 10, &h);
+    add(a, x, 20, 2);
+    CU_ASSERT_EQUAL(appender_commit(a, &stats, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(stats.appended, 3);
+    CU_ASSERT_EQUAL(stats.histograms, 1);
+    CU_ASSERT_EQUAL(stats.duplicate_same, 1);
+    CU_ASSERT_EQUAL(stats.duplicate_other, 1);
+    CU_ASSERT_EQUAL(s->ops->querier(s, 0, 1000, &q, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(q->ops->select(q, NULL, 0, NULL, &set, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(set->ops->next(set, &one, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(one->ops->read(one, 10, 1000, &c, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL_FATAL(c.count, 2);
+    CU_ASSERT_TRUE(c.h[0] && c.h[0]->sum == 5 && c.h[0]->count.i == 3);
+    CU_ASSERT_TRUE(!c.h[1] && c.v[1] == 2);
+    set->ops->free(set);
+    q->ops->free(q);
+    columns_fini(&c);
+    appender_free(a);
+    storage_fake_free(s);
+}
+
+static void test_exemplars(void)
+{
+    struct storage *s = storage_fake_new();
+    struct appender *a = storage_appender(s);
+    struct label trace[] = { pair("trace_id", "t1") };
+    struct exemplar e = { { trace, 1 }, 10, 0.5 };
+    series_ref y = make(a, "up", "y"), x = make(a, "up", "x");
+    struct exemplar_series *found;
+    struct append_stats stats;
+    struct matcher m;
+    const struct matcher *sets[] = { &m };
+    const size_t counts[] = { 1 };
+    struct arena arena;
+    size_t n;
+
+    arena_init(&arena);
+    appender_exemplar(a, y, &e);
+    appender_exemplar(a, x, &e);
+    e.t = 20;
+    appender_exemplar(a, x, &e);
+    e.t = 15;
+    appender_exemplar(a, x, &e);
+    CU_ASSERT_EQUAL(appender_commit(a, &stats, NULL), SONDE_OK);
+    CU_ASSERT_EQUAL(stats.exemplars, 3);
+    CU_ASSERT_EQUAL(stats.exemplars_refused, 1);
+    CU_ASSERT_EQUAL(
+        matcher_init(&m, MATCH_RE, SONDE_STR("job"), SONDE_STR("x|y"), NULL),
+        SONDE_OK);
+    CU_ASSERT_EQUAL(
+        s->ops->exemplars(s, sets, counts, 1, 0, 15, &arena, &found, &n, NULL),
+        SONDE_OK);
+    CU_ASSERT_EQUAL_FATAL(n, 2);
+    CU_ASSERT_TRUE(
+        str_eq_cstr(labels_get(&found[0].labels, SONDE_STR("job")), "x"));
+    CU_ASSERT_TRUE(found[0].count == 1 && found[0].exemplars[0].t == 10);
+    CU_ASSERT_TRUE(
+        str_eq_cstr(found[0].exemplars[0].labels.items[0].value, "t1"));
+    matcher_fini(&m);
+    arena_fini(&arena);
+    appender_free(a);
+    storage_fake_free(s);
+}
+
 static void test_append_errors(void)
 {
     struct storage *s = storage_fake_new();
@@ -303,6 +412,9 @@ static const struct tap_test tests[] = {
     { "series are selected", test_select },
     { "label names and values", test_label_values },
     { "labels and metadata of a reference", test_labels_and_metadata },
+    { "series stay until their set is freed", test_series_stay },
+    { "histograms", test_histograms },
+    { "exemplars", test_exemplars },
 };
 
 int main(void)
