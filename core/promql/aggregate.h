@@ -51,11 +51,11 @@ void histograms_fold(struct node *child, enum promql_op op,
                      struct row *r, struct worker *w);
 void histograms_unite(struct node *child, enum promql_op op,
                       const struct promql_expr *e, struct histogram_fold **to,
-                      const struct histogram_fold *from);
+                      struct histogram_fold *from); /* freed */
 /* Where a group has floats too at a step there is no value, and a warning. */
 void histograms_finish(struct node *child, enum promql_op op,
                        const struct promql_expr *e,
-                       const struct histogram_fold *from,
+                       struct histogram_fold *from, /* freed               */
                        const uint32_t *float_counts, double *v,
                        const struct histogram **h);
 

@@ -47,6 +47,8 @@ enum promql_op {
     PROMQL_LSS,
     PROMQL_GTE,
     PROMQL_GTR,
+    PROMQL_TRIM_UPPER, /* </                                               */
+    PROMQL_TRIM_LOWER, /* >/                                               */
     PROMQL_AND,
     PROMQL_OR,
     PROMQL_UNLESS,

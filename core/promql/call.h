@@ -80,9 +80,9 @@ bool histogram_growth(struct range_call *c, const struct window *w,
 /* sum_over_time and avg_over_time of histograms only: histogram_rate.c. */
 bool histogram_sums(struct range_call *c, const struct window *w, bool mean,
                     struct worker *worker, struct point *out);
-/* irate and idelta of two histograms. */
+/* irate (with the seconds between them) and idelta (0) of two histograms. */
 bool histogram_step(struct range_call *c, const struct histogram *before,
-                    const struct histogram *last, bool counter,
+                    const struct histogram *last, double gap_s,
                     struct worker *worker, struct point *out);
 /* Same layout and counts, bit by bit; what they say of resets apart. */
 bool histogram_equal(const struct histogram *a, const struct histogram *b);

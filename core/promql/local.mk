@@ -10,7 +10,10 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/engine.c core/promql/engine.h \
 	core/promql/fold.c \
 	core/promql/functions.c \
-	core/promql/instant.c \
+	core/promql/hist.c core/promql/hist.h core/promql/hist_walk.c \
+	core/promql/histogram_fold.c core/promql/histogram_functions.c \
+	core/promql/histogram_rate.c \
+	core/promql/histogram_rows.c core/promql/instant.c \
 	core/promql/kahan.h \
 	core/promql/label_functions.c \
 	core/promql/lex.c core/promql/lex.h \
@@ -22,6 +25,8 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/parse.c \
 	core/promql/print.c \
 	core/promql/quantile.c core/promql/quantile.h \
+	core/promql/quantile_classic.c core/promql/quantile_native.c \
+	core/promql/quantiles.c core/promql/quantiles.h \
 	core/promql/range.c core/promql/ranked.c core/promql/rate.c \
 	core/promql/regress.c \
 	core/promql/select.c core/promql/select.h \
@@ -31,10 +36,12 @@ core_promql_libpromql_la_SOURCES = \
 
 check_PROGRAMS += tests/unit/promql_engine_test \
 	tests/unit/promql_functions_test \
+	tests/unit/promql_histogram_test \
 	tests/unit/promql_match_test tests/unit/promql_test \
 	tests/fuzz/promql
 TESTS += tests/unit/promql_engine_test \
-	tests/unit/promql_functions_test tests/unit/promql_match_test \
+	tests/unit/promql_functions_test \
+	tests/unit/promql_histogram_test tests/unit/promql_match_test \
 	tests/unit/promql_test \
 	tests/fuzz/promql
 PROMQL_KIT = tests/unit/promql_kit.c tests/unit/promql_kit.h
@@ -46,6 +53,10 @@ tests_unit_promql_functions_test_SOURCES = tests/unit/promql_functions_test.c \
 	$(PROMQL_KIT)
 tests_unit_promql_functions_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_promql_functions_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
+tests_unit_promql_histogram_test_SOURCES = tests/unit/promql_histogram_test.c \
+	$(PROMQL_KIT)
+tests_unit_promql_histogram_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_promql_histogram_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
 tests_unit_promql_match_test_SOURCES = tests/unit/promql_match_test.c \
 	$(PROMQL_KIT)
 tests_unit_promql_match_test_CPPFLAGS = $(CPPFLAGS_UNIT)

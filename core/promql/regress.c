@@ -194,7 +194,7 @@ static bool instant_window(struct range_call *c, const struct window *win,
         return false;
     }
     if (a)
-        return histogram_step(c, a, b, rate, w, out);
+        return histogram_step(c, a, b, rate ? (double)gap / 1000 : 0, w, out);
     before = win->v[last - 1];
     now = win->v[last];
     out->v = rate && now < before ? now : now - before;

@@ -71,13 +71,42 @@ static void put_item(struct loading *l, const char *item)
         put(l, i ? v + (double)i * by : v);
 }
 
-static void load_line(struct promql_kit *k, char *line, sonde_msec step)
+/* The reference of a series that is written as a selector. */
+static series_ref series_of(struct appender *a, const char *text)
 {
     struct promql_expr *e = NULL;
     struct labels_builder lb;
     struct labels labels;
     struct sonde_err err;
-    struct arena a;
+    struct arena arena;
+    series_ref ref;
+
+    arena_init(&arena);
+    if (promql_parse(&arena, sonde_cstr(text), NULL, &e, &err) != SONDE_OK)
+        SONDE_BUG("kit: series %s: %s", text, err.text);
+    labels_builder_init(&lb, &arena);
+    for (size_t i = 0; i < e->selector.count; i++)
+        labels_builder_set(&lb, e->selector.matchers[i].name,
+                           e->selector.matchers[i].value);
+    labels = labels_builder_view(&lb);
+    if (appender_series(a, &labels, &ref, &err) != SONDE_OK)
+        SONDE_BUG("kit: series %s: %s", text, err.text);
+    promql_fini(e);
+    arena_fini(&arena);
+    return ref;
+}
+
+static void commit(struct appender *a)
+{
+    struct sonde_err err;
+
+    if (appender_commit(a, NULL, &err) != SONDE_OK)
+        SONDE_BUG("kit: %s", err.text);
+    appender_free(a);
+}
+
+static void load_line(struct promql_kit *k, char *line, sonde_msec step)
+{
     struct loading l = { .step = step };
     char *name = line + strspn(line, " "), *values, *save = NULL;
     char *brace = strchr(name, '{');
@@ -85,25 +114,21 @@ static void load_line(struct promql_kit *k, char *line, sonde_msec step)
 
     *space = 0;
     values = space + 1;
-    arena_init(&a);
-    if (promql_parse(&a, sonde_cstr(name), NULL, &e, &err) != SONDE_OK)
-        SONDE_BUG("kit: series %s: %s", name, err.text);
-    labels_builder_init(&lb, &a);
-    for (size_t i = 0; i < e->selector.count; i++)
-        labels_builder_set(&lb, e->selector.matchers[i].name,
-                           e->selector.matchers[i].value);
-    labels = labels_builder_view(&lb);
     l.appender = storage_appender(k->storage);
-    if (appender_series(l.appender, &labels, &l.ref, &err) != SONDE_OK)
-        SONDE_BUG("kit: series %s: %s", name, err.text);
+    l.ref = series_of(l.appender, name);
     for (char *item = strtok_r(values, " ", &save); item;
          item = strtok_r(NULL, " ", &save))
         put_item(&l, item);
-    if (appender_commit(l.appender, NULL, &err) != SONDE_OK)
-        SONDE_BUG("kit: %s", err.text);
-    appender_free(l.appender);
-    promql_fini(e);
-    arena_fini(&a);
+    commit(l.appender);
+}
+
+void kit_load_histogram(struct promql_kit *k, const char *series, sonde_msec t,
+                        const struct histogram *h)
+{
+    struct appender *a = storage_appender(k->storage);
+
+    appender_histogram(a, series_of(a, series), t, h);
+    commit(a);
 }
 
 void kit_load(struct promql_kit *k, const char *lines, sonde_msec step)

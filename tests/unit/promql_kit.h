@@ -27,6 +27,9 @@ struct promql_kit {
 void kit_init(struct promql_kit *k);
 void kit_fini(struct promql_kit *k);
 void kit_load(struct promql_kit *k, const char *lines, sonde_msec step);
+/* One histogram sample. */
+void kit_load_histogram(struct promql_kit *k, const char *series, sonde_msec t,
+                        const struct histogram *h);
 /* Valid until the next query. */
 const char *kit_instant(struct promql_kit *k, const char *query, sonde_msec at);
 const char *kit_range(struct promql_kit *k, const char *query, sonde_msec start,
