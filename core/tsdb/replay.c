@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the log to the head, at start, before anybody else is there: so no
- * locks, and nothing is judged by the clock. What is in the log was accepted
- * once; a sample is left out only if it is not behind the last one of its
- * series, as it would have been when it was written.
+ * From the log to the head, at start, before anybody else is there: so
+ * nothing is judged by the clock. This thread reads the log and makes the
+ * series; samples go to theirs by way of replay_lanes.c. What is in the log was
+ * accepted once; a sample is left out only if it is not behind the last one of
+ * its series, as it would have been when it was written.
  *
  * A log outlives mistakes and other programs, so nothing that passes its
  * checksum stops a start. Records that do not make sense are counted as
@@ -26,27 +27,23 @@
 #include <unistd.h>
 
 #include "tsdb/head_histograms.h"
+#include "tsdb/replay_lanes.h"
+#include "tsdb/walk.h"
 #include "util/log.h"
 #include "util/mem.h"
 
 #define COMPLAINTS_MAX 20
-#define BATCH          512
-#define SERIES_AHEAD   16
-#define CHUNK_AHEAD    8
 
 struct replay {
     struct head *head;
     const struct head_replay_options *options;
     struct sonde_err *err;
     uint64_t highest; /* reference                                        */
-    uint64_t samples, old, unknown, skipped, complaints;
+    uint64_t skipped, complaints;
     uint64_t last_segment;
     struct wal_position end; /* of the last intact record                 */
     char *torn; /* the last segment's file, if damage follows `end` there */
-    sonde_msec mint, maxt;
-    size_t chunks;
-    size_t pending;
-    struct storage_sample batch[BATCH];
+    struct lanes lanes;
 };
 
 /* One damaged place: counted always, logged up to a bound. */
@@ -70,11 +67,47 @@ static void saw_ref(struct replay *r, uint64_t ref)
 
 /* ---- records ---------------------------------------------------------- */
 
-static struct series *series_at(struct head *h, uint64_t ref)
+/* Only this thread makes series, so that looking needs no lock. */
+static const struct series *look(struct head *h, uint64_t ref)
 {
     struct series_page *p = series_table_page(&h->table, ref);
 
     return p ? series_page_get(p, ref) : NULL;
+}
+
+static bool is_known(struct head *h, uint64_t ref)
+{
+    const struct series *s = look(h, ref);
+
+    return s && s->labels && s->era == ref >> 32;
+}
+
+/* The name that a reference of the log has here. */
+static uint64_t known_ref(struct head *h, uint64_t ref)
+{
+    const struct series *s;
+    uint32_t other;
+
+    if (is_known(h, ref))
+        return ref;
+    other = head_alias(h, ref);
+    s = other ? look(h, other) : NULL;
+    return s ? series_ref_of(s, other) : ref;
+}
+
+/* The reference of a series that is there, whose record is in the log. */
+static uint64_t mark_logged(struct head *h, uint32_t id)
+{
+    struct walk w = walk_of(h);
+    struct series *s = walk_to_id(&w, id);
+    uint64_t ref = 0;
+
+    if (s) {
+        s->flags |= SERIES_LOGGED;
+        ref = series_ref_of(s, id);
+    }
+    walk_end(&w);
+    return ref;
 }
 
 static void replay_series(void *arg, uint64_t ref, const struct labels *l)
@@ -90,96 +123,22 @@ static void replay_series(void *arg, uint64_t ref, const struct labels *l)
         return;
     }
     saw_ref(r, ref);
-    series_at(r->head, found)->flags |= SERIES_LOGGED;
-    if (found != (uint32_t)ref)
+    if (mark_logged(r->head, found) != ref)
         head_alias_add(r->head, ref, found);
 }
 
-static struct series *find_series(struct replay *r, uint64_t ref, uint32_t *id)
+static inline uint64_t name_here(struct replay *r, uint64_t ref)
 {
-    struct series *s;
-
-    *id = (uint32_t)ref;
-    s = series_at(r->head, *id);
-    if (__builtin_expect(s && s->labels, 1))
-        return s;
-    *id = head_alias(r->head, ref);
-    s = series_at(r->head, *id);
-    if (s)
-        return s;
-    saw_ref(r, ref);
-    r->unknown++;
-    return NULL;
-}
-
-static void replay_one(struct replay *r, const struct storage_sample *sample)
-{
-    uint32_t id;
-    struct series *s = find_series(r, sample->ref, &id);
-
-    if (!s)
-        return;
-    if (s->flags & SERIES_SEEN && sample->t <= s->open.t) {
-        r->old++;
-        return;
-    }
-    r->chunks += head_append(r->head, s, id, sample->t, sample->v);
-    r->samples++;
-    if (sample->t < r->mint)
-        r->mint = sample->t;
-    if (sample->t > r->maxt)
-        r->maxt = sample->t;
-}
-
-/* A sample's series and the end of its chunk are far apart in memory and
- * rarely in the cache: they are fetched while others are worked on. */
-static void replay_batch(struct replay *r)
-{
-    for (size_t i = 0; i < r->pending; i++) {
-        if (i + SERIES_AHEAD < r->pending) {
-            uint64_t ref = r->batch[i + SERIES_AHEAD].ref;
-            struct series_page *p = series_table_page(&r->head->table, ref);
-
-            if (p)
-                series_page_prefetch(p, ref);
-        }
-        if (i + CHUNK_AHEAD < r->pending) {
-            struct series *s =
-                series_at(r->head, r->batch[i + CHUNK_AHEAD].ref);
-
-            if (s && s->chunk)
-                __builtin_prefetch(s->chunk + s->open.bits / 8, 1);
-        }
-        replay_one(r, &r->batch[i]);
-    }
-    r->pending = 0;
+    if (__builtin_expect(r->head->alias_count != 0, 0))
+        return known_ref(r->head, ref);
+    return ref;
 }
 
 static void replay_sample(void *arg, uint64_t ref, sonde_msec t, double v)
 {
     struct replay *r = arg;
 
-    r->batch[r->pending++] = (struct storage_sample){ ref, t, v };
-    if (r->pending == BATCH)
-        replay_batch(r);
-}
-
-/* Speaks of samples that were there; other programs write ranges without an
- * end for series that are gone. */
-static void replay_deletion(void *arg, uint64_t ref, sonde_msec mint,
-                            sonde_msec maxt)
-{
-    struct replay *r = arg;
-    uint32_t id;
-    struct series *s = find_series(r, ref, &id);
-
-    if (!s || !(s->flags & SERIES_SEEN))
-        return;
-    if (maxt > s->open.t)
-        maxt = s->open.t;
-    if (mint <= maxt)
-        head_deleted_add(&r->head->deleted, id,
-                         (struct time_range){ mint, maxt });
+    lanes_put(&r->lanes, LANE_SAMPLE, name_here(r, ref), t, double_bits(v));
 }
 
 static void replay_histogram(void *arg, uint64_t ref, sonde_msec t,
@@ -187,38 +146,31 @@ static void replay_histogram(void *arg, uint64_t ref, sonde_msec t,
 {
     struct replay *r = arg;
     struct sonde_err why;
-    uint32_t id;
-    struct series *s = find_series(r, ref, &id);
 
-    if (!s)
-        return;
-    if (histogram_check(h, &why) != SONDE_OK) {
-        if (complain(r))
-            log_warn("tsdb", "a histogram in the log is left out",
-                     LOG_ERRTEXT(&why));
-        return;
-    }
-    if (!head_replay_histogram(r->head, s, id, t, h, &r->chunks)) {
-        r->old++;
-        return;
-    }
-    r->samples++;
-    if (t < r->mint)
-        r->mint = t;
-    if (t > r->maxt)
-        r->maxt = t;
+    if (histogram_check(h, &why) == SONDE_OK)
+        lanes_put_histogram(&r->lanes, name_here(r, ref), t, h);
+    else if (complain(r))
+        log_warn("tsdb", "a histogram in the log is left out",
+                 LOG_ERRTEXT(&why));
+}
+
+static void replay_tombstone(void *arg, uint64_t ref, sonde_msec mint,
+                             sonde_msec maxt)
+{
+    struct replay *r = arg;
+
+    lanes_put(&r->lanes, LANE_DELETION, name_here(r, ref), mint,
+              (uint64_t)maxt);
 }
 
 static void replay_exemplar(void *arg, const struct wal_exemplar *e)
 {
     struct replay *r = arg;
     const struct exemplar exemplar = { e->labels, e->t, e->v };
-    uint32_t id;
-    struct series *s = find_series(r, e->ref, &id);
+    uint64_t ref = known_ref(r->head, e->ref);
 
-    if (s)
-        (void)exemplars_add(&r->head->exemplars, series_ref_of(s, id),
-                            &exemplar);
+    if (is_known(r->head, ref))
+        (void)exemplars_add(&r->head->exemplars, ref, &exemplar);
 }
 
 static sonde_code replay_record(void *arg, sonde_str record,
@@ -228,7 +180,8 @@ static sonde_code replay_record(void *arg, sonde_str record,
     struct sonde_err why;
     sonde_code rc = SONDE_OK;
 
-    (void)err;
+    if (r->options->canceled && r->options->canceled(r->options->canceled_arg))
+        return sonde_err_set(err, SONDE_ECANCELED, "stopped on request");
     r->end = end;
     free(r->torn); /* an intact record behind it: not the end */
     r->torn = NULL;
@@ -239,10 +192,6 @@ static sonde_code replay_record(void *arg, sonde_str record,
     case WAL_SAMPLES:
     case WAL_SAMPLES_V2:
         rc = wal_samples_decode(record, replay_sample, r, &why);
-        replay_batch(r);
-        break;
-    case WAL_TOMBSTONES:
-        rc = wal_tombstones_decode(record, replay_deletion, r, &why);
         break;
     case WAL_HISTOGRAMS:
     case WAL_FLOAT_HISTOGRAMS:
@@ -254,6 +203,9 @@ static sonde_code replay_record(void *arg, sonde_str record,
         break;
     case WAL_EXEMPLARS:
         rc = wal_exemplars_decode(record, replay_exemplar, r, &why);
+        break;
+    case WAL_TOMBSTONES:
+        rc = wal_tombstones_decode(record, replay_tombstone, r, &why);
         break;
     case WAL_METADATA:
         break;
@@ -312,18 +264,20 @@ static void cut_torn_end(struct replay *r)
 static void finish(struct replay *r)
 {
     struct head *h = r->head;
+    const struct lanes_result *got = &r->lanes.result;
 
+    saw_ref(r, got->highest);
     postings_sort(&h->postings);
     if (r->highest >= h->next_ref)
         h->next_ref = r->highest + 1;
-    atomic_fetch_add(&h->chunk_count, r->chunks);
-    if (r->mint <= r->maxt)
-        head_saw(h, r->mint, r->maxt);
-    metric_add(h->metrics.replay_unknown, r->unknown);
+    atomic_fetch_add(&h->chunk_count, got->chunks);
+    if (got->mint <= got->maxt)
+        head_saw(h, got->mint, got->maxt);
+    metric_add(h->metrics.replay_unknown, got->unknown);
     metric_add(h->metrics.replay_skipped, r->skipped);
-    if (r->unknown)
+    if (got->unknown)
         log_warn("tsdb", "samples in the log have no series; left out",
-                 LOG_NUM("samples", r->unknown));
+                 LOG_NUM("samples", got->unknown));
     if (r->skipped)
         log_warn("tsdb",
                  "records in the log are of a kind that is not read; left out",
@@ -337,8 +291,6 @@ sonde_code head_replay(struct head *h, const char *wal_dir,
     struct replay r = {
         .head = h,
         .options = o,
-        .mint = INT64_MAX,
-        .maxt = INT64_MIN,
     };
     struct wal_replay callbacks = {
         .record = replay_record,
@@ -348,9 +300,13 @@ sonde_code head_replay(struct head *h, const char *wal_dir,
     };
     uint64_t began = clock_ns();
     double seconds;
-    sonde_code rc =
-        wal_replay(wal_dir, (struct wal_position){ 0 }, &callbacks, err);
+    sonde_code rc;
 
+    lanes_init(&r.lanes, h, atomic_load(&h->min_valid));
+    rc = wal_replay(wal_dir, (struct wal_position){ 0 }, &callbacks, err);
+    if (rc == SONDE_OK)
+        lanes_finish(&r.lanes);
+    lanes_fini(&r.lanes);
     if (rc != SONDE_OK) {
         free(r.torn);
         return sonde_err_prefix(err, "replay the log %s", wal_dir);
@@ -361,7 +317,8 @@ sonde_code head_replay(struct head *h, const char *wal_dir,
     metric_set_real(h->metrics.replay_seconds, seconds);
     log_info("tsdb", "log replayed",
              LOG_NUM("series", atomic_load(&h->series_count)),
-             LOG_NUM("samples", r.samples), LOG_NUM("dropped", r.old),
+             LOG_NUM("samples", r.lanes.result.samples),
+             LOG_NUM("dropped", r.lanes.result.old),
              LOG_REAL("seconds", seconds));
     return SONDE_OK;
 }

@@ -26,13 +26,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "tsdb/head.h"
+#include "tsdb/head_histograms.h"
 #include "tsdb/vm.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
 #define SERIES_AHEAD 16
 #define CHUNK_AHEAD  8
+/* A batch of histograms is full before its blocks are. */
+#define HISTOGRAM_BYTES ((size_t)16 << 20)
 
 struct lane_thread {
     pthread_t thread;
@@ -59,26 +61,77 @@ struct lane_crew {
 static const struct lanes_result nothing = { .mint = INT64_MAX,
                                              .maxt = INT64_MIN };
 
+/* Whether a sample is to be appended. */
+static bool is_new(const struct lanes *l, struct lanes_result *r,
+                   const struct series *s, sonde_msec t)
+{
+    if (t < l->min_valid || (s->flags & SERIES_SEEN && t <= s->open.t)) {
+        r->old++;
+        return false;
+    }
+    r->samples++;
+    if (t < r->mint)
+        r->mint = t;
+    if (t > r->maxt)
+        r->maxt = t;
+    return true;
+}
+
+static void append_histogram(const struct lanes *l, struct lanes_result *r,
+                             struct series *s, const struct lane_item *item)
+{
+    struct head *h = l->head;
+    const struct histogram *hist =
+        (const struct histogram *)(uintptr_t)item->bits;
+
+    if (!is_new(l, r, s, item->t))
+        return;
+    (void)pthread_mutex_unlock(&h->mem_lock);
+    r->chunks +=
+        head_append_histogram(h, s, (uint32_t)item->ref, item->t, hist);
+    (void)pthread_mutex_lock(&h->mem_lock);
+}
+
+/* Speaks of samples that were there, not of what comes behind; other programs
+ * write ranges without an end for series that are gone. */
+static void delete_range(const struct lanes *l, const struct series *s,
+                         const struct lane_item *item)
+{
+    struct time_range range = { item->t, (sonde_msec)item->bits };
+
+    if (!(s->flags & SERIES_SEEN))
+        return;
+    if (range.maxt > s->open.t)
+        range.maxt = s->open.t;
+    if (range.maxt >= l->min_valid && range.mint <= range.maxt)
+        head_deleted_add(&l->head->deleted, (uint32_t)item->ref, range);
+}
+
+static void append_other(const struct lanes *l, struct lanes_result *r,
+                         struct series *s, const struct lane_item *item)
+{
+    if (item->ref >> LANE_KIND_SHIFT == LANE_HISTOGRAM)
+        append_histogram(l, r, s, item);
+    else
+        delete_range(l, s, item);
+}
+
 static void append_item(const struct lanes *l, struct lanes_result *r,
                         struct series *s, const struct lane_item *item)
 {
-    if (__builtin_expect(!s, 0)) {
-        r->unknown++;
-        if (item->ref > r->highest && item->ref <= SERIES_REF_MAX)
-            r->highest = item->ref;
+    uint64_t ref = item->ref & LANE_REF_MASK;
+
+    if (__builtin_expect(!s || s->era != ref >> 32 || !s->labels, 0)) {
+        r->unknown += item->ref >> LANE_KIND_SHIFT != LANE_DELETION;
+        if (ref > r->highest && ref <= SERIES_REF_MAX)
+            r->highest = ref;
         return;
     }
-    if (item->t < l->min_valid ||
-        (s->flags & SERIES_SEEN && item->t <= s->open.t)) {
-        r->old++;
-        return;
-    }
-    r->chunks += head_append(l->head, s, item->t, bits_double(item->bits));
-    r->samples++;
-    if (item->t < r->mint)
-        r->mint = item->t;
-    if (item->t > r->maxt)
-        r->maxt = item->t;
+    if (__builtin_expect(item->ref >> LANE_KIND_SHIFT != LANE_SAMPLE, 0))
+        append_other(l, r, s, item);
+    else if (is_new(l, r, s, item->t))
+        r->chunks += head_append(l->head, s, (uint32_t)ref, item->t,
+                                 bits_double(item->bits));
 }
 
 static void look_ahead(const struct lane_block *b, size_t i, struct walk *w)
@@ -104,7 +157,7 @@ static void append_block(const struct lanes *l, struct lanes_result *r,
     size_t i = 0;
 
     while (i < b->count) {
-        struct series *s = walk_to(w, b->items[i].ref);
+        struct series *s = walk_to_id(w, (uint32_t)b->items[i].ref);
 
         (void)pthread_mutex_lock(&h->mem_lock);
         for (;;) {
@@ -242,6 +295,7 @@ static void batch_reset(struct lane_batch *b)
     memset(b->first, 0, sizeof(b->first));
     memset(b->last, 0, sizeof(b->last));
     b->used = 0;
+    arena_reset(&b->arena);
     if (!b->blocks)
         b->blocks = vm_alloc(LANES_BLOCKS * sizeof(*b->blocks), 4096);
 }
@@ -287,9 +341,28 @@ struct lane_block *lanes_room(struct lanes *l, unsigned lane)
     return b;
 }
 
+void lanes_put_histogram(struct lanes *l, uint64_t ref, sonde_msec t,
+                         const struct histogram *h)
+{
+    unsigned lane = series_page_number(ref) % LANES;
+    const struct lane_block *b;
+    const struct histogram *copy;
+
+    if (l->filling->arena.used_bytes > HISTOGRAM_BYTES)
+        hand_over(l);
+    /* Room first: the copy must be of the batch that the item is in. */
+    b = l->filling->last[lane];
+    if (!b || b->count == LANE_ITEMS)
+        (void)lanes_room(l, lane);
+    copy = histogram_dup(&l->filling->arena, h);
+    lanes_put(l, LANE_HISTOGRAM, ref, t, (uintptr_t)copy);
+}
+
 void lanes_init(struct lanes *l, struct head *h, sonde_msec min_valid)
 {
     *l = (struct lanes){ .head = h, .min_valid = min_valid, .result = nothing };
+    arena_init(&l->batches[0].arena);
+    arena_init(&l->batches[1].arena);
     l->filling = &l->batches[0];
     batch_reset(l->filling);
 }
@@ -317,5 +390,8 @@ void lanes_fini(struct lanes *l)
         if (l->batches[i].blocks)
             vm_free(l->batches[i].blocks,
                     LANES_BLOCKS * sizeof(struct lane_block));
-    l->batches[0].blocks = l->batches[1].blocks = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        arena_fini(&l->batches[i].arena);
+        l->batches[i].blocks = NULL;
+    }
 }
