@@ -56,9 +56,13 @@ struct symtab {
     pthread_mutex_t mutex;
     char *_Atomic *pages; /* PAGES_MAX of them                             */
     /* all below: guarded by the mutex */
-    uint32_t page_count;
-    uint32_t next_unit; /* free part of the newest page                   */
-    uint32_t *table;    /* hash piece and id; 0: empty                     */
+    uint32_t page_count; /* numbers that were ever used                    */
+    uint32_t page;       /* the newest, and where its free part begins     */
+    uint32_t next_unit;
+    uint16_t *live;  /* slots in use, by page                               */
+    uint32_t *spare; /* numbers of pages that were given back              */
+    size_t spare_count, spare_cap;
+    uint32_t *table; /* hash piece and id; 0: empty                     */
     uint32_t table_size;
     uint32_t count;
     size_t outside_bytes;
@@ -97,6 +101,7 @@ struct symtab *symtab_new(void)
 
     (void)pthread_mutex_init(&t->mutex, NULL);
     t->pages = mem_zalloc(PAGES_MAX * sizeof(*t->pages));
+    t->live = mem_zalloc(PAGES_MAX * sizeof(*t->live));
     t->table_size = TABLE_FIRST;
     t->table = mem_zalloc(t->table_size * sizeof(*t->table));
     t->next_unit = PAGE_UNITS;
@@ -119,6 +124,8 @@ void symtab_free(struct symtab *t)
     for (uint32_t i = 0; i < t->page_count; i++)
         free(t->pages[i]);
     free((void *)t->pages);
+    free(t->live);
+    free(t->spare);
     free(t->table);
     (void)pthread_mutex_destroy(&t->mutex);
     free(t);
@@ -128,13 +135,16 @@ void symtab_free(struct symtab *t)
 
 static void page_add(struct symtab *t)
 {
-    if (t->page_count == PAGES_MAX)
+    if (t->spare_count)
+        t->page = t->spare[--t->spare_count];
+    else if (t->page_count == PAGES_MAX)
         mem_abort("symbol page", PAGE_BYTES);
-    atomic_store_explicit(&t->pages[t->page_count], mem_alloc(PAGE_BYTES),
+    else
+        t->page = t->page_count++;
+    atomic_store_explicit(&t->pages[t->page], mem_alloc(PAGE_BYTES),
                           memory_order_release);
     /* Id 0 is the empty cell of the table, so the first unit stays unused. */
-    t->next_unit = t->page_count == 0;
-    t->page_count++;
+    t->next_unit = t->page == 0;
 }
 
 static symbol slot_new(struct symtab *t, sonde_str s)
@@ -148,9 +158,10 @@ static symbol slot_new(struct symtab *t, sonde_str s)
     } else {
         if (PAGE_UNITS - t->next_unit < units)
             page_add(t); /* what was left, at most 0.8 %, is lost */
-        id = (t->page_count - 1) << OFFSET_BITS | t->next_unit;
+        id = t->page << OFFSET_BITS | t->next_unit;
         t->next_unit += units;
     }
+    t->live[id >> OFFSET_BITS]++;
     slot = slot_of(t, id);
     slot->refs = 1;
     slot->len = (uint32_t)s.len;
@@ -179,6 +190,7 @@ static void slot_free(struct symtab *t, symbol id)
     }
     slot->refs = t->free[units];
     t->free[units] = id;
+    t->live[id >> OFFSET_BITS]--;
 }
 
 /* ---- the hash table: under the mutex ------------------------------------ */
@@ -304,6 +316,90 @@ void symtab_release(struct symtab *t, symbol id)
     (void)pthread_mutex_unlock(&t->mutex);
 }
 
+/*
+ * A page can go when nothing in it lives and none of its slots waits in a
+ * list. So the lists are taken off as they are, gone through without the lock
+ * (what is in them is nobody else's now), and what is in other pages is put
+ * back. The page that is being filled stays.
+ */
+
+/* Slots of pages that stay, chained again; `*last` ends the chain. */
+static uint32_t keep_slots(const struct symtab *t, uint32_t id,
+                           const uint8_t *dead, uint32_t *last)
+{
+    uint32_t first = 0;
+
+    *last = 0;
+    while (id) {
+        uint32_t next = slot_of(t, id)->refs;
+
+        if (!dead[id >> OFFSET_BITS]) {
+            if (*last)
+                slot_of(t, *last)->refs = id;
+            else
+                first = id;
+            *last = id;
+            slot_of(t, id)->refs = 0;
+        }
+        id = next;
+    }
+    return first;
+}
+
+/* Under the lock: which pages are empty; takes the lists off if any is. */
+static bool take_empty(struct symtab *t, uint8_t *dead, uint32_t *lists)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < t->page_count; i++) {
+        dead[i] = t->pages[i] && t->live[i] == 0 && i != t->page;
+        any |= dead[i];
+    }
+    if (!any)
+        return false;
+    memcpy(lists, t->free, sizeof(t->free));
+    memset(t->free, 0, sizeof(t->free));
+    return true;
+}
+
+static void give_back(struct symtab *t, const uint8_t *dead, uint32_t pages)
+{
+    for (uint32_t i = 0; i < pages; i++) {
+        if (!dead[i])
+            continue;
+        free(t->pages[i]);
+        atomic_store(&t->pages[i], NULL);
+        t->spare = mem_grow(t->spare, &t->spare_cap, t->spare_count + 1,
+                            sizeof(*t->spare));
+        t->spare[t->spare_count++] = i;
+    }
+}
+
+void symtab_trim(struct symtab *t)
+{
+    uint32_t lists[SIZE_CLASSES], pages, last;
+    uint8_t *dead = mem_zalloc(PAGES_MAX);
+    bool any;
+
+    (void)pthread_mutex_lock(&t->mutex);
+    pages = t->page_count;
+    any = take_empty(t, dead, lists);
+    (void)pthread_mutex_unlock(&t->mutex);
+    for (uint32_t i = 0; any && i < SIZE_CLASSES; i++) {
+        lists[i] = keep_slots(t, lists[i], dead, &last);
+        if (!lists[i])
+            continue;
+        (void)pthread_mutex_lock(&t->mutex);
+        slot_of(t, last)->refs = t->free[i];
+        t->free[i] = lists[i];
+        (void)pthread_mutex_unlock(&t->mutex);
+    }
+    (void)pthread_mutex_lock(&t->mutex);
+    give_back(t, dead, pages);
+    (void)pthread_mutex_unlock(&t->mutex);
+    free(dead);
+}
+
 sonde_str symtab_str(const struct symtab *t, symbol id)
 {
     return slot_str(slot_of(t, id));
@@ -326,7 +422,9 @@ size_t symtab_bytes(const struct symtab *t)
     size_t n;
 
     (void)pthread_mutex_lock(mutex);
-    n = sizeof(*t) + (size_t)t->page_count * (PAGE_BYTES + sizeof(char *)) +
+    n = sizeof(*t) +
+        (size_t)(t->page_count - t->spare_count) *
+            (PAGE_BYTES + sizeof(char *)) +
         (size_t)t->table_size * sizeof(*t->table) + t->outside_bytes;
     (void)pthread_mutex_unlock(mutex);
     return n;

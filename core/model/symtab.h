@@ -22,6 +22,9 @@ symbol symtab_intern(struct symtab *t, sonde_str s);
 /* The symbol of a string if there is one; takes no reference. */
 bool symtab_find(const struct symtab *t, sonde_str s, symbol *out);
 void symtab_release(struct symtab *t, symbol id);
+/* Gives memory back that no symbol uses any more. By one thread at a time;
+ * the others may go on. */
+void symtab_trim(struct symtab *t);
 /* The bytes of a symbol that is held; valid while it is. */
 sonde_str symtab_str(const struct symtab *t, symbol id);
 

@@ -5,8 +5,9 @@
  * A label set is interned symbol by symbol, stored once as pairs, and found
  * by its hash. Looking one up compares bytes with symbols, so nothing is
  * interned for a series that exists. Making one happens under the index lock
- * held for writing, with the next free reference: references and the lists
- * of the index ascend together. In agent posture there is no index.
+ * held for writing, with the next free reference: ids and the lists of the
+ * index ascend together, but for once in four billion series. In agent posture
+ * there is no index.
  *
  * A series is in the page before it is in the hash table, so whoever finds
  * its reference finds it. It may be there before its first sample is
@@ -20,9 +21,11 @@
  * Threads: everything here is safe from any thread, but for what the replay
  * does before anybody else is there.
  */
+#include "tsdb/head.h"
+
 #include <stdlib.h>
 
-#include "tsdb/head_histograms.h"
+#include "tsdb/walk.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -53,11 +56,14 @@ struct head *head_new(const struct clock *clock, bool log_only)
     series_table_init(&h->table);
     label_store_init(&h->labels);
     chunk_mem_init(&h->mem);
+    readers_init(&h->readers);
+    readers_init(&h->writers);
+    readers_init(&h->commits);
     head_deleted_init(&h->deleted);
     late_init(&h->late);
-    exemplars_init(&h->exemplars);
     atomic_init(&h->min_time, INT64_MAX);
     atomic_init(&h->max_time, INT64_MIN);
+    atomic_init(&h->min_valid, INT64_MIN);
     return h;
 }
 
@@ -65,11 +71,14 @@ void head_free(struct head *h)
 {
     if (!h)
         return;
+    head_free_chunks(h);
+    head_files_close(h->files);
     head_deleted_fini(&h->deleted);
     late_fini(&h->late);
-    exemplars_fini(&h->exemplars);
-    head_free_histograms(h);
     chunk_mem_fini(&h->mem);
+    readers_fini(&h->readers);
+    readers_fini(&h->writers);
+    readers_fini(&h->commits);
     postings_fini(&h->postings);
     label_hash_fini(&h->hash);
     label_store_fini(&h->labels);
@@ -79,26 +88,33 @@ void head_free(struct head *h)
     (void)pthread_rwlock_destroy(&h->index_lock);
     (void)pthread_rwlock_destroy(&h->gate);
     symtab_free(h->symbols);
+    free(h->limbo.places);
+    free(h->aside);
     free(h->aliases);
     free(h);
 }
 
 /* ---- labels ----------------------------------------------------------- */
 
-/* Where a series' labels are; false if there is no such series. */
-static bool labels_place(struct head *h, uint64_t ref, uint32_t *at)
+/* Where the labels of an id are; 0 if there is no such series. */
+static uint32_t labels_of_id(struct head *h, uint32_t id)
 {
-    struct series_page *p = series_table_page(&h->table, ref);
-    struct series *s;
+    struct walk w = walk_of(h);
+    struct series *s = walk_to_id(&w, id);
+    uint32_t at = s ? s->labels : 0;
 
-    if (!p)
-        return false;
-    (void)pthread_mutex_lock(&p->lock);
-    s = series_page_get(p, ref);
-    if (s)
-        *at = s->labels;
-    (void)pthread_mutex_unlock(&p->lock);
-    return s != NULL;
+    walk_end(&w);
+    return at;
+}
+
+static uint32_t labels_of_ref(struct head *h, uint64_t ref)
+{
+    struct walk w = walk_of(h);
+    struct series *s = walk_to(&w, ref);
+    uint32_t at = s ? s->labels : 0;
+
+    walk_end(&w);
+    return at;
 }
 
 void head_labels_view(const struct head *h, uint32_t at, struct label *items,
@@ -130,12 +146,17 @@ struct labels head_labels_dup(const struct head *h, uint32_t at,
 bool head_labels(struct head *h, uint64_t ref, struct arena *a,
                  struct labels *out)
 {
+    struct presence here;
     uint32_t at;
 
-    if (!labels_place(h, ref, &at) && !labels_place(h, head_alias(h, ref), &at))
-        return false;
-    *out = head_labels_dup(h, at, a);
-    return true;
+    readers_enter(&h->readers, &here);
+    at = labels_of_ref(h, ref);
+    if (!at)
+        at = labels_of_id(h, head_alias(h, ref));
+    if (at)
+        *out = head_labels_dup(h, at, a);
+    readers_leave(&h->readers, &here);
+    return at != 0;
 }
 
 /* ---- finding ---------------------------------------------------------- */
@@ -145,15 +166,15 @@ struct probe {
     const struct labels *labels;
 };
 
-static bool has_labels(void *arg, uint32_t ref)
+static bool has_labels(void *arg, uint32_t id)
 {
     const struct probe *probe = arg;
     const struct head *h = probe->head;
     const struct label_pair *pairs;
-    uint32_t at;
+    uint32_t at = labels_of_id(probe->head, id);
     size_t n;
 
-    if (!labels_place(probe->head, ref, &at))
+    if (!at)
         return false;
     pairs = label_store_get(&h->labels, at, &n);
     if (n != probe->labels->count)
@@ -202,64 +223,109 @@ static sonde_code check_labels(const struct labels *l, struct sonde_err *err)
     return SONDE_OK;
 }
 
-/* Under the index lock, held for writing; the labels are not there yet. */
-static sonde_code make(struct head *h, uint32_t ref, const struct labels *l,
-                       uint64_t hash, struct sonde_err *err)
+/* Puts the labels of a series where they belong. */
+static sonde_code store_labels(struct head *h, const struct labels *l,
+                               uint32_t id, uint32_t *at, struct sonde_err *err)
 {
     struct label_pair *pairs;
-    struct series_page *page;
-    struct series *s;
-    uint32_t at;
 
-    if (!label_store_add(&h->labels, l->count, &at, &pairs))
+    if (!label_store_add(&h->labels, l->count, at, &pairs))
         return sonde_err_set(err, SONDE_ELIMIT,
                              "make series: the memory for labels is full");
     for (size_t i = 0; i < l->count; i++) {
         pairs[i].name = symtab_intern(h->symbols, l->items[i].name);
         pairs[i].value = symtab_intern(h->symbols, l->items[i].value);
         if (!h->log_only)
-            postings_add(&h->postings, pairs[i].name, pairs[i].value, ref);
+            postings_add(&h->postings, pairs[i].name, pairs[i].value, id);
     }
-    page = series_table_make(&h->table, ref);
+    return SONDE_OK;
+}
+
+/* Under the index lock, held for writing; the labels are not there yet, and
+ * nothing but chunks that were found at start may be at the reference. */
+static sonde_code make(struct head *h, series_ref ref, const struct labels *l,
+                       uint64_t hash, uint8_t flags, struct sonde_err *err)
+{
+    uint32_t id = (uint32_t)ref, at;
+    struct series_page *page;
+    struct series *s;
+    sonde_code rc = store_labels(h, l, id, &at, err);
+
+    if (rc != SONDE_OK)
+        return rc;
+    page = series_table_make(&h->table, id);
     (void)pthread_mutex_lock(&page->lock);
-    s = series_page_add(page, ref);
+    s = series_page_get(page, id);
+    if (!s) {
+        s = series_page_add(page, id);
+        s->era = (uint8_t)(ref >> 32);
+        xor_begin(&s->open);
+    }
     s->labels = at;
-    xor_begin(&s->open);
+    s->flags |= flags;
     (void)pthread_mutex_unlock(&page->lock);
-    label_hash_add(&h->hash, hash, ref);
+    label_hash_add(&h->hash, hash, id);
     atomic_fetch_add(&h->series_count, 1);
     metric_inc(h->metrics.series_created);
     return SONDE_OK;
 }
 
-static sonde_code find_or_make(struct head *h, const struct labels *l,
-                               uint64_t hash, uint32_t *ref,
-                               struct sonde_err *err)
+/* What a series is called outside, which stays for now. Under the index lock:
+ * who removes series holds it for writing. */
+static series_ref hold(struct head *h, uint32_t id)
 {
-    sonde_code rc;
+    struct walk w = walk_of(h);
+    struct series *s = walk_to_id(&w, id);
+    series_ref ref = s ? series_ref_of(s, id) : 0;
 
-    *ref = find(h, l, hash);
-    if (*ref)
-        return SONDE_OK;
-    if (h->next_ref > SERIES_REF_MAX)
-        return sonde_err_set(err, SONDE_ELIMIT,
-                             "make series: all %u references are used up; "
-                             "begin with a new data directory",
-                             SERIES_REF_MAX);
-    rc = make(h, (uint32_t)h->next_ref, l, hash, err);
-    if (rc == SONDE_OK)
-        *ref = (uint32_t)h->next_ref++;
-    return rc;
+    if (s)
+        s->flags = (uint8_t)((s->flags | SERIES_HELD) & ~SERIES_AGING);
+    walk_end(&w);
+    return ref;
 }
 
-sonde_code head_series(struct head *h, const struct labels *l, uint32_t *ref,
+static bool is_taken(struct head *h, uint32_t id)
+{
+    struct walk w = walk_of(h);
+    bool taken = walk_to_id(&w, id) != NULL;
+
+    walk_end(&w);
+    return taken;
+}
+
+/* The next reference whose place is free; 0: there is none any more. */
+static series_ref next_ref(struct head *h)
+{
+    while (h->next_ref <= SERIES_REF_MAX &&
+           ((uint32_t)h->next_ref == 0 || is_taken(h, (uint32_t)h->next_ref)))
+        h->next_ref++;
+    return h->next_ref <= SERIES_REF_MAX ? h->next_ref++ : 0;
+}
+
+static sonde_code find_or_make(struct head *h, const struct labels *l,
+                               uint64_t hash, series_ref *ref,
+                               struct sonde_err *err)
+{
+    *ref = hold(h, find(h, l, hash));
+    if (*ref)
+        return SONDE_OK;
+    *ref = next_ref(h);
+    if (!*ref)
+        return sonde_err_set(err, SONDE_ELIMIT,
+                             "make series: all %llu references are used up; "
+                             "begin with a new data directory",
+                             (unsigned long long)SERIES_REF_MAX);
+    return make(h, *ref, l, hash, SERIES_HELD, err);
+}
+
+sonde_code head_series(struct head *h, const struct labels *l, series_ref *ref,
                        struct sonde_err *err)
 {
     uint64_t hash = labels_hash(l);
     sonde_code rc;
 
     (void)pthread_rwlock_rdlock(&h->index_lock);
-    *ref = find(h, l, hash);
+    *ref = hold(h, find(h, l, hash));
     (void)pthread_rwlock_unlock(&h->index_lock);
     if (*ref)
         return SONDE_OK;
@@ -276,25 +342,27 @@ sonde_code head_series_put(struct head *h, uint64_t ref, const struct labels *l,
                            uint32_t *found, struct sonde_err *err)
 {
     uint64_t hash = labels_hash(l);
-    uint32_t at;
     sonde_code rc = check_labels(l, err);
 
     if (rc != SONDE_OK)
         return rc;
-    if (ref == 0 || ref > SERIES_REF_MAX)
+    if ((uint32_t)ref == 0 || ref > SERIES_REF_MAX)
         return sonde_err_set(err, SONDE_ECORRUPT,
-                             "series record: expected a reference of 1 to %u, "
-                             "got %llu",
-                             SERIES_REF_MAX, (unsigned long long)ref);
+                             "series record: expected a reference of 1 to "
+                             "%llu, got %llu",
+                             (unsigned long long)SERIES_REF_MAX,
+                             (unsigned long long)ref);
     *found = find(h, l, hash);
-    if (*found)
+    if (*found) {
+        head_chunks_join(h, *found, ref);
         return SONDE_OK;
-    if (labels_place(h, ref, &at))
+    }
+    if (labels_of_id(h, (uint32_t)ref))
         return sonde_err_set(err, SONDE_ECORRUPT,
                              "series record: reference %llu has other labels "
                              "already",
                              (unsigned long long)ref);
-    rc = make(h, (uint32_t)ref, l, hash, err);
+    rc = make(h, ref, l, hash, 0, err);
     *found = (uint32_t)ref;
     return rc;
 }

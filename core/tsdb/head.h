@@ -40,6 +40,14 @@ struct series_alias {
     uint32_t to;
 };
 
+/* What was taken out of the head and may still be held by readers. */
+struct limbo {
+    uint32_t *places; /* of labels                                         */
+    size_t count, cap;
+    uint64_t mark; /* of `readers`                                         */
+    bool any;
+};
+
 struct head {
     const struct clock *clock;
     bool log_only;
@@ -72,6 +80,7 @@ struct head {
     struct readers readers;
     struct readers writers; /* transactions that are open                  */
     struct readers commits; /* commits that run                            */
+    struct limbo limbo;     /* the collector's                             */
 
     struct late late; /* samples out of order                             */
 
@@ -168,11 +177,6 @@ SONDE_NODISCARD sonde_code head_read(struct head *h, uint32_t id,
                                      sonde_msec mint, sonde_msec maxt,
                                      struct columns *out,
                                      struct sonde_err *err);
-/* Without those that came late. */
-SONDE_NODISCARD sonde_code head_read_in_order(struct head *h, uint32_t id,
-                                              sonde_msec mint, sonde_msec maxt,
-                                              struct columns *out,
-                                              struct sonde_err *err);
 
 /* head_chunks.c: full chunks, which are written to chunks_head behind the
  * appenders' backs: by this, called every few seconds or when HEAD_WAITING
@@ -247,6 +251,16 @@ void head_close_before(struct head *h, sonde_msec t);
  * before; `min_time` is at least `t` afterwards. */
 SONDE_NODISCARD sonde_code head_truncate(struct head *h, sonde_msec t,
                                          struct sonde_err *err);
+/* Gives up series whose last sample is before `t`, and the memory that only
+ * they needed; returns how many. Called by head_truncate; by itself it is for
+ * agent posture. */
+size_t head_collect(struct head *h, sonde_msec t);
+/* Gives memory back that waits for readers; false: they are there yet. */
+bool head_release(struct head *h, sonde_msec wait_ms);
+/* index_drop.c: takes series out of the index; `gone` ascends, `places` are
+ * where their labels are. */
+void head_index_drop(struct head *h, const struct refs *gone,
+                     const uint32_t *places);
 /* truncate.c: what of the log is older than `t` and lies before segment
  * `needed` (UINT64_MAX: nobody reads it) goes to a checkpoint, or away. */
 SONDE_NODISCARD sonde_code head_cut_log(struct head *h, const char *wal_dir,

@@ -412,7 +412,8 @@ static struct head_file *file_to_delete(struct head_files *f, sonde_msec mint,
 
     if (f->first >= f->next || f->first >= keep)
         return NULL;
-    if (file && (file->maxt >= mint || file->memory))
+    if (file &&
+        (file->maxt >= mint || (file->number + 1 == f->next && !f->cut)))
         return NULL;
     return file;
 }
@@ -450,6 +451,7 @@ size_t head_files_delete(struct head_files *f, sonde_msec mint, uint32_t keep)
             break;
         if (f->flushed < f->first)
             f->flushed = f->first;
+        atomic_fetch_sub(&f->waiting, file->end - atomic_load(&file->written));
         file_unlink(f, file->number);
         file->gone = f->gone;
         f->gone = file;

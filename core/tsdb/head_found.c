@@ -52,6 +52,16 @@ static void put_aside(struct head *h, chunk_place place,
                               c->chunk.maxt };
 }
 
+static void found_late(struct head *h, struct series *s, chunk_ref ref,
+                       const struct head_chunk *c)
+{
+    struct late_chunk late = { c->chunk, ref };
+
+    late.chunk.count = chunk_count(late.chunk.data);
+    s->flags |= SERIES_LATE;
+    late_found_chunk(&h->late, c->series, &late);
+}
+
 static void found(void *arg, chunk_ref ref, chunk_place place,
                   const struct head_chunk *c, bool behind_damage)
 {
@@ -59,7 +69,6 @@ static void found(void *arg, chunk_ref ref, chunk_place place,
     struct head *h = f->head;
     struct series *s;
 
-    (void)ref;
     if (c->series >= h->next_ref)
         h->next_ref = c->series + 1;
     if ((uint32_t)c->series == 0 ||
@@ -67,8 +76,7 @@ static void found(void *arg, chunk_ref ref, chunk_place place,
         return;
     s = place_for(h, c->series);
     if (s && c->late) {
-        s->flags |= SERIES_LATE;
-        late_found_chunk(&h->late, c, place);
+        found_late(h, s, ref, c);
         return;
     }
     if (!s || (s->full && c->chunk.mint <= s->open.t)) {
@@ -247,6 +255,7 @@ void head_settle_chunks(struct head *h)
     struct series_page *p;
     size_t lost = 0;
 
+    postings_sort(&h->postings);
     if (!h->files)
         return;
     fit_aside(h);

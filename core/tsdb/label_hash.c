@@ -9,6 +9,9 @@
  * series, where doubling would take up to 20. The order of hashes is kept by
  * that mapping; a table that grows is copied from front to back.
  *
+ * Removing leaves no mark: what lies behind in the same run moves up. The
+ * table does not shrink; what was once needed will be again.
+ *
  * The caller's lock guards it.
  */
 #include "tsdb/label_hash.h"
@@ -75,4 +78,40 @@ void label_hash_add(struct label_hash *h, uint64_t hash, uint32_t ref)
     if (h->used + 1 > h->size / 5 * 4)
         grow(h);
     put(h, (struct label_slot){ (uint32_t)(hash >> 32), ref });
+}
+
+/* Places from one to another, going forwards and around. */
+static size_t distance(const struct label_hash *h, size_t from, size_t to)
+{
+    return to >= from ? to - from : to + h->size - from;
+}
+
+/* Moves later ones of the run up where their own place allows it. */
+static void close_hole(struct label_hash *h, size_t hole)
+{
+    for (size_t i = hole;;) {
+        if (++i == h->size)
+            i = 0;
+        if (!h->slots[i].ref)
+            break;
+        if (distance(h, place(h, h->slots[i].hash), i) < distance(h, hole, i))
+            continue;
+        h->slots[hole] = h->slots[i];
+        hole = i;
+    }
+    h->slots[hole] = (struct label_slot){ 0 };
+}
+
+void label_hash_remove(struct label_hash *h, uint64_t hash, uint32_t ref)
+{
+    size_t i = place(h, (uint32_t)(hash >> 32));
+
+    while (h->slots[i].ref != ref) {
+        if (!h->slots[i].ref)
+            SONDE_BUG("series %u is not in the table of labels", ref);
+        if (++i == h->size)
+            i = 0;
+    }
+    close_hole(h, i);
+    h->used--;
 }

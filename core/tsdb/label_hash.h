@@ -17,5 +17,7 @@ void label_hash_fini(struct label_hash *h);
 uint32_t label_hash_find(const struct label_hash *h, uint64_t hash,
                          bool (*same)(void *arg, uint32_t ref), void *arg);
 void label_hash_add(struct label_hash *h, uint64_t hash, uint32_t ref);
+/* What was added with these two. */
+void label_hash_remove(struct label_hash *h, uint64_t hash, uint32_t ref);
 
 #endif

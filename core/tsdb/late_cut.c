@@ -21,18 +21,7 @@
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
-#define CHUNKS_MANY ((uint64_t)1 << 18)
-#define CLOSE_RUN   64 /* buffers closed under the lock at once           */
-
-void late_set_due(struct late *l)
-{
-    atomic_store(&l->due, true);
-}
-
-bool late_is_due(const struct late *l)
-{
-    return atomic_load(&l->due) || atomic_load(&l->chunk_count) > CHUNKS_MANY;
-}
+#define CLOSE_RUN 64 /* buffers closed under the lock at once           */
 
 static int by_number(const void *a, const void *b)
 {
@@ -66,7 +55,7 @@ static void close_buffers(struct late *l, struct late_cut *cut)
         s = late_find(l, cut->refs[i]);
         late_series_cut(l, s);
         for (uint32_t k = 0; k < s->closed; k++) {
-            const struct late_chunk *c = &s->chunks[k];
+            const struct chunk *c = &s->chunks[k].chunk;
 
             cut->mint = c->mint < cut->mint ? c->mint : cut->mint;
             cut->maxt = c->maxt > cut->maxt ? c->maxt : cut->maxt;
@@ -114,7 +103,7 @@ static void give_up_series(struct head *h, uint32_t id, size_t *gone)
 {
     struct late *l = &h->late;
     struct walk w = walk_of(h);
-    struct series *in_order = walk_to(&w, id);
+    struct series *in_order = walk_to_id(&w, id);
     struct late_series *s;
 
     (void)pthread_mutex_lock(&l->lock);
@@ -153,7 +142,7 @@ static void sweep(struct late *l)
                        : maxt;
         }
         for (size_t k = 0; k < s->chunk_count; k++) {
-            const struct late_chunk *c = &s->chunks[k];
+            const struct chunk *c = &s->chunks[k].chunk;
 
             mint = c->mint < mint ? c->mint : mint;
             maxt = c->maxt > maxt ? c->maxt : maxt;
@@ -178,8 +167,6 @@ sonde_code late_cut_end(struct late_cut *cut, bool written,
         sweep(l);
         (void)pthread_mutex_unlock(&l->lock);
     }
-    if (written)
-        atomic_store(&l->due, false);
     if (written && l->wbl)
         rc = wal_truncate(l->wbl, cut->keep_segment, err);
     free(cut->refs);

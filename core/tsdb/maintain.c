@@ -75,6 +75,7 @@ static sonde_code do_steps(struct tsdb *db, struct sonde_err *err)
     also(&rc, err, folder_reload(db, &why), &why);
     store_retain(db);
     if (db->wal) {
+        also(&rc, err, head_map_chunks(db->head, &why), &why);
         also(&rc, err, store_compact_head(db, &why), &why);
         also(&rc, err, store_compact_late(db, &why), &why);
     }

@@ -4,11 +4,15 @@
  * of the series that have it; for each name the lists of its values, so that
  * a regular expression is tried once per value and not once per series.
  *
- * Series are made with ascending references, so adding is appending. Only a
- * replay may bring them in another order; it marks the index and sorts once
- * at its end. Memory: four bytes a label of a series and little more, for
- * lists grow by an eighth; 24 bytes and two numbers a distinct pair, and no
- * list memory at all for the many values that one series has.
+ * Series are made with ascending ids, so adding is appending. A replay may
+ * bring them in another order, so all is sorted once at its end; later that
+ * happens only when ids have come round, after four billion series, and each
+ * is put where it belongs. Memory: four bytes a label of a series and little
+ * more, for lists grow by an eighth; 24 bytes and two numbers a distinct
+ * pair, and no list memory at all for the many values that one series has.
+ *
+ * Taking out: lists give their memory back; numbers of lists and places of
+ * the tables serve again.
  *
  * The caller's lock guards it.
  *
@@ -68,7 +72,8 @@ static void slots_grow(struct postings *p)
     p->slot_count = p->slot_count ? p->slot_count * 2 : FIRST_SLOTS;
     p->slots = mem_zalloc(p->slot_count * sizeof(*p->slots));
     for (uint32_t i = 0; i < p->count; i++)
-        *slot_find(p, p->lists[i].name, p->lists[i].value) = i + 1;
+        if (p->lists[i].name)
+            *slot_find(p, p->lists[i].name, p->lists[i].value) = i + 1;
 }
 
 /* Index of the first name that is not below. */
@@ -107,35 +112,41 @@ static void name_add(struct postings *p, symbol name, uint32_t list)
     n->lists[n->count++] = list;
 }
 
+/* The number of a list that has no pair yet. */
+static uint32_t list_new(struct postings *p)
+{
+    uint32_t number = p->free_list;
+
+    if (number) {
+        p->free_list = p->lists[number - 1].refs.one;
+        p->free_count--;
+        return number - 1;
+    }
+    p->lists =
+        grow_modestly(p->lists, &p->cap, p->count + 1, sizeof(*p->lists));
+    return p->count++;
+}
+
 static struct postings_list *list_for(struct postings *p, symbol name,
                                       symbol value)
 {
-    uint32_t *slot;
+    uint32_t *slot, number;
 
-    if (p->count + 1 > p->slot_count / 4 * 3)
+    if (postings_pairs(p) + 1 > p->slot_count / 4 * 3)
         slots_grow(p);
     slot = slot_find(p, name, value);
     if (!*slot) {
-        p->lists =
-            grow_modestly(p->lists, &p->cap, p->count + 1, sizeof(*p->lists));
-        p->lists[p->count] = (struct postings_list){ name, value };
-        name_add(p, name, p->count);
-        *slot = ++p->count;
+        number = list_new(p);
+        p->lists[number] = (struct postings_list){ name, value };
+        name_add(p, name, number);
+        *slot = number + 1;
     }
     return &p->lists[*slot - 1];
 }
 
-void postings_add(struct postings *p, symbol name, symbol value, uint32_t ref)
+/* Room for one more, in an array of its own. */
+static void list_grow(struct postings_list *l)
 {
-    struct postings_list *l = list_for(p, name, value);
-
-    if (l->count == 0) {
-        l->refs.one = ref;
-        l->count = 1;
-        return;
-    }
-    if (postings_refs(l)[l->count - 1] > ref)
-        p->unsorted = true;
     if (l->cap == 0) {
         uint32_t one = l->refs.one;
 
@@ -144,12 +155,32 @@ void postings_add(struct postings *p, symbol name, symbol value, uint32_t ref)
     }
     l->refs.many = grow_modestly(l->refs.many, &l->cap, l->count + 1,
                                  sizeof(*l->refs.many));
-    l->refs.many[l->count++] = ref;
+}
+
+void postings_add(struct postings *p, symbol name, symbol value, uint32_t ref)
+{
+    struct postings_list *l = list_for(p, name, value);
+    size_t at = l->count;
+
+    if (l->count == 0) {
+        l->refs.one = ref;
+        l->count = 1;
+        return;
+    }
+    list_grow(l);
+    if (__builtin_expect(p->live && l->refs.many[at - 1] > ref, 0)) {
+        at = refs_after(l->refs.many, l->count, ref);
+        memmove(l->refs.many + at + 1, l->refs.many + at,
+                (l->count - at) * sizeof(ref));
+        p->early++;
+    }
+    l->refs.many[at] = ref;
+    l->count++;
 }
 
 void postings_sort(struct postings *p)
 {
-    for (uint32_t i = 0; p->unsorted && i < p->count; i++) {
+    for (uint32_t i = 0; !p->live && i < p->count; i++) {
         struct postings_list *l = &p->lists[i];
 
         if (l->cap) {
@@ -159,7 +190,12 @@ void postings_sort(struct postings *p)
             l->count = (uint32_t)r.count;
         }
     }
-    p->unsorted = false;
+    p->live = true;
+}
+
+uint32_t postings_number(const struct postings *p, symbol name, symbol value)
+{
+    return p->slot_count ? *slot_find(p, name, value) : 0;
 }
 
 const struct postings_list *postings_get(const struct postings *p, symbol name,
@@ -175,4 +211,112 @@ const struct postings_name *postings_name(const struct postings *p, symbol name)
     uint32_t i = name_place(p, name);
 
     return i < p->name_count && p->names[i].name == name ? &p->names[i] : NULL;
+}
+
+/* ---- taking out -------------------------------------------------------- */
+
+/* Memory that is not needed any more goes back. */
+static void list_shrink(struct postings_list *l)
+{
+    uint32_t *many = l->refs.many;
+
+    if (l->cap == 0 || (l->count > 1 && l->count > l->cap / 4 * 3))
+        return;
+    if (l->count > 1) {
+        l->cap = (l->count + 3) / 4 * 4;
+        l->refs.many = mem_realloc(many, l->cap * sizeof(*many));
+        return;
+    }
+    if (l->count)
+        l->refs.one = many[0];
+    l->cap = 0;
+    free(many);
+}
+
+void postings_drop(struct postings *p, uint32_t list, const struct refs *gone)
+{
+    struct postings_list *l = &p->lists[list];
+    struct refs r = { l->cap ? l->refs.many : &l->refs.one, l->count, l->cap };
+
+    refs_subtract(&r, gone->items, gone->count);
+    l->count = (uint32_t)r.count;
+    list_shrink(l);
+}
+
+void postings_replace(struct postings *p, uint32_t list, const struct refs *r)
+{
+    struct postings_list *l = &p->lists[list];
+
+    if (l->cap)
+        free(l->refs.many);
+    l->count = (uint32_t)r->count;
+    l->cap = 0;
+    l->refs.many = NULL;
+    if (r->count == 1) {
+        l->refs.one = r->items[0];
+    } else if (r->count) {
+        l->refs.many = grow_modestly(NULL, &l->cap, l->count, sizeof(uint32_t));
+        memcpy(l->refs.many, r->items, r->count * sizeof(*r->items));
+    }
+}
+
+/* Empties a cell and moves later ones of its run up, so that no run breaks. */
+static void slot_remove(struct postings *p, uint32_t hole)
+{
+    uint32_t mask = p->slot_count - 1;
+
+    for (uint32_t i = (hole + 1) & mask; p->slots[i]; i = (i + 1) & mask) {
+        const struct postings_list *l = &p->lists[p->slots[i] - 1];
+
+        if (((i - pair_slot(p, l->name, l->value)) & mask) <
+            ((i - hole) & mask))
+            continue;
+        p->slots[hole] = p->slots[i];
+        hole = i;
+    }
+    p->slots[hole] = 0;
+}
+
+static void list_forget(struct postings *p, uint32_t number)
+{
+    struct postings_list *l = &p->lists[number];
+
+    slot_remove(p, (uint32_t)(slot_find(p, l->name, l->value) - p->slots));
+    *l = (struct postings_list){ .refs.one = p->free_list };
+    p->free_list = number + 1;
+    p->free_count++;
+    p->moves++;
+}
+
+static void name_forget(struct postings *p, uint32_t i)
+{
+    free(p->names[i].lists);
+    p->name_count--;
+    memmove(p->names + i, p->names + i + 1,
+            (p->name_count - i) * sizeof(*p->names));
+    p->moves++;
+}
+
+bool postings_sweep(struct postings *p, symbol name, uint32_t *at, uint32_t n)
+{
+    uint32_t i = name_place(p, name);
+    struct postings_name *x = &p->names[i];
+
+    if (i == p->name_count || x->name != name)
+        return false;
+    for (; n && *at < x->count; n--) {
+        uint32_t number = x->lists[*at];
+
+        if (p->lists[number].count) {
+            ++*at;
+            continue;
+        }
+        x->lists[*at] = x->lists[--x->count];
+        list_forget(p, number);
+    }
+    if (*at < x->count)
+        return true;
+    if (x->count == 0)
+        name_forget(p, i);
+    return false;
 }

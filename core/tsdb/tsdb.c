@@ -93,23 +93,10 @@ static bool tsdb_op_labels(struct storage *s, series_ref ref,
     return head_labels(tsdb_of(s)->head, ref, arena, out);
 }
 
-static sonde_code tsdb_op_exemplars(struct storage *s,
-                                    const struct matcher *const *sets,
-                                    const size_t *set_counts, size_t n,
-                                    sonde_msec mint, sonde_msec maxt,
-                                    struct arena *arena,
-                                    struct exemplar_series **out,
-                                    size_t *out_count, struct sonde_err *err)
-{
-    return head_exemplars(tsdb_of(s)->head, sets, set_counts, n, mint, maxt,
-                          arena, out, out_count, err);
-}
-
 static const struct storage_ops ops = {
     .appender = tsdb_op_appender,
     .querier = tsdb_op_querier,
     .labels = tsdb_op_labels,
-    .exemplars = tsdb_op_exemplars,
 };
 
 struct storage *tsdb_storage(struct tsdb *db)
@@ -141,7 +128,6 @@ struct tsdb_limits store_limits(struct tsdb *db)
 
 void tsdb_set_limits(struct tsdb *db, const struct tsdb_limits *limits)
 {
-    exemplars_set_max(&db->head->exemplars, limits->max_exemplars);
     (void)pthread_mutex_lock(&db->state);
     db->limits = *limits;
     (void)pthread_mutex_unlock(&db->state);
@@ -164,7 +150,7 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *out)
     struct block_set *set = block_set_get(&db->sets);
 
     (void)pthread_rwlock_rdlock(&h->index_lock);
-    *out = (struct tsdb_stats){ .label_pairs = h->postings.count };
+    *out = (struct tsdb_stats){ .label_pairs = postings_pairs(&h->postings) };
     (void)pthread_rwlock_unlock(&h->index_lock);
     out->series = atomic_load(&h->series_count);
     out->chunks = atomic_load(&h->chunk_count);
@@ -261,6 +247,15 @@ static sonde_code load_late(struct tsdb *db, const struct tsdb_options *o,
     return rc;
 }
 
+static sonde_code load_chunks(struct tsdb *db, struct sonde_err *err)
+{
+    char *dir = store_path(db->dir, "chunks_head");
+    sonde_code rc = head_open_files(db->head, dir, db->options.read_only, err);
+
+    free(dir);
+    return rc;
+}
+
 static sonde_code load_log(struct tsdb *db, const struct tsdb_options *o,
                            struct sonde_err *err)
 {
@@ -269,10 +264,14 @@ static sonde_code load_log(struct tsdb *db, const struct tsdb_options *o,
     struct wal_options wal = o->wal;
     sonde_code rc = SONDE_OK;
 
-    if (fs_exists(db->wal_dir))
+    if (!o->log_only)
+        rc = load_chunks(db, err);
+    if (rc == SONDE_OK && fs_exists(db->wal_dir))
         rc = head_replay(db->head, db->wal_dir, &replay, err);
     if (rc == SONDE_OK && !o->log_only)
         rc = load_late(db, o, &replay, err);
+    if (rc == SONDE_OK)
+        head_settle_chunks(db->head);
     if (rc != SONDE_OK || o->read_only)
         return rc;
     if (!wal.metrics)
@@ -303,8 +302,6 @@ static struct tsdb *store_new(const char *dir, const struct tsdb_options *o)
     store_metrics_register(&db->m, o->metrics);
     db->head = head_new(o->clock, o->log_only);
     head_metrics_register(&db->head->metrics, o->metrics);
-    exemplars_register(&db->head->exemplars, o->metrics);
-    exemplars_set_max(&db->head->exemplars, o->limits.max_exemplars);
     return db;
 }
 
@@ -360,6 +357,9 @@ void tsdb_close(struct tsdb *db)
     if (db->metrics) {
         selfmetrics_uncallback(db->metrics, store_metrics_page, db);
         selfmetrics_uncallback(db->metrics, head_metrics_page, db->head);
+    }
+    if (db->wal && head_map_chunks(db->head, NULL) != SONDE_OK) {
+        /* said already; the log has the samples */
     }
     wal_close(db->wal);
     head_free(db->head);

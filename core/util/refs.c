@@ -154,6 +154,11 @@ void refs_intersect_be(struct refs *r, const uint8_t *be32, size_t n)
     keep_if(r, &(struct list){ be32, n, true }, true);
 }
 
+void refs_subtract(struct refs *r, const uint32_t *items, size_t n)
+{
+    keep_if(r, &(struct list){ items, n, false }, false);
+}
+
 void refs_subtract_be(struct refs *r, const uint8_t *be32, size_t n)
 {
     keep_if(r, &(struct list){ be32, n, true }, false);

@@ -24,6 +24,7 @@ void refs_sort(struct refs *r);
 void refs_intersect(struct refs *r, const uint32_t *items, size_t n);
 void refs_intersect_be(struct refs *r, const uint8_t *be32, size_t n);
 /* Keeps those that are not. */
+void refs_subtract(struct refs *r, const uint32_t *items, size_t n);
 void refs_subtract_be(struct refs *r, const uint8_t *be32, size_t n);
 /* Sets `marks[i]` of each `r->items[i]` that is in the list. */
 void refs_mark_be(const struct refs *r, const uint8_t *be32, size_t n,

@@ -240,7 +240,7 @@ static void test_postings(void)
     CU_ASSERT_EQUAL(n->count, 10000);
     CU_ASSERT_PTR_NULL(postings_name(&p, 6));
     postings_add(&p, 10, 21, 4);
-    CU_ASSERT_TRUE(p.unsorted);
+    CU_ASSERT_FALSE(p.live);
     postings_sort(&p);
     CU_ASSERT_EQUAL(postings_refs(postings_get(&p, 10, 21))[2], 4);
     postings_fini(&p);
@@ -348,7 +348,170 @@ static void test_label_store(void)
     label_store_fini(&s);
 }
 
+/* ---- taking out -------------------------------------------------------- */
+
+static bool has_ref(void *arg, uint32_t ref)
+{
+    return ref == *(const uint32_t *)arg;
+}
+
+/* Few distinct hashes, so that runs are long and go around the end. */
+static void test_hash_remove(void)
+{
+    struct label_hash h = { 0 };
+    bool there[2001] = { false }, right = true;
+    uint32_t random = 7;
+
+    for (int round = 0; round < 20000; round++) {
+        uint32_t ref, other;
+        uint64_t hash;
+
+        random = random * 1664525u + 1013904223u;
+        ref = 1 + (random >> 8) % 2000;
+        hash = (uint64_t)(ref % 97 * 44278013u) << 32;
+        if (there[ref])
+            label_hash_remove(&h, hash, ref);
+        else
+            label_hash_add(&h, hash, ref);
+        there[ref] = !there[ref];
+        other = 1 + (random >> 4) % 2000;
+        hash = (uint64_t)(other % 97 * 44278013u) << 32;
+        right = right && (label_hash_find(&h, hash, has_ref, &other) ==
+                          other) == there[other];
+    }
+    CU_ASSERT_TRUE(right);
+    label_hash_fini(&h);
+}
+
+static void test_table_remove(void)
+{
+    static const uint32_t ids[] = { 64, 65, 70, 129, 70000, UINT32_MAX };
+    size_t n = sizeof(ids) / sizeof(ids[0]);
+    struct series_table t;
+    struct series_page *kept;
+
+    series_table_init(&t);
+    for (size_t i = 0; i < n; i++)
+        series_page_add(series_table_make(&t, ids[i]), ids[i])->labels = ids[i];
+    kept = series_table_page(&t, 65);
+    series_page_remove(kept, 65);
+    CU_ASSERT_PTR_NULL(series_page_get(kept, 65));
+    CU_ASSERT_EQUAL(series_page_get(kept, 70)->labels, 70);
+    series_page_remove(kept, 70);
+    series_table_remove(&t, kept);
+    CU_ASSERT_PTR_NULL(series_table_page(&t, 70));
+    /* who holds the page yet finds nothing of another one in it */
+    CU_ASSERT_PTR_EQUAL(series_table_make(&t, 1000), kept);
+    series_page_add(kept, 1000 - 1000 % 64 + 70 % 64);
+    CU_ASSERT_PTR_NULL(series_page_get(kept, 70));
+    CU_ASSERT_EQUAL(
+        series_page_get(series_table_page(&t, 70000), 70000)->labels, 70000);
+    series_table_fini(&t);
+}
+
+/* All series of a page, taken out in another order than put in. */
+static void test_page_shrinks(void)
+{
+    struct series_table t;
+    struct series_page *p;
+    bool right = true;
+
+    series_table_init(&t);
+    p = series_table_make(&t, 1);
+    for (uint32_t id = 1; id <= 64; id++)
+        series_page_add(p, id)->labels = id;
+    for (uint32_t i = 0; i < 64; i++) {
+        series_page_remove(p, 1 + i * 37 % 64);
+        for (uint32_t k = 0; k < 64; k++) {
+            uint32_t id = 1 + k * 37 % 64;
+            const struct series *s = series_page_get(p, id);
+
+            right = right && (k <= i ? !s : s && s->labels == id);
+        }
+    }
+    CU_ASSERT_TRUE(right);
+    CU_ASSERT_EQUAL(p->cap, 0);
+    series_table_fini(&t);
+}
+
+static void test_label_store_reuse(void)
+{
+    struct label_store s;
+    struct label_pair *pairs;
+    uint32_t at[100], again;
+    uint64_t words;
+
+    label_store_init(&s);
+    for (uint32_t i = 0; i < 100; i++)
+        CU_ASSERT_TRUE(label_store_add(&s, 1 + i % 5, &at[i], &pairs));
+    words = s.next;
+    for (uint32_t i = 0; i < 100; i += 2)
+        label_store_remove(&s, at[i]);
+    for (uint32_t i = 0; i < 100; i += 2)
+        CU_ASSERT_TRUE(label_store_add(&s, 1 + i % 5, &again, &pairs));
+    CU_ASSERT_EQUAL(s.next, words);
+    CU_ASSERT_EQUAL(s.free_words, 0);
+    label_store_fini(&s);
+}
+
+static void test_postings_drop(void)
+{
+    static const uint32_t some[] = { 2, 4, 6, 9, 500, 501 };
+    struct refs gone = { (uint32_t *)(uintptr_t)some, 6, 6 };
+    const struct postings_list *l;
+    struct postings p = { 0 };
+    uint32_t at = 0, pairs;
+
+    for (uint32_t i = 1; i <= 1000; i++) {
+        postings_add(&p, 10, 20, i);
+        postings_add(&p, 5, 1000 + i, i);
+    }
+    postings_sort(&p);
+    pairs = postings_pairs(&p);
+    postings_drop(&p, postings_number(&p, 10, 20) - 1, &gone);
+    for (size_t i = 0; i < gone.count; i++)
+        postings_drop(&p, postings_number(&p, 5, 1000 + some[i]) - 1, &gone);
+    while (postings_sweep(&p, 5, &at, 7))
+        ;
+    CU_ASSERT_EQUAL(postings_pairs(&p), pairs - 6);
+    CU_ASSERT_PTR_NULL(postings_get(&p, 5, 1009));
+    CU_ASSERT_PTR_NOT_NULL(postings_get(&p, 5, 1010));
+    CU_ASSERT_EQUAL(postings_name(&p, 5)->count, 994);
+    l = postings_get(&p, 10, 20);
+    CU_ASSERT_EQUAL_FATAL(l->count, 994);
+    CU_ASSERT_EQUAL(postings_refs(l)[1], 3);
+    /* numbers come round: what is put before others is where it belongs */
+    postings_add(&p, 10, 20, 4);
+    CU_ASSERT_EQUAL(postings_refs(postings_get(&p, 10, 20))[2], 4);
+    postings_add(&p, 5, 1004, 4);
+    CU_ASSERT_EQUAL(postings_pairs(&p), pairs - 5);
+    postings_fini(&p);
+}
+
+static void test_names_go(void)
+{
+    static const uint32_t one = 7;
+    struct refs gone = { (uint32_t *)(uintptr_t)&one, 1, 1 };
+    struct postings p = { 0 };
+    uint32_t at = 0;
+
+    postings_add(&p, 1, 2, 7);
+    postings_add(&p, 3, 4, 8);
+    postings_drop(&p, postings_number(&p, 1, 2) - 1, &gone);
+    CU_ASSERT_FALSE(postings_sweep(&p, 1, &at, 100));
+    CU_ASSERT_PTR_NULL(postings_name(&p, 1));
+    CU_ASSERT_PTR_NOT_NULL(postings_name(&p, 3));
+    CU_ASSERT_EQUAL(postings_pairs(&p), 1);
+    postings_fini(&p);
+}
+
 static const struct tap_test tests[] = {
+    { "the label hash forgets", test_hash_remove },
+    { "pages come back", test_table_remove },
+    { "a page shrinks", test_page_shrinks },
+    { "places of label sets serve again", test_label_store_reuse },
+    { "references leave postings, values leave names", test_postings_drop },
+    { "names without values go", test_names_go },
     { "matchers select what they say", test_select },
     { "hints narrow a selection", test_hints },
     { "names and values are listed", test_label_values },

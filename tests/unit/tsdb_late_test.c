@@ -15,6 +15,7 @@
 static void late_kit(struct kit *k, const char *name, sonde_msec window)
 {
     kit_init(k, name);
+    k->options.no_thread = true; /* blocks are made by nobody here */
     k->options.limits.out_of_order_ms = window;
     kit_reopen(k);
 }
@@ -353,71 +354,6 @@ static void test_model(void)
     model_run(100000, "model_all", 5, 255);
 }
 
-/* ---- blocks ----------------------------------------------------------- */
-
-static size_t hinted_blocks(struct kit *k, bool *aligned)
-{
-    size_t n, hinted = 0;
-    struct block **blocks = tsdb_blocks(k->db, &n);
-
-    *aligned = true;
-    for (size_t i = 0; i < n; i++) {
-        const struct block_meta *m = block_meta(blocks[i]);
-
-        if (!m->from_out_of_order)
-            continue;
-        hinted++;
-        *aligned = *aligned && m->mint % CHUNK_RANGE_MS == 0 &&
-                   m->maxt == m->mint + CHUNK_RANGE_MS;
-    }
-    tsdb_blocks_free(blocks, n);
-    return hinted;
-}
-
-static void check_all(struct kit *k)
-{
-    struct columns c = kit_read(k, "a", INT64_MIN, INT64_MAX);
-    bool same = true;
-
-    CU_ASSERT_EQUAL(c.count, 5 * 60 + 4 * 60);
-    for (size_t i = 0; i < c.count; i++)
-        same = same && c.v[i] == (double)(c.t[i] / 1000 % 1000) &&
-               (i == 0 || c.t[i] > c.t[i - 1]);
-    CU_ASSERT_TRUE(same);
-    columns_fini(&c);
-}
-
-/* In order every minute of five hours, late between those of the first
- * four: they leave the head behind the samples in order, and nobody misses
- * one at any time. */
-static void test_compaction(void)
-{
-    struct kit k;
-    bool aligned;
-
-    kit_init(&k, "compaction");
-    k.options.limits.out_of_order_ms = 6 * HOUR;
-    k.options.no_thread = true;
-    kit_reopen(&k);
-    for (sonde_msec t = KIT_NOW - 5 * HOUR; t < KIT_NOW; t += MINUTE)
-        (void)kit_put(&k, "a", t, (double)(t / 1000 % 1000));
-    for (sonde_msec t = KIT_NOW - 5 * HOUR; t < KIT_NOW - HOUR; t += MINUTE)
-        CU_ASSERT_EQUAL(
-            kit_put(&k, "a", t + 7000, (double)((t / 1000 + 7) % 1000))
-                .out_of_order_taken,
-            1);
-    check_all(&k);
-    CU_ASSERT_EQUAL(hinted_blocks(&k, &aligned), 0);
-    CU_ASSERT_EQUAL(tsdb_compact(k.db, NULL), SONDE_OK);
-    CU_ASSERT_TRUE(aligned);
-    check_all(&k);
-    CU_ASSERT_EQUAL(tsdb_compact(k.db, NULL), SONDE_OK);
-    check_all(&k);
-    kit_reopen(&k);
-    check_all(&k);
-    kit_fini(&k);
-}
-
 /* ---- killed ----------------------------------------------------------- */
 
 /* Commits late samples and says so, until it is killed. */
@@ -486,7 +422,6 @@ static const struct tap_test tests[] = {
     { "what is too old is named", test_rejected },
     { "a batch may mix all kinds", test_mixed_batch },
     { "random samples against a model", test_model },
-    { "late samples leave as blocks", test_compaction },
     { "killed, it keeps what it acknowledged", test_killed },
 };
 
