@@ -34,7 +34,7 @@ static const struct {
 } commands[] = {
     { "run", cli_run },           { "check", cli_check },
     { "scrape", cli_scrape },     { "plugins", run_plugins },
-    { "document", cli_document },
+    { "document", cli_document }, { "tsdb", cli_tsdb },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -26,6 +26,7 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_scrape(int argc, char **argv);
 int cli_document(int argc, char **argv);
+int cli_tsdb(int argc, char **argv);
 
 /* docs/configuration.md. */
 void cli_document_text(struct buf *b);

@@ -14,6 +14,21 @@ core_cli_libcli_la_SOURCES += core/cli/flags.c
 core_cli_libcli_la_SOURCES += core/cli/flags_print.c
 core_cli_libcli_la_SOURCES += core/cli/flags_table.c
 core_cli_libcli_la_SOURCES += core/cli/flags_table.h
+core_cli_libcli_la_SOURCES += \
+	core/cli/args.c core/cli/args.h \
+	core/cli/import_merge.c core/cli/import_run.c \
+	core/cli/import_spill.c core/cli/import_spill.h \
+	core/cli/progress.c core/cli/progress.h \
+	core/cli/tsdb_analyze.c \
+	core/cli/tsdb_blocks.c \
+	core/cli/tsdb_check.c core/cli/tsdb_check.h \
+	core/cli/tsdb_check_log.c \
+	core/cli/tsdb_cmd.c core/cli/tsdb_cmd.h \
+	core/cli/tsdb_dump.c \
+	core/cli/tsdb_import.c \
+	core/cli/tsdb_list.c \
+	core/cli/tsdb_print.c \
+	core/cli/tsdb_snapshot.c
 
 check_PROGRAMS += tests/unit/flags_test
 TESTS += tests/unit/flags_test

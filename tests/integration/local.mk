@@ -6,10 +6,10 @@ INTEGRATION = \
 	tests/integration/exporters.py \
 	tests/integration/out_of_order.py \
 	tests/integration/plugins.py \
-	tests/integration/receiver.py \
 	tests/integration/remote_write.py \
 	tests/integration/store.py \
-	tests/integration/stress.py
+	tests/integration/stress.py \
+	tests/integration/tsdb_cli.py
 TESTS += $(INTEGRATION)
 EXTRA_DIST += $(INTEGRATION) tests/integration/harness.py \
 	tests/integration/remote_body.py
