@@ -10,12 +10,13 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/engine.c core/promql/engine.h \
 	core/promql/fold.c \
 	core/promql/functions.c \
-	core/promql/hist.c core/promql/hist.h core/promql/hist_walk.c \
+	core/promql/hist.c core/promql/hist.h \
+	core/promql/hist_trim.c core/promql/hist_walk.c \
 	core/promql/histogram_fold.c core/promql/histogram_functions.c \
 	core/promql/histogram_rate.c \
 	core/promql/histogram_rows.c core/promql/instant.c \
 	core/promql/kahan.h \
-	core/promql/label_functions.c \
+	core/promql/info.c core/promql/label_functions.c \
 	core/promql/lex.c core/promql/lex.h \
 	core/promql/match.c core/promql/match.h \
 	core/promql/match_series.c core/promql/match_sets.c \
@@ -31,7 +32,6 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/regress.c \
 	core/promql/select.c core/promql/select.h \
 	core/promql/shapes.c core/promql/sort.c \
-	core/promql/stubs.c \
 	core/promql/selector.c
 
 check_PROGRAMS += tests/unit/promql_engine_test \
