@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The querier: a selection is made at once and is a list of references; then
- * series come one by one, their labels as strings in an arena that is reset
- * for each. A series that has no chunk in the range is passed over, so that
- * what was made but never committed is not seen.
+ * series come one by one. A series that has no chunk in the range is passed
+ * over, so that what was made but never committed is not seen. Series of a
+ * set stay in its arena; their labels are views of symbols, which live as
+ * long as the series in the head.
  *
  * A querier holds no lock between calls and may live as long as it likes: it
  * is one of the head's readers, and nothing that it may have found is given
  * back before it is freed. What is taken out of the head meanwhile it may
  * find or not.
  *
- * One thread at a time; several queriers in several threads are fine.
+ * One thread at a time, but for reading series; several queriers in several
+ * threads are fine.
  */
 #include <stdlib.h>
 
@@ -26,46 +28,64 @@ struct head_querier {
     sonde_msec mint, maxt;
 };
 
+struct head_series {
+    struct storage_series base;
+    struct head *head;
+    uint32_t ref;
+};
+
 struct head_set {
     struct series_set base;
-    struct storage_series series;
     struct head *head;
     struct refs refs;
     size_t next, limit;
-    uint32_t ref; /* of `series`                                          */
     sonde_msec mint, maxt;
-    struct arena arena; /* of its labels                                  */
+    struct arena arena; /* of the series                                  */
 };
 
 /* ---- series ----------------------------------------------------------- */
 
-static sonde_code set_series_read(struct storage_series *s, sonde_msec mint,
+static sonde_code set_series_read(struct storage_series *base, sonde_msec mint,
                                   sonde_msec maxt, struct columns *out,
                                   struct sonde_err *err)
 {
-    struct head_set *set =
-        (struct head_set *)((char *)s - offsetof(struct head_set, series));
+    struct head_series *s = (struct head_series *)base;
 
-    return head_read(set->head, set->ref, mint, maxt, out, err);
+    return head_read(s->head, s->ref, mint, maxt, out, err);
 }
 
 static const struct storage_series_ops series_ops = { set_series_read };
 
-/* Where the labels are; false if there is nothing in the range. */
+/* Where the labels are; false if there is nothing in the range. Mostly the
+ * newest sample tells. */
 static bool in_range(struct head_set *set, uint32_t id, uint32_t *labels)
 {
     struct walk w = walk_of(set->head);
     struct series *s = walk_to_id(&w, id);
+    bool yes =
+        s && s->open.count && s->open.t >= set->mint && s->open.t <= set->maxt;
 
     *labels = s ? s->labels : 0;
     walk_end(&w);
-    return *labels && head_has(set->head, id, set->mint, set->maxt);
+    return *labels && (yes || head_has(set->head, id, set->mint, set->maxt));
+}
+
+static struct labels labels_of(struct head_set *set, uint32_t at)
+{
+    struct label *items;
+    size_t n;
+
+    (void)label_store_get(&set->head->labels, at, &n);
+    items = arena_array(&set->arena, struct label, n);
+    head_labels_view(set->head, at, items, &n);
+    return (struct labels){ items, n };
 }
 
 static sonde_code set_next(struct series_set *base, struct storage_series **out,
                            struct sonde_err *err)
 {
     struct head_set *set = (struct head_set *)base;
+    struct head_series *s;
     uint32_t labels;
 
     (void)err;
@@ -74,11 +94,13 @@ static sonde_code set_next(struct series_set *base, struct storage_series **out,
 
         if (!in_range(set, ref, &labels))
             continue;
-        arena_reset(&set->arena);
-        set->ref = ref;
-        set->series.labels = head_labels_dup(set->head, labels, &set->arena);
+        s = arena_new(&set->arena, struct head_series);
+        s->base.ops = &series_ops;
+        s->base.labels = labels_of(set, labels);
+        s->head = set->head;
+        s->ref = ref;
         set->limit--;
-        *out = &set->series;
+        *out = &s->base;
         return SONDE_OK;
     }
     return SONDE_ENOTFOUND;
@@ -105,7 +127,6 @@ static sonde_code querier_select(struct querier *base,
 
     (void)err;
     set->base.ops = &set_ops;
-    set->series.ops = &series_ops;
     set->head = q->head;
     set->mint = q->mint;
     set->maxt = q->maxt;
@@ -128,20 +149,7 @@ static sonde_code querier_select(struct querier *base,
 
 #define SYMBOLS_PRESS 65536 /* take doubles out above this many            */
 
-/* All names, or all values of one. */
-static void symbols_of_index(struct head *h, const symbol *name,
-                             struct refs *out)
-{
-    const struct postings *p = &h->postings;
-    const struct postings_name *n = name ? postings_name(p, *name) : NULL;
-
-    for (uint32_t i = 0; !name && i < p->name_count; i++)
-        refs_append(out, &p->names[i].name, 1);
-    for (uint32_t i = 0; n && i < n->count; i++)
-        refs_append(out, &p->lists[n->lists[i]].value, 1);
-}
-
-/* The same, of some series. */
+/* Of the names, or of one name's values, that some series have. */
 static void symbols_of_series(struct head *h, const symbol *name,
                               struct refs *series, struct refs *out)
 {
@@ -205,10 +213,10 @@ querier_label_values(struct querier *base, const sonde_str *label,
     if (n) {
         head_select(h, matchers, n, &series);
         symbols_of_series(h, label ? &name : NULL, &series, &symbols);
+    } else if (label) {
+        head_values(h, name, &symbols);
     } else {
-        (void)pthread_rwlock_rdlock(&h->index_lock);
-        symbols_of_index(h, label ? &name : NULL, &symbols);
-        (void)pthread_rwlock_unlock(&h->index_lock);
+        head_names(h, &symbols);
     }
     *out = strings_sorted(h, &symbols, arena);
     if (hints && hints->limit && out->count > hints->limit)
