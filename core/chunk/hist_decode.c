@@ -15,14 +15,18 @@
  * on from; spans and bounds are shared by all samples of a chunk. A bucket
  * costs at least a bit per sample, so memory is bounded by the bytes.
  *
- * What is not accepted: more buckets than HISTOGRAM_BUCKETS_MAX, spans that
- * go backwards, unknown schemas. Those finer than sonde writes are reduced.
+ * What is not accepted: more buckets than HISTOGRAM_BUCKETS_MAX, unknown
+ * schemas. Those finer than sonde writes are reduced. Spans that go backwards
+ * are put in order: Prometheus 3 writes some when it pads several buckets
+ * behind a sample's last one (it then lists one index twice).
  */
 #include <math.h>
 
 #include "chunk/hist_chunk.h"
 #include "chunk/hist_reader.h"
 
+/* Of buckets in disorder: so that their distance fits in a span. */
+#define INDEX_MAX       (INT64_C(1) << 30)
 #define SCHEMA_READ_MIN (-9)
 #define SCHEMA_READ_MAX 52
 
@@ -59,6 +63,34 @@ static double read_zero_threshold(struct bits *b)
     return ldexp(0.5, (int)code - 243);
 }
 
+static bool read_span(struct hist_reader *r, struct histogram_span *s,
+                      bool is_first)
+{
+    uint64_t length = bits_uvarbit(&r->b);
+    int64_t offset = bits_varbit(&r->b);
+
+    if (length > HISTOGRAM_BUCKETS_MAX || offset > INT32_MAX ||
+        offset < INT32_MIN)
+        return false;
+    r->backwards |= !is_first && offset < 0;
+    s->length = (uint32_t)length;
+    s->offset = (int32_t)offset;
+    return true;
+}
+
+static bool may_be_mended(const struct histogram_side *s)
+{
+    int64_t index = 0;
+
+    for (size_t i = 0; i < s->span_count; i++) {
+        index += s->spans[i].offset;
+        if (index < -INDEX_MAX || index > INDEX_MAX)
+            return false;
+        index += s->spans[i].length;
+    }
+    return true;
+}
+
 static bool read_spans(struct hist_reader *r, struct histogram_side *s)
 {
     uint64_t n = bits_uvarbit(&r->b), buckets = 0;
@@ -68,15 +100,9 @@ static bool read_spans(struct hist_reader *r, struct histogram_side *s)
     s->span_count = (size_t)n;
     s->spans = arena_array(r->arena, struct histogram_span, s->span_count);
     for (size_t i = 0; i < n; i++) {
-        uint64_t length = bits_uvarbit(&r->b);
-        int64_t offset = bits_varbit(&r->b);
-
-        if (length > HISTOGRAM_BUCKETS_MAX || offset > INT32_MAX ||
-            offset < (i ? 0 : INT32_MIN))
+        if (!read_span(r, &s->spans[i], i == 0))
             return false;
-        buckets += length;
-        s->spans[i].length = (uint32_t)length;
-        s->spans[i].offset = (int32_t)offset;
+        buckets += s->spans[i].length;
     }
     s->bucket_count = (size_t)buckets;
     return may_have(r, buckets);
@@ -112,6 +138,8 @@ static sonde_code read_layout(struct hist_reader *r, struct sonde_err *err)
                              (long long)schema);
     r->h.schema = (int32_t)schema;
     if (!read_spans(r, &r->h.positive) || !read_spans(r, &r->h.negative) ||
+        (r->backwards &&
+         !(may_be_mended(&r->h.positive) && may_be_mended(&r->h.negative))) ||
         !may_have(r, r->h.positive.bucket_count + r->h.negative.bucket_count))
         return damaged(r, "spans make no sense", err);
     if (schema == HISTOGRAM_CUSTOM && !read_bounds(r))
@@ -245,15 +273,18 @@ sonde_code hist_reader_next(struct hist_reader *r, struct histogram *out,
         return damaged(r, "the bytes end or make no sense", err);
     r->read++;
     r->h.hint = hint_of(r);
-    if (histogram_is_stale(&r->h))
+    if (histogram_is_stale(&r->h)) {
         *out = (struct histogram){
             .is_float = r->h.is_float,
             .hint = r->header == HIST_GAUGE ? HISTOGRAM_GAUGE
                                             : HISTOGRAM_UNKNOWN_RESET,
             .sum = r->h.sum,
         };
-    else
+    } else {
         *out = r->h;
+        if (r->backwards)
+            hist_mend(out, r->arena);
+    }
     return SONDE_OK;
 }
 

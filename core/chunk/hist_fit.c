@@ -98,6 +98,13 @@ static bool fit_frame(const struct histogram *last, const struct histogram *h,
                                      : h->zero_count.i < last->zero_count.i);
 }
 
+/* Nothing is known of it; but that is what Prometheus writes. Readers do not
+ * rely on "no reset" at the front of a chunk. */
+static enum hist_header behind_gauge(const struct histogram *h)
+{
+    return h->is_float ? HIST_UNKNOWN : HIST_NO_RESET;
+}
+
 struct hist_fit hist_fit(const struct histogram *last, enum hist_header header,
                          const struct histogram *h)
 {
@@ -108,7 +115,7 @@ struct hist_fit hist_fit(const struct histogram *last, enum hist_header header,
     if (is_gauge)
         fit.header = HIST_GAUGE;
     if (is_gauge != (header == HIST_GAUGE))
-        return new_chunk(is_gauge ? HIST_GAUGE : HIST_UNKNOWN);
+        return new_chunk(is_gauge ? HIST_GAUGE : behind_gauge(h));
     if (h->hint == HISTOGRAM_RESET)
         return new_chunk(HIST_RESET);
     if (histogram_is_stale(h))

@@ -24,6 +24,7 @@ struct hist_reader {
     struct arena *arena; /* of all that is handed out                       */
     enum hist_header header;
     uint32_t count, read;
+    bool backwards; /* spans overlap: hist_mend() puts them in order        */
     sonde_msec t;
     uint64_t t_delta;
     struct window sum_window;
@@ -34,6 +35,8 @@ struct hist_reader {
     struct histogram h;
 };
 
+/* Puts buckets whose spans go backwards in order, those of one index added. */
+void hist_mend(struct histogram *h, struct arena *a);
 /* Reads the layout. Bytes are any bytes; no array is larger than they allow. */
 SONDE_NODISCARD sonde_code hist_reader_init(struct hist_reader *r,
                                             bool is_float, sonde_str data,

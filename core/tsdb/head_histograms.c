@@ -21,10 +21,18 @@
 /* What size_class says when `chunk` is of histograms: the end was chosen. */
 #define END_CHOSEN 1
 
-struct chunk head_hist_open(const struct series *s)
+struct chunk head_open_chunk(const struct series *s)
 {
     const struct hist_chunk *c = series_hist_chunk(s);
 
+    if (!c)
+        return (struct chunk){
+            .encoding = CHUNK_XOR,
+            .data = { (const char *)s->chunk, xor_len(&s->open) },
+            .mint = xor_first_time(s->chunk),
+            .maxt = s->open.t,
+            .count = s->open.count,
+        };
     return (struct chunk){
         .encoding = hist_encoding(hist_chunk_is_float(c)),
         .data = hist_chunk_bytes(c),
@@ -36,7 +44,7 @@ struct chunk head_hist_open(const struct series *s)
 
 void head_hist_seal(struct head *h, struct series *s, uint32_t id)
 {
-    struct chunk c = head_hist_open(s);
+    struct chunk c = head_open_chunk(s);
 
     head_chunk_add(h, s, id, &c);
     hist_chunk_begin(series_hist_chunk(s));
@@ -51,20 +59,6 @@ void head_hist_free(struct series *s)
     s->chunk = NULL;
     s->open.count = 0;
     s->flags &= (uint8_t)~SERIES_HIST;
-}
-
-void head_free_histograms(struct head *h)
-{
-    struct series_page *p;
-
-    for (uint32_t n = 0; (p = series_table_next(&h->table, &n)); n++)
-        for (uint64_t slot = 0; slot < PAGE_SERIES; slot++) {
-            struct series *s =
-                series_page_get(p, (uint64_t)n * PAGE_SERIES + slot + 1);
-
-            if (s)
-                head_hist_free(s);
-        }
 }
 
 void head_hist_leave(struct head *h, struct series *s, uint32_t id)
@@ -110,29 +104,35 @@ static bool is_full(struct series *s, const struct hist_chunk *c, sonde_msec t)
     return hist_chunk_count(c) >= SAMPLES_MIN || t >= head_range_end(first);
 }
 
-static void append(struct hist_chunk *c, sonde_msec t,
-                   const struct histogram *hist)
+/* Seals what there is and begins anew. */
+static void begin(struct head *h, struct series *s, uint32_t id, sonde_msec t,
+                  bool end_chosen)
 {
-    if (!hist_chunk_append(c, t, hist))
-        SONDE_BUG("a histogram did not fit in an empty chunk");
+    if (s->open.count)
+        seal(h, s, id);
+    s->next_at = head_range_end(t);
+    s->size_class = end_chosen ? END_CHOSEN : 0;
 }
 
 static unsigned append_chunked(struct head *h, struct series *s, uint32_t id,
                                sonde_msec t, const struct histogram *hist)
 {
     struct hist_chunk *c = series_hist_chunk(s);
+    bool end_chosen = false;
 
     if (!c || hist_chunk_is_float(c) != hist->is_float) {
         enter(h, s, id, hist->is_float);
         c = series_hist_chunk(s);
     }
-    if (s->open.count && !is_full(s, c, t) && hist_chunk_append(c, t, hist))
-        return 0;
-    if (s->open.count)
-        seal(h, s, id);
-    s->next_at = head_range_end(t);
-    s->size_class = 0;
-    append(c, t, hist);
+    if (s->open.count && !is_full(s, c, t)) {
+        if (hist_chunk_append(c, t, hist))
+            return 0;
+        /* which ends a chunk out of turn, and chooses no end for the next */
+        end_chosen = s->size_class == END_CHOSEN;
+    }
+    begin(h, s, id, t, end_chosen);
+    if (!hist_chunk_append(c, t, hist))
+        SONDE_BUG("a histogram did not fit in an empty chunk");
     return 1;
 }
 

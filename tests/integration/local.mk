@@ -4,12 +4,12 @@ INTEGRATION = \
 	tests/integration/crash.py \
 	tests/integration/door.py \
 	tests/integration/exporters.py \
+	tests/integration/histograms.py \
 	tests/integration/out_of_order.py \
 	tests/integration/plugins.py \
 	tests/integration/remote_write.py \
 	tests/integration/store.py \
-	tests/integration/stress.py \
-	tests/integration/tsdb_cli.py
+	tests/integration/stress.py
 TESTS += $(INTEGRATION)
 EXTRA_DIST += $(INTEGRATION) tests/integration/harness.py \
 	tests/integration/remote_body.py

@@ -424,6 +424,42 @@ static void test_damage(void)
     free(data);
 }
 
+/* Some chunks of Prometheus 3 list an index twice: what is there is added. */
+static void test_backwards(void)
+{
+    const struct histogram h = {
+        .count.i = 15,
+        .positive = { SPANS({ 35, 1 }, { 1, 1 }, { -1, 1 }, { -4, 2 }),
+                      INTS(1, 1, 1, 1, 1) },
+    };
+    const struct histogram want = {
+        .count.i = 15,
+        .positive = { SPANS({ 34, 2 }, { 1, 1 }), INTS(4, 2, -1) },
+    };
+    struct histogram f = { .is_float = true };
+    struct columns got = { 0 };
+    struct hist_chunk *c = hist_chunk_new(false), *d = hist_chunk_new(true);
+
+    CU_ASSERT_TRUE(hist_chunk_append(c, BASE, &h));
+    CU_ASSERT_EQUAL(hist_decode(false, hist_chunk_bytes(c), &got, NULL),
+                    SONDE_OK);
+    CU_ASSERT_TRUE(histogram_same(got.h[0], &want));
+    CU_ASSERT_EQUAL(got.h[0]->positive.span_count, 2);
+    f.positive = h.positive;
+    f.positive.buckets.f = (double[]){ 1, 2, 3, 4, 5 };
+    CU_ASSERT_TRUE(hist_chunk_append(d, BASE, &f));
+    columns_reset(&got);
+    CU_ASSERT_EQUAL(hist_decode(true, hist_chunk_bytes(d), &got, NULL),
+                    SONDE_OK);
+    CU_ASSERT_EQUAL_FATAL(got.h[0]->positive.bucket_count, 3);
+    CU_ASSERT_EQUAL(got.h[0]->positive.buckets.f[0], 4);
+    CU_ASSERT_EQUAL(got.h[0]->positive.buckets.f[1], 6);
+    CU_ASSERT_EQUAL(got.h[0]->positive.buckets.f[2], 5);
+    columns_fini(&got);
+    hist_chunk_free(c);
+    hist_chunk_free(d);
+}
+
 static void test_mixed_columns(void)
 {
     struct columns c = { 0 };
@@ -452,6 +488,7 @@ static const struct tap_test tests[] = {
     { "floats are cut at their limits", test_cut_floats },
     { "a chunk is opened again", test_open },
     { "damage is noticed or harmless", test_damage },
+    { "spans that go backwards", test_backwards },
     { "floats and histograms in a row", test_mixed_columns },
 };
 
