@@ -18,7 +18,7 @@
  */
 #include <stdlib.h>
 
-#include "tsdb/head.h"
+#include "tsdb/head_histograms.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
@@ -142,8 +142,10 @@ static void thin_page(struct collection *g, struct series_page *p,
         if (is_empty(g->head, s, g->mint)) {
             if (s->flags & SERIES_HELD)
                 s->flags = (uint8_t)((s->flags | SERIES_AGING) & ~SERIES_HELD);
-        } else if (s->open.count && xor_first_time(s->chunk) < g->oldest) {
-            g->oldest = xor_first_time(s->chunk);
+        } else if (s->open.count && !g->head->log_only) {
+            sonde_msec begins = head_open_chunk(s).mint;
+
+            g->oldest = begins < g->oldest ? begins : g->oldest;
         }
     }
     (void)pthread_mutex_unlock(&p->lock);
