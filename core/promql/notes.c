@@ -23,6 +23,15 @@ static bool is_there(const struct exec *x, sonde_str text)
     return false;
 }
 
+/* Under the mutex, or in one thread. */
+static void keep_note(struct exec *x, bool warning, sonde_str text)
+{
+    x->notes =
+        mem_grow(x->notes, &x->note_cap, x->note_count + 1, sizeof(*x->notes));
+    x->notes[x->note_count++] =
+        (struct promql_note){ warning, arena_str(&x->note_arena, text) };
+}
+
 /* Where a byte of the query is. */
 static void place(sonde_str text, size_t at, unsigned *line, unsigned *column)
 {
@@ -50,12 +59,8 @@ static void note_add(struct exec *x, bool warning, const struct promql_expr *e,
                  warning ? "warning" : "info", message, line, column);
     s.len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
     (void)pthread_mutex_lock(&x->mutex);
-    if (x->note_count < NOTES_KEPT_MAX && !is_there(x, s)) {
-        x->notes = mem_grow(x->notes, &x->note_cap, x->note_count + 1,
-                            sizeof(*x->notes));
-        x->notes[x->note_count++] =
-            (struct promql_note){ warning, arena_str(&x->note_arena, s) };
-    }
+    if (x->note_count < NOTES_KEPT_MAX && !is_there(x, s))
+        keep_note(x, warning, s);
     (void)pthread_mutex_unlock(&x->mutex);
 }
 
@@ -102,8 +107,21 @@ static void take_kind(struct exec *x, bool warning, struct promql_result *r)
         };
 }
 
+/* What the store has to say, without prefix and place. */
+static void take_store(struct exec *x)
+{
+    for (struct exec_querier *q = x->queriers; q; q = q->next) {
+        struct sonde_list lines = querier_warnings(q->querier, &x->note_arena);
+
+        for (size_t i = 0; i < lines.count; i++)
+            if (!is_there(x, lines.items[i]))
+                keep_note(x, true, lines.items[i]);
+    }
+}
+
 void notes_take(struct exec *x, struct promql_result *r)
 {
+    take_store(x);
     r->notes =
         arena_array(&x->note_arena, struct promql_note, (NOTES_MAX + 1) * 2);
     take_kind(x, true, r);
