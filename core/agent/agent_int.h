@@ -48,6 +48,9 @@ struct agent {
     pthread_cond_t reloaded;
     struct reload_request *requests;
     struct config *config; /* the one that runs */
+    /* Whether `remote` knows all endpoints, so that it can say which part of
+     * the log they need. */
+    bool remote_knows;
     bool reload_success;
     sonde_msec last_config_time;
 };
@@ -64,6 +67,12 @@ sonde_code agent_reload(struct agent *a, struct sonde_err *err);
 sonde_code agent_reload_wait(struct agent *a, struct sonde_err *err);
 /* On the main thread: serves those that wait. */
 void agent_serve_reloads(struct agent *a);
+
+/* limits.c: what flags and configuration say of the store. */
+void agent_limits(const struct agent_options *o, const struct config *c,
+                  struct tsdb_limits *out);
+/* "15d or 10GiB". */
+void agent_retention_text(const struct tsdb_limits *l, struct buf *b);
 
 /* wire.c */
 void agent_wire_api(struct agent *a, struct api_ops *ops);

@@ -309,6 +309,23 @@ static void set_globals(struct config *c, const struct global_config *g)
     };
 }
 
+static void set_store(struct config *c, const struct storage_config *s)
+{
+    const struct tsdb_config *tsdb = s ? s->tsdb : NULL;
+    const struct retention_config *keep = tsdb ? tsdb->retention : NULL;
+
+    c->store = (struct config_store){ .max_exemplars = EXEMPLARS_DEFAULT };
+    if (s && s->exemplars)
+        c->store.max_exemplars = s->exemplars->max_exemplars;
+    if (tsdb)
+        c->store.out_of_order_ms = tsdb->out_of_order_time_window;
+    if (!keep)
+        return;
+    c->store.retention_ms = keep->time;
+    c->store.retention_bytes = keep->size;
+    c->store.retention_percent = keep->percentage;
+}
+
 struct named {
     sonde_str name;
     const struct yaml_node *node;
@@ -408,6 +425,7 @@ static sonde_code finish(struct loading *l)
     join_remotes(l);
     join_rule_files(l);
     set_globals(l->c, &l->root->global);
+    set_store(l->c, l->root->storage);
     rc = check_names(l);
     jobs = l->root->scrape_configs.items;
     for (size_t i = 0; rc == SONDE_OK && i < l->c->job_count; i++) {

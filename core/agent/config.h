@@ -15,8 +15,16 @@
 #include "remote/remote.h"
 #include "scrape/scrape.h"
 
+/* The section `storage`; 0 where nothing was given. */
+struct config_store {
+    sonde_msec out_of_order_ms, retention_ms;
+    int64_t retention_bytes, max_exemplars;
+    double retention_percent;
+};
+
 struct config {
     struct arena arena;
+    struct config_store store;
     struct scrape_globals globals;
     sonde_msec evaluation_interval;
     const struct scrape_config **jobs; /* of all files, in order          */

@@ -2,8 +2,8 @@
 /*
  * The root of the configuration: every section that Prometheus 3 has, in the
  * order in which it prints them. The blocks of other rooms are theirs; here
- * are `global`, and the tables of what no room implements yet (alerting,
- * storage, tracing, remote_read, otlp, runtime): checked to the last key,
+ * are `global`, `storage`, and the tables of what no room implements yet
+ * (alerting, tracing, remote_read, otlp, runtime): checked to the last key,
  * with one warning each.
  */
 #include "agent/config_tables.h"
@@ -19,8 +19,9 @@
 #include "util/arena.h"
 #include "util/str.h"
 
-#define LIMIT              .min = 0, .max = INT64_MAX
-#define CHECKED(n, k, ...) CONFIG_ROW_CHECKED(n, k, __VA_ARGS__)
+#define EXEMPLARS_DEFAULT_TEXT "100000" /* EXEMPLARS_DEFAULT, as written */
+#define LIMIT                  .min = 0, .max = INT64_MAX
+#define CHECKED(n, k, ...)     CONFIG_ROW_CHECKED(n, k, __VA_ARGS__)
 
 /* A block whose only field that is looked at is its HTTP client. */
 struct with_http {
@@ -256,37 +257,62 @@ static const struct config_key alerting_rows[] = {
 static const struct config_block_def alerting_block = CONFIG_BLOCK_DEF(
     "alerting", struct config_head, alerting_rows, NULL, "Alertmanagers");
 
-/* ---- storage, tracing, remote_read, otlp, runtime ---------------------- */
+/* ---- storage ----------------------------------------------------------- */
+
+static sonde_code check_retention(struct config_ctx *ctx, void *block,
+                                  struct sonde_err *err)
+{
+    const struct retention_config *r = block;
+
+    (void)ctx;
+    if (r->percentage >= 0 && r->percentage <= 100)
+        return SONDE_OK;
+    return yaml_error(yaml_get(r->head.node, "percentage"), err,
+                      "percentage is not between 0 and 100");
+}
 
 static const struct config_key retention_rows[] = {
-    CHECKED("time", CONFIG_DURATION),
-    CHECKED("size", CONFIG_SIZE),
-    CHECKED("percentage", CONFIG_FLOAT),
+    CONFIG_ROW_DURATION(struct retention_config, time,
+                        .help = "How long to keep samples, counted from the "
+                                "newest; instead of the flag"),
+    CONFIG_ROW_SIZE(struct retention_config, size,
+                    .help = "Most bytes to keep; instead of the flag"),
+    CONFIG_ROW_FLOAT(struct retention_config, percentage,
+                     .help = "Most of the disk to use, 0 to 100"),
 };
 static const struct config_block_def retention_block =
-    CONFIG_BLOCK_DEF("retention", struct config_head, retention_rows, NULL,
-                     "How long to keep samples");
+    CONFIG_BLOCK_DEF("retention", struct retention_config, retention_rows,
+                     check_retention, "How long to keep samples");
 static const struct config_key tsdb_rows[] = {
-    CHECKED("out_of_order_time_window", CONFIG_DURATION,
-            .help = "How old a sample may be that comes late"),
-    CHECKED("stale_series_compaction_threshold", CONFIG_FLOAT),
-    CHECKED("retention", CONFIG_BLOCK, .block = &retention_block),
+    CONFIG_ROW_DURATION(struct tsdb_config, out_of_order_time_window,
+                        .help = "How much older than the newest a sample may "
+                                "be that comes late"),
+    CONFIG_ROW_UNUSED_AS("stale_series_compaction_threshold", CONFIG_FLOAT),
+    CONFIG_ROW_BLOCK(struct tsdb_config, retention, struct retention_config *,
+                     &retention_block, .help = "How long to keep samples"),
 };
 static const struct config_block_def tsdb_block = CONFIG_BLOCK_DEF(
-    "tsdb", struct config_head, tsdb_rows, NULL, "The local store");
+    "tsdb", struct tsdb_config, tsdb_rows, NULL, "The local store");
 static const struct config_key exemplars_rows[] = {
-    CHECKED("max_exemplars", CONFIG_INT),
+    CONFIG_ROW_INT(struct exemplars_config, max_exemplars, LIMIT,
+                   .fallback = EXEMPLARS_DEFAULT_TEXT,
+                   .help = "Exemplars to keep, of all series; 0: none"),
 };
 static const struct config_block_def exemplars_block =
-    CONFIG_BLOCK_DEF("exemplars", struct config_head, exemplars_rows, NULL,
+    CONFIG_BLOCK_DEF("exemplars", struct exemplars_config, exemplars_rows, NULL,
                      "Storage of exemplars");
 static const struct config_key storage_rows[] = {
-    CHECKED("tsdb", CONFIG_BLOCK, .block = &tsdb_block),
-    CHECKED("exemplars", CONFIG_BLOCK, .block = &exemplars_block),
+    CONFIG_ROW_BLOCK(struct storage_config, tsdb, struct tsdb_config *,
+                     &tsdb_block, .help = "The local store"),
+    CONFIG_ROW_BLOCK(struct storage_config, exemplars,
+                     struct exemplars_config *, &exemplars_block,
+                     .help = "Storage of exemplars"),
 };
 static const struct config_block_def storage_block =
-    CONFIG_BLOCK_DEF("storage", struct config_head, storage_rows, NULL,
+    CONFIG_BLOCK_DEF("storage", struct storage_config, storage_rows, NULL,
                      "The local store, as far as a reload may change it");
+
+/* ---- tracing, remote_read, otlp, runtime -------------------------------- */
 
 static const char *const trace_clients[] = { "grpc", "http", NULL };
 static const char *const trace_compressions[] = { "", "gzip", NULL };
@@ -363,8 +389,8 @@ static const struct config_key root_rows[] = {
                                  "beside this file"),
     CONFIG_ROW_BLOCK_LIST(struct root_config, scrape_configs,
                           &scrape_config_block, .help = "The jobs"),
-    CONFIG_ROW_UNUSED_AS("storage", CONFIG_BLOCK, .block = &storage_block,
-                         .help = "The local store"),
+    CONFIG_ROW_BLOCK(struct root_config, storage, struct storage_config *,
+                     &storage_block, .help = "The local store"),
     CONFIG_ROW_UNUSED_AS("tracing", CONFIG_BLOCK, .block = &tracing_block,
                          .help = "Traces of this agent's own work"),
     CONFIG_ROW_BLOCK_LIST(struct root_config, remote_write, &remote_write_block,

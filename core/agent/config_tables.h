@@ -21,9 +21,34 @@ struct global_config {
     int metric_name_validation_scheme; /* as in struct scrape_config       */
 };
 
+/* exemplars.max_exemplars, also when the section is not there. */
+#define EXEMPLARS_DEFAULT 100000
+
+struct retention_config {
+    struct config_head head;
+    sonde_msec time;
+    int64_t size;
+    double percentage;
+};
+struct tsdb_config {
+    struct config_head head;
+    sonde_msec out_of_order_time_window;
+    struct retention_config *retention; /* NULL: not given               */
+};
+struct exemplars_config {
+    struct config_head head;
+    int64_t max_exemplars;
+};
+struct storage_config {
+    struct config_head head;
+    struct tsdb_config *tsdb;           /* NULL: not given                */
+    struct exemplars_config *exemplars; /* NULL: not given                */
+};
+
 struct root_config {
     struct config_head head;
     struct global_config global;
+    struct storage_config *storage; /* NULL: not given                    */
     struct sonde_list rule_files, scrape_config_files;
     struct config_blocks scrape_configs; /* struct scrape_config           */
     struct config_blocks remote_write;   /* struct remote_write_config     */

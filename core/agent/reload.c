@@ -41,6 +41,13 @@ static void unref_config(void *owner)
     config_unref(owner);
 }
 
+static void set_remote_knows(struct agent *a, bool knows)
+{
+    (void)pthread_mutex_lock(&a->lock);
+    a->remote_knows = knows;
+    (void)pthread_mutex_unlock(&a->lock);
+}
+
 static sonde_code apply_remote(struct agent *a, struct config *c,
                                struct sonde_err *err)
 {
@@ -52,8 +59,14 @@ static sonde_code apply_remote(struct agent *a, struct config *c,
         .ref = ref_config,
         .unref = unref_config,
     };
+    sonde_code rc;
 
-    return remote_manager_apply(a->remote, &endpoints, err);
+    /* While queues come and go, the log is kept for all of them. */
+    set_remote_knows(a, false);
+    rc = remote_manager_apply(a->remote, &endpoints, err);
+    if (rc == SONDE_OK)
+        set_remote_knows(a, true);
+    return rc;
 }
 
 static sonde_code apply_scrape(struct agent *a, struct config *c,
@@ -91,11 +104,14 @@ sonde_code agent_apply(struct agent *a, struct config *config,
                        struct sonde_err *err)
 {
     struct sonde_err ignored;
+    struct tsdb_limits limits;
     sonde_code rc = apply_remote(a, config, err);
 
     if (rc == SONDE_OK)
         rc = apply_scrape(a, config, err);
     if (rc == SONDE_OK) {
+        agent_limits(a->options, config, &limits);
+        tsdb_set_limits(a->db, &limits);
         adopt(a, config);
         return SONDE_OK;
     }

@@ -182,6 +182,24 @@ static sonde_str working_folder(struct arena *arena)
     return s;
 }
 
+static sonde_str retention(struct agent *a, struct arena *arena)
+{
+    struct tsdb_limits limits;
+    struct buf b;
+    sonde_str s;
+
+    buf_init(&b);
+    (void)pthread_mutex_lock(&a->lock);
+    if (a->config && !a->options->log_only) {
+        agent_limits(a->options, a->config, &limits);
+        agent_retention_text(&limits, &b);
+    }
+    (void)pthread_mutex_unlock(&a->lock);
+    s = arena_str(arena, buf_str(&b));
+    buf_fini(&b);
+    return s;
+}
+
 static void runtime(void *arg, struct arena *arena, struct api_runtime *out)
 {
     struct agent *a = arg;
@@ -195,7 +213,7 @@ static void runtime(void *arg, struct arena *arena, struct api_runtime *out)
         .start_time = a->start_time,
         .cwd = working_folder(arena),
         .hostname = arena_str(arena, sonde_cstr(host)),
-        .retention = a->options->retention,
+        .retention = retention(a, arena),
         .corruptions = stats.corruptions,
         .threads = count_threads(),
         .series = stats.series,
@@ -210,6 +228,46 @@ static void runtime(void *arg, struct arena *arena, struct api_runtime *out)
     out->reload_success = a->reload_success;
     out->last_config_time = a->last_config_time;
     (void)pthread_mutex_unlock(&a->lock);
+}
+
+static sonde_code not_open(struct sonde_err *err)
+{
+    return sonde_err_set(err, SONDE_EUNAVAILABLE, "the store is not open yet");
+}
+
+static sonde_code snapshot(void *arg, bool with_head, struct arena *arena,
+                           sonde_str *name, struct sonde_err *err)
+{
+    struct agent *a = arg;
+    char text[TSDB_SNAPSHOT_NAME];
+    sonde_code rc;
+
+    if (!atomic_load(&a->ready))
+        return not_open(err);
+    rc = tsdb_snapshot(a->db, with_head, text, err);
+    if (rc == SONDE_OK)
+        *name = arena_str(arena, sonde_cstr(text));
+    return rc;
+}
+
+static sonde_code delete_series(void *arg, sonde_msec start, sonde_msec end,
+                                const struct matcher *matchers, size_t n,
+                                struct sonde_err *err)
+{
+    struct agent *a = arg;
+
+    if (!atomic_load(&a->ready))
+        return not_open(err);
+    return tsdb_delete(a->db, start, end, matchers, n, err);
+}
+
+static sonde_code clean_tombstones(void *arg, struct sonde_err *err)
+{
+    struct agent *a = arg;
+
+    if (!atomic_load(&a->ready))
+        return not_open(err);
+    return tsdb_clean_tombstones(a->db, err);
 }
 
 static void receive(void *arg, struct http_call *call)
@@ -230,6 +288,9 @@ void agent_wire_api(struct agent *a, struct api_ops *ops)
         .ready = ready,
         .stopping = stopping,
         .runtime = runtime,
+        .snapshot = snapshot,
+        .delete_series = delete_series,
+        .clean_tombstones = clean_tombstones,
         .receive = a->options->remote_receiver ? receive : NULL,
         .receive_max_bytes = REMOTE_RECEIVE_BODY_MAX,
         .arg = a,

@@ -144,6 +144,13 @@ static const struct api_endpoint endpoints[] = {
       api_handle_tsdb },
     { "/api/v1/status/walreplay", GET, ENDPOINT_API | ENDPOINT_EARLY,
       api_handle_walreplay },
+    { "/api/v1/admin/tsdb/snapshot", POST | PUT,
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, api_handle_snapshot },
+    { "/api/v1/admin/tsdb/delete_series", POST | PUT,
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, api_handle_delete_series },
+    { "/api/v1/admin/tsdb/clean_tombstones", POST | PUT,
+      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM,
+      api_handle_clean_tombstones },
     { "/api/v1/write", POST, 0, api_handle_write },
     { "/api/v1/*", ALL, ENDPOINT_API, api_handle_unknown },
 };

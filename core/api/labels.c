@@ -13,89 +13,9 @@
 #include "util/mem.h"
 #include "util/str.h"
 
-#define SELECTORS_MAX 1000
-
-struct selector {
-    struct matcher *items;
-    size_t count;
-};
-
-struct select_params {
-    struct selector *selectors;
-    size_t count;
-    sonde_msec start, end;
-    size_t limit;
-};
-
-static void params_fini(struct select_params *p)
-{
-    for (size_t i = 0; i < p->count; i++)
-        api_matchers_fini(p->selectors[i].items, p->selectors[i].count);
-}
-
-/* A selector that accepts everything is refused: it is nearly always a
- * mistake, and always expensive. */
-static bool selects_something(const struct selector *s)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (!matcher_matches(&s->items[i], (sonde_str){ 0 }))
-            return true;
-    return false;
-}
-
-/* `prefix` is what Prometheus puts before the error on some endpoints. */
-static bool add_selector(struct http_call *call, struct select_params *p,
-                         sonde_str text, const char *prefix)
-{
-    struct selector *s = &p->selectors[p->count];
-    struct sonde_err err = { 0 };
-
-    if (promql_parse_selector(http_call_arena(call), text, &s->items, &s->count,
-                              &err) != SONDE_OK) {
-        api_error(call, API_BAD_DATA, "%s%s", prefix, err.text);
-        return false;
-    }
-    p->count++;
-    if (selects_something(s))
-        return true;
-    api_error(call, API_BAD_DATA,
-              "%smatch[] must contain at least one non-empty matcher", prefix);
-    return false;
-}
-
-/* False: it was replied to, and nothing has to be released. */
-static bool get_params(struct http_call *call, struct select_params *p,
-                       const char *prefix)
-{
-    size_t n = 0;
-    sonde_str v;
-
-    *p = (struct select_params){ .start = API_TIME_MIN, .end = API_TIME_MAX };
-    if (!api_limit_param(call, &p->limit) ||
-        !api_time_param(call, "start", &p->start) ||
-        !api_time_param(call, "end", &p->end))
-        return false;
-    while (n < SELECTORS_MAX && http_call_param(call, "match[]", n, &v))
-        n++;
-    p->selectors = arena_array(http_call_arena(call), struct selector, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        (void)http_call_param(call, "match[]", i, &v);
-        if (!add_selector(call, p, v, prefix)) {
-            params_fini(p);
-            return false;
-        }
-    }
-    return true;
-}
-
-static struct select_hints hints_of(const struct select_params *p)
-{
-    return (struct select_hints){ .mint = p->start, .maxt = p->end };
-}
-
 /* ---- series ------------------------------------------------------------ */
 
-static bool shown_before(const struct select_params *p, size_t i,
+static bool shown_before(const struct api_selectors *p, size_t i,
                          const struct labels *l)
 {
     for (size_t k = 0; k < i; k++)
@@ -111,10 +31,10 @@ struct series_list {
 
 /* The series of the i-th selector. */
 static sonde_code put_series(struct series_list *list, struct querier *q,
-                             const struct select_params *p, size_t i,
+                             const struct api_selectors *p, size_t i,
                              struct sonde_err *err)
 {
-    struct select_hints hints = hints_of(p);
+    struct select_hints hints = api_selectors_hints(p);
     struct storage_series *s;
     struct series_set *set = NULL;
     sonde_code rc = q->ops->select(q, p->selectors[i].items,
@@ -139,7 +59,7 @@ static sonde_code put_series(struct series_list *list, struct querier *q,
 }
 
 static sonde_code open_querier(struct storage *store,
-                               const struct select_params *p,
+                               const struct api_selectors *p,
                                struct querier **out, struct sonde_err *err)
 {
     return store->ops->querier(store, p->start, p->end, out, err);
@@ -151,21 +71,13 @@ void api_handle_series(struct api *api, struct http_call *call)
     struct series_list list = { 0 };
     struct sonde_err err = { 0 };
     struct querier *q = NULL;
-    struct select_params p;
+    struct api_selectors p;
     sonde_code rc;
 
     if (!store)
         return;
-    if (http_call_params_broken(call)) {
-        api_error(call, API_BAD_DATA,
-                  "error parsing form values: invalid escape or semicolon");
-        return;
-    }
-    if (api_param(call, "match[]").len == 0) {
-        api_error(call, API_BAD_DATA, "no match[] parameter provided");
-        return;
-    }
-    if (!get_params(call, &p, "invalid parameter \"match[]\": "))
+    if (!api_selectors_given(call) ||
+        !api_selectors_get(call, &p, "invalid parameter \"match[]\": "))
         return;
     jsonw_array(api_answer_begin(&list.answer, call));
     rc = open_querier(store, &p, &q, &err);
@@ -175,7 +87,7 @@ void api_handle_series(struct api *api, struct http_call *call)
         list.answer.warnings = querier_warnings(q, http_call_arena(call));
         q->ops->free(q);
     }
-    params_fini(&p);
+    api_selectors_fini(&p);
     jsonw_array_end(&list.answer.json);
     if (rc == SONDE_OK) {
         api_answer_send(&list.answer);
@@ -221,15 +133,15 @@ static void names_sort(struct name_list *l)
 }
 
 static sonde_code get_names(struct querier *q, struct http_call *call,
-                            const struct select_params *p,
+                            const struct api_selectors *p,
                             const sonde_str *label, struct name_list *out,
                             struct sonde_err *err)
 {
-    struct select_hints hints = hints_of(p);
+    struct select_hints hints = api_selectors_hints(p);
     size_t i = 0;
 
     do {
-        const struct selector *s = p->count ? &p->selectors[i] : NULL;
+        const struct api_selector *s = p->count ? &p->selectors[i] : NULL;
         struct sonde_list found = { 0 };
         sonde_code rc = q->ops->label_values(
             q, label, s ? s->items : NULL, s ? s->count : 0, &hints,
@@ -267,10 +179,10 @@ static void list_names(struct api *api, struct http_call *call,
     struct name_list names = { 0 };
     struct sonde_err err = { 0 };
     struct querier *q = NULL;
-    struct select_params p;
+    struct api_selectors p;
     sonde_code rc;
 
-    if (!store || !get_params(call, &p, ""))
+    if (!store || !api_selectors_get(call, &p, ""))
         return;
     rc = open_querier(store, &p, &q, &err);
     if (rc == SONDE_OK)
@@ -282,7 +194,7 @@ static void list_names(struct api *api, struct http_call *call,
         api_fail(call, &err);
     if (q)
         q->ops->free(q);
-    params_fini(&p);
+    api_selectors_fini(&p);
     free(names.items);
 }
 

@@ -290,6 +290,8 @@ static void warn_no_effect(struct parsing *p)
                                   SONDE_ARG(str_sub(name, 0, 64)), why));
         if (str_eq_cstr(name, "agent"))
             p->out->agent = true;
+        if (str_eq_cstr(name, "remote-write-receiver"))
+            p->out->remote_write_receiver = true;
     }
 }
 

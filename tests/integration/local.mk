@@ -1,12 +1,13 @@
 # Against real servers; each file is a program of its own.
 INTEGRATION = \
+	tests/integration/admin.py \
 	tests/integration/bad_input.py \
 	tests/integration/crash.py \
 	tests/integration/door.py \
 	tests/integration/exporters.py \
-	tests/integration/histograms.py \
 	tests/integration/out_of_order.py \
 	tests/integration/plugins.py \
+	tests/integration/receiver.py \
 	tests/integration/remote_write.py \
 	tests/integration/store.py \
 	tests/integration/stress.py

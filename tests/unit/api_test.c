@@ -31,6 +31,7 @@ struct agent {
     int port;
     atomic_bool ready, stopping;
     bool reload_fails, quit_before;
+    char asked[400]; /* what was to be deleted                             */
 };
 
 #define LABELS(name, ...)                                                      \
@@ -134,6 +135,38 @@ static bool ops_quit(void *arg)
     return first;
 }
 
+/* What administration was asked for goes to `asked`. */
+static sonde_code ops_snapshot(void *arg, bool with_head, struct arena *a,
+                               sonde_str *name, struct sonde_err *err)
+{
+    struct agent *g = arg;
+
+    if (g->reload_fails)
+        return sonde_err_set(err, SONDE_ENOSPACE, "the disk is full");
+    *name = arena_printf(a, "20231114T221320Z-%s", with_head ? "head" : "no");
+    return SONDE_OK;
+}
+
+static sonde_code ops_delete(void *arg, sonde_msec start, sonde_msec end,
+                             const struct matcher *matchers, size_t n,
+                             struct sonde_err *err)
+{
+    struct agent *g = arg;
+    size_t at = strlen(g->asked);
+
+    (void)err;
+    (void)snprintf(g->asked + at, sizeof(g->asked) - at, "%.*s:%zu:%lld-%lld;",
+                   SONDE_ARG(matchers[n - 1].value), n, (long long)start,
+                   (long long)end);
+    return SONDE_OK;
+}
+
+static sonde_code ops_clean(void *arg, struct sonde_err *err)
+{
+    (void)arg;
+    return sonde_err_set(err, SONDE_EIO, "write: no");
+}
+
 static bool ops_ready(void *arg)
 {
     return ((struct agent *)arg)->ready;
@@ -222,6 +255,9 @@ static void agent_start_with(struct agent *g, struct api_options o)
         .ready = ops_ready,
         .stopping = ops_stopping,
         .runtime = ops_runtime,
+        .snapshot = ops_snapshot,
+        .delete_series = ops_delete,
+        .clean_tombstones = ops_clean,
         .arg = g,
     };
     if (api_new(&o, &g->api, &err) != SONDE_OK)
@@ -418,8 +454,6 @@ static void queries(void)
         { __LINE__, "GET /api/v1/query_range?query=up", 422,
           "~range queries are not supported yet" },
         { __LINE__, "GET /api/v1/nothing", 404, "404 page not found\n" },
-        { __LINE__, "POST /api/v1/admin/tsdb/snapshot", 404,
-          "404 page not found\n" },
     };
     struct agent g;
 
@@ -649,6 +683,72 @@ static void without_store(void)
     agent_start(&g);
     api_set_storage(g.api, NULL);
     CHECK_ROWS(&g, rows);
+    agent_stop(&g);
+}
+
+/* ---- administration ---------------------------------------------------- */
+
+static void admin(void)
+{
+    static const struct row off[] = {
+        { __LINE__, "POST /api/v1/admin/tsdb/snapshot", 500,
+          ERR("unavailable", "admin APIs disabled") },
+        { __LINE__, "PUT /api/v1/admin/tsdb/delete_series?match[]=up", 500,
+          ERR("unavailable", "admin APIs disabled") },
+        { __LINE__, "POST /api/v1/admin/tsdb/clean_tombstones", 500,
+          ERR("unavailable", "admin APIs disabled") },
+    };
+    static const struct row on[] = {
+        { __LINE__, "GET /api/v1/admin/tsdb/snapshot", 405,
+          "Method Not Allowed\n" },
+        { __LINE__, "POST /api/v1/admin/tsdb/snapshot", 200,
+          OK("{\"name\":\"20231114T221320Z-head\"}") },
+        { __LINE__, "PUT /api/v1/admin/tsdb/snapshot?skip_head=false", 200,
+          OK("{\"name\":\"20231114T221320Z-head\"}") },
+        { __LINE__, "POST /api/v1/admin/tsdb/snapshot?skip_head=T", 200,
+          OK("{\"name\":\"20231114T221320Z-no\"}") },
+        { __LINE__, "POST /api/v1/admin/tsdb/snapshot skip_head=1", 200,
+          OK("{\"name\":\"20231114T221320Z-no\"}") },
+        { __LINE__, "POST /api/v1/admin/tsdb/snapshot?skip_head=yes", 400,
+          "~unable to parse boolean strconv.ParseBool: parsing \\\"yes\\\"" },
+        { __LINE__, "POST /api/v1/admin/tsdb/delete_series", 400,
+          ERR("bad_data", "no match[] parameter provided") },
+        { __LINE__, "POST /api/v1/admin/tsdb/delete_series?match[]=%7B", 400,
+          "~invalid parameter \\\"match[]\\\": 1:" },
+        { __LINE__, "POST /api/v1/admin/tsdb/delete_series?match[]=up&start=x",
+          400, "~invalid parameter \\\"start\\\"" },
+        { __LINE__,
+          "POST /api/v1/admin/tsdb/delete_series?match[]=up&match[]=x%7Ba="
+          "%22b%22%7D&start=1&end=2.5",
+          204, "" },
+        { __LINE__, "PUT /api/v1/admin/tsdb/delete_series match[]=form&end=9",
+          204, "" },
+        { __LINE__, "POST /api/v1/admin/tsdb/clean_tombstones", 500,
+          ERR("internal", "write: no") },
+    };
+    static const struct row failing[] = {
+        { __LINE__, "POST /api/v1/admin/tsdb/snapshot", 500,
+          ERR("internal", "create snapshot: the disk is full") },
+    };
+    static const struct row agent[] = {
+        { __LINE__, "POST /api/v1/admin/tsdb/snapshot", 422,
+          ERR("execution", "unavailable with Prometheus Agent") },
+    };
+    struct agent g;
+
+    agent_start(&g);
+    CHECK_ROWS(&g, off);
+    agent_stop(&g);
+    agent_start_with(&g, (struct api_options){ .admin = true });
+    CHECK_ROWS(&g, on);
+    CU_ASSERT(strncmp(g.asked, "up:1:1000-2500;b:2:1000-2500;form:1:", 36) ==
+              0);
+    g.reload_fails = true;
+    CHECK_ROWS(&g, failing);
+    agent_stop(&g);
+    agent_start_with(&g,
+                     (struct api_options){ .admin = true, .agent_mode = true });
+    CHECK_ROWS(&g, agent);
     agent_stop(&g);
 }
 
@@ -882,6 +982,7 @@ static const struct tap_test tests[] = {
     { "status", status },
     { "agent mode", agent_mode },
     { "without a store", without_store },
+    { "administration", admin },
     { "pages", pages },
     { "CORS pattern", cors_pattern_is_checked },
     { "CORS and other headers", cors },

@@ -185,7 +185,8 @@ static void test_no_effect(void)
     struct run r;
 
     CU_ASSERT_EQUAL(
-        parse(&r, "sonde --web.console.templates=x --storage.tsdb.no-lockfile "
+        parse(&r, "sonde --web.console.templates=x "
+                  "--storage.tsdb.samples-per-chunk=9 "
                   "--no-auto-gomemlimit --enable-feature=native-histograms"),
         SONDE_OK);
     CU_ASSERT_EQUAL_FATAL(r.flags.warnings.count, 4);
