@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Head and blocks hold the same series for different times. Selecting asks
- * every source, and joins what they bring by label set in a hash table, so
- * that sources need no common order and no common numbers; series of a set
- * stay where they are, so a joined one is little more than a list of its
- * parts. All that happens within select; reading decodes.
+ * every source, and joins what they bring by label set, so that sources need
+ * no common numbers; series of a set stay where they are, so a joined one is
+ * little more than a list of its parts. All that happens within select;
+ * reading decodes.
+ *
+ * Blocks bring their series in the same order, and one block's are nearly
+ * those of the next: what comes is compared with the series behind the last
+ * one that was met, and a hash table, which needs no order, is asked only
+ * when that fails. It is made when it is needed first.
  *
  * Reading goes through the parts from the oldest source on. They nearly
  * always follow each other in time, which one comparison shows: the samples
@@ -70,8 +75,11 @@ struct merged_set {
     struct arena arena;       /* of the series                             */
     struct merged_series **series;
     size_t count, cap, next;
-    struct cell *table; /* while selecting                                 */
-    size_t table_size;
+    /* While selecting: */
+    bool joining;       /* an earlier source had series                    */
+    size_t expected;    /* the number of the series that likely comes      */
+    struct cell *table; /* of the first `tabled` series                    */
+    size_t table_size, tabled;
 };
 
 /* ---- damage ------------------------------------------------------------ */
@@ -174,6 +182,35 @@ static struct cell *cell_of(struct merged_set *set, const struct labels *l,
     return &set->table[i];
 }
 
+/* Enters what is not in the table yet. */
+static void table_fill(struct merged_set *set)
+{
+    for (; set->tabled < set->count; set->tabled++) {
+        const struct labels *l = &set->series[set->tabled]->base.labels;
+        uint32_t hash = (uint32_t)labels_hash(l);
+
+        if (set->tabled + 1 > set->table_size / 2)
+            table_grow(set);
+        *cell_of(set, l, hash) =
+            (struct cell){ hash, (uint32_t)set->tabled + 1 };
+    }
+}
+
+/* The number of the series with these labels; set->count: there is none. */
+static size_t set_find(struct merged_set *set, const struct labels *l)
+{
+    const struct cell *cell;
+
+    if (!set->joining)
+        return set->count;
+    if (set->expected < set->count &&
+        labels_eq(&set->series[set->expected]->base.labels, l))
+        return set->expected;
+    table_fill(set);
+    cell = cell_of(set, l, (uint32_t)labels_hash(l));
+    return cell->number ? cell->number - 1 : set->count;
+}
+
 static void set_begin(struct merged_set *set, const struct part *part)
 {
     struct merged_series *m = arena_new(&set->arena, struct merged_series);
@@ -190,23 +227,18 @@ static void set_begin(struct merged_set *set, const struct part *part)
 
 static void set_join(struct merged_set *set, const struct part *part)
 {
-    uint32_t hash = (uint32_t)labels_hash(&part->series->labels);
-    struct cell *cell;
+    size_t i = set_find(set, &part->series->labels);
+    struct part *p;
 
-    if (set->count + 1 > set->table_size / 2)
-        table_grow(set);
-    cell = cell_of(set, &part->series->labels, hash);
-    if (cell->number) {
-        struct merged_series *m = set->series[cell->number - 1];
-        struct part *p = arena_new(&set->arena, struct part);
-
-        *p = *part;
-        m->last->next = p;
-        m->last = p;
+    if (i == set->count) {
+        set_begin(set, part);
         return;
     }
-    set_begin(set, part);
-    *cell = (struct cell){ hash, (uint32_t)set->count };
+    p = arena_new(&set->arena, struct part);
+    *p = *part;
+    set->series[i]->last->next = p;
+    set->series[i]->last = p;
+    set->expected = i + 1;
 }
 
 /* All series of one source. */
@@ -217,6 +249,8 @@ static sonde_code set_drain(struct merged_set *set, size_t i,
     struct part part = { .source = &set->querier->sources[i] };
     sonde_code rc;
 
+    set->joining = set->count > 0;
+    set->expected = 0;
     for (;;) {
         struct sonde_err mine; /* large: not cleared for nothing         */
 
