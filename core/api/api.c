@@ -9,11 +9,14 @@
  * the queries, and counters. Handlers run on many threads.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "api/api_int.h"
 #include "util/mem.h"
+#include "util/parallel.h"
 #include "util/str.h"
 
+#define HELPERS_MAX    15 /* of a query                                 */
 #define FORM_MAX_BYTES ((size_t)10 << 20) /* as Prometheus */
 
 #define GET     (1u << HTTP_GET)
@@ -144,13 +147,6 @@ static const struct api_endpoint endpoints[] = {
       api_handle_tsdb },
     { "/api/v1/status/walreplay", GET, ENDPOINT_API | ENDPOINT_EARLY,
       api_handle_walreplay },
-    { "/api/v1/admin/tsdb/snapshot", POST | PUT,
-      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, api_handle_snapshot },
-    { "/api/v1/admin/tsdb/delete_series", POST | PUT,
-      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM, api_handle_delete_series },
-    { "/api/v1/admin/tsdb/clean_tombstones", POST | PUT,
-      ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM,
-      api_handle_clean_tombstones },
     { "/api/v1/write", POST, 0, api_handle_write },
     { "/api/v1/*", ALL, ENDPOINT_API, api_handle_unknown },
 };
@@ -255,6 +251,16 @@ static void metrics_register(struct api *api)
         selfmetrics_callback(m, api_process_metrics, api);
 }
 
+/* Beside the worker of the query itself. */
+static size_t helpers(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return cores > HELPERS_MAX ? HELPERS_MAX
+           : cores > 1         ? (size_t)cores - 1
+                               : 0;
+}
+
 sonde_code api_new(const struct api_options *options, struct api **out,
                    struct sonde_err *err)
 {
@@ -279,6 +285,7 @@ sonde_code api_new(const struct api_options *options, struct api **out,
         free(api);
         return rc;
     }
+    api->pool = parallel_new(helpers());
     routes_make(api);
     metrics_register(api);
     *out = api;
@@ -291,6 +298,7 @@ void api_free(struct api *api)
         return;
     if (api->options.metrics)
         selfmetrics_uncallback(api->options.metrics, api_process_metrics, api);
+    parallel_free(api->pool);
     regex_unref(api->cors);
     api_gate_fini(&api->gate);
     free(api->routes);

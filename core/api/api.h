@@ -78,14 +78,6 @@ struct api_ops {
     bool (*ready)(void *arg);
     bool (*stopping)(void *arg);
     void (*runtime)(void *arg, struct arena *a, struct api_runtime *out);
-    /* The store's administration; each waits until it is done. `with_head`:
-     * what is not in a block yet too; the folder's name below snapshots/. */
-    sonde_code (*snapshot)(void *arg, bool with_head, struct arena *a,
-                           sonde_str *name, struct sonde_err *err);
-    sonde_code (*delete_series)(void *arg, sonde_msec start, sonde_msec end,
-                                const struct matcher *matchers, size_t n,
-                                struct sonde_err *err);
-    sonde_code (*clean_tombstones)(void *arg, struct sonde_err *err);
     /* Answers POST /api/v1/write; its body may have `receive_max_bytes`. NULL:
      * there is no such page. */
     void (*receive)(void *arg, struct http_call *call);
@@ -105,6 +97,9 @@ struct api_options {
     sonde_str cors_origin;
     sonde_msec lookback_ms, query_timeout_ms;
     int64_t query_max_concurrency;
+    size_t query_max_samples;   /* 0: the engine's default                 */
+    sonde_msec default_step_ms; /* of subqueries; 0: a minute              */
+    unsigned promql_features;   /* enum promql_feature                     */
 };
 
 struct api;

@@ -24,8 +24,11 @@ struct api_slot { /* a route's argument */
     const struct api_endpoint *endpoint;
 };
 
+struct promql_result;
+
 struct api {
     struct api_options options;
+    struct parallel *pool; /* of the query engine                         */
     _Atomic(struct storage *) storage;
     struct regex *cors; /* NULL: every origin */
     struct query_gate gate;
@@ -67,8 +70,6 @@ api_fn api_handle_query, api_handle_query_range,
     api_handle_format_query; /* query.c */
 api_fn api_handle_series, api_handle_labels,
     api_handle_label_values; /* labels.c */
-api_fn api_handle_snapshot, api_handle_delete_series,
-    api_handle_clean_tombstones; /* admin.c */
 
 void api_gate_init(struct query_gate *g, int64_t limit);
 void api_gate_fini(struct query_gate *g);
@@ -100,13 +101,16 @@ struct api_answer {
     struct http_call *call;
     struct buf buf;
     struct jsonw json;
-    const char *warning;        /* ours; NULL: none                        */
-    struct sonde_list warnings; /* of the store                            */
+    const char *warning; /* ours; NULL: none                        */
+    struct sonde_list warnings, infos; /* more of them                     */
 };
 struct jsonw *api_answer_begin(struct api_answer *a, struct http_call *call);
 void api_answer_send(struct api_answer *a);
 /* Not sent after all. */
 void api_answer_drop(struct api_answer *a);
+/* result.c: at most `limit` series (0: all). */
+void api_reply_result(struct http_call *call, const struct promql_result *r,
+                      size_t limit);
 #define API_TRUNCATED "results truncated due to limit"
 
 /* Parameters; the bool ones answer 400 themselves and return false. Absent
@@ -115,32 +119,13 @@ sonde_str api_param(const struct http_call *call, const char *name);
 bool api_time_param(struct http_call *call, const char *name, sonde_msec *out);
 bool api_duration_param(struct http_call *call, const char *name,
                         sonde_msec *out);
+/* May be negative. */
+bool api_signed_duration_param(struct http_call *call, const char *name,
+                               sonde_msec *out);
 /* Not negative; 0: none. */
 bool api_limit_param(struct http_call *call, size_t *out);
 /* A Go integer; the API's texts for what is not one differ. */
 bool api_int_parse(sonde_str s, int64_t *out);
-
-/* ---- selectors.c: match[], start, end, limit ----------------------------- */
-
-struct api_selector {
-    struct matcher *items;
-    size_t count;
-};
-struct api_selectors {
-    struct api_selector *selectors; /* their union is meant                */
-    size_t count;
-    sonde_msec start, end;
-    size_t limit; /* 0: none                                               */
-};
-/* `prefix` is what Prometheus puts before a selector's error on some
- * endpoints. False: it was replied to, and nothing has to be released. */
-bool api_selectors_get(struct http_call *call, struct api_selectors *out,
-                       const char *prefix);
-void api_selectors_fini(struct api_selectors *p);
-struct select_hints api_selectors_hints(const struct api_selectors *p);
-/* For endpoints that need match[] and look at the form: replies if there is
- * none or pairs of the form were broken. */
-bool api_selectors_given(struct http_call *call);
 
 /* Of promql_parse_selector. */
 void api_matchers_fini(struct matcher *ms, size_t n);

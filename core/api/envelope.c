@@ -97,17 +97,24 @@ struct jsonw *api_answer_begin(struct api_answer *a, struct http_call *call)
     return &a->json;
 }
 
+static void put_lines(struct jsonw *j, const char *key, const char *first,
+                      const struct sonde_list *more)
+{
+    if (!first && more->count == 0)
+        return;
+    jsonw_key(j, key);
+    jsonw_array(j);
+    if (first)
+        jsonw_cstr(j, first);
+    for (size_t i = 0; i < more->count; i++)
+        jsonw_str(j, more->items[i]);
+    jsonw_array_end(j);
+}
+
 void api_answer_send(struct api_answer *a)
 {
-    if (a->warning || a->warnings.count) {
-        jsonw_key(&a->json, "warnings");
-        jsonw_array(&a->json);
-        if (a->warning)
-            jsonw_cstr(&a->json, a->warning);
-        for (size_t i = 0; i < a->warnings.count; i++)
-            jsonw_str(&a->json, a->warnings.items[i]);
-        jsonw_array_end(&a->json);
-    }
+    put_lines(&a->json, "warnings", a->warning, &a->warnings);
+    put_lines(&a->json, "infos", NULL, &a->infos);
     jsonw_object_end(&a->json);
     if (buf_failed(&a->buf)) {
         buf_fini(&a->buf);
@@ -147,6 +154,15 @@ bool api_time_param(struct http_call *call, const char *name, sonde_msec *out)
     return false;
 }
 
+static bool bad_duration(struct http_call *call, const char *name, sonde_str v)
+{
+    api_error(call, API_BAD_DATA,
+              "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid "
+              "duration",
+              name, SONDE_ARG(str_sub(v, 0, SHOWN_MAX)));
+    return false;
+}
+
 bool api_duration_param(struct http_call *call, const char *name,
                         sonde_msec *out)
 {
@@ -154,11 +170,22 @@ bool api_duration_param(struct http_call *call, const char *name,
 
     if (v.len == 0 || api_duration_parse(v, out))
         return true;
-    api_error(call, API_BAD_DATA,
-              "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid "
-              "duration",
-              name, SONDE_ARG(str_sub(v, 0, SHOWN_MAX)));
-    return false;
+    return bad_duration(call, name, v);
+}
+
+bool api_signed_duration_param(struct http_call *call, const char *name,
+                               sonde_msec *out)
+{
+    sonde_str v = api_param(call, name);
+    bool negative = v.len > 1 && v.ptr[0] == '-';
+
+    if (v.len == 0)
+        return true;
+    if (!api_duration_parse(negative ? str_sub(v, 1, v.len) : v, out))
+        return bad_duration(call, name, v);
+    if (negative)
+        *out = -*out;
+    return true;
 }
 
 bool api_int_parse(sonde_str s, int64_t *out)

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /api/v1/query and /api/v1/format_query. A query runs on the worker that
- * took the request; the gate bounds how many run at once and how many may
- * wait for that. Waiting counts against the query's own deadline. The engine
- * asks whether the client is still there, so a closed browser tab ends its
- * queries.
+ * /api/v1/query, /api/v1/query_range and /api/v1/format_query. A query runs on
+ * the worker that took the request; the gate bounds how many run at once and
+ * how many may wait for that. Waiting counts against the query's own deadline.
+ * The engine asks whether the client is still there, so a closed browser tab
+ * ends its queries.
  *
- * Order of the checks and texts of the errors are those of Prometheus. Stamps
- * of vectors are seconds with none or three decimals, those of scalars and
- * strings the shortest float: both are what clients are used to.
+ * Order of the checks and texts of the errors are those of Prometheus.
  */
 #include "api/api_int.h"
 #include "api/times.h"
@@ -90,98 +88,25 @@ static void gate_leave(struct api *api)
     pthread_mutex_unlock(&g->mutex);
 }
 
-/* ---- results ----------------------------------------------------------- */
-
-/* [time, "value"], time in the shortest form. */
-static void put_stamped(struct jsonw *j, sonde_msec t, sonde_str value)
-{
-    jsonw_array(j);
-    jsonw_real(j, (double)t / 1000);
-    jsonw_str(j, value);
-    jsonw_array_end(j);
-}
-
-static void put_scalar(struct jsonw *j, const struct promql_value *v)
-{
-    char text[NUMBER_MAX_BYTES];
-    size_t n = number_format(text, v->scalar, NUMBER_PLAIN);
-
-    put_stamped(j, v->t, (sonde_str){ text, n });
-}
-
-static void put_vector(struct jsonw *j, const struct promql_value *v,
-                       size_t limit)
-{
-    jsonw_array(j);
-    for (size_t i = 0; i < v->count && (limit == 0 || i < limit); i++) {
-        const struct promql_element *e = &v->vector[i];
-
-        jsonw_object(j);
-        jsonw_key(j, "metric");
-        jsonw_labels(j, &e->labels);
-        jsonw_key(j, "value");
-        jsonw_array(j);
-        jsonw_seconds(j, e->t);
-        jsonw_value(j, e->v);
-        jsonw_array_end(j);
-        jsonw_object_end(j);
-    }
-    jsonw_array_end(j);
-}
-
-static void reply_value(struct http_call *call, const struct promql_value *v,
-                        size_t limit)
-{
-    struct api_answer a;
-    struct jsonw *j;
-
-    if (v->type != PROMQL_SCALAR && v->type != PROMQL_STRING &&
-        v->type != PROMQL_VECTOR) {
-        api_error(call, API_EXECUTION,
-                  "this type of result is not supported yet");
-        return;
-    }
-    j = api_answer_begin(&a, call);
-    jsonw_object(j);
-    jsonw_key(j, "resultType");
-    jsonw_cstr(j, v->type == PROMQL_SCALAR   ? "scalar"
-                  : v->type == PROMQL_STRING ? "string"
-                                             : "vector");
-    jsonw_key(j, "result");
-    if (v->type == PROMQL_SCALAR) {
-        put_scalar(j, v);
-    } else if (v->type == PROMQL_STRING) {
-        put_stamped(j, v->t, v->string);
-    } else {
-        put_vector(j, v, limit);
-        if (limit > 0 && v->count > limit)
-            a.warning = API_TRUNCATED;
-    }
-    jsonw_object_end(j);
-    a.warnings = v->warnings;
-    api_answer_send(&a);
-}
-
 /* ---- the query --------------------------------------------------------- */
 
+#define POINTS_MAX 11000 /* steps of a range query                        */
+
 struct query_params {
-    sonde_msec time, timeout, lookback;
+    sonde_msec start, end, step; /* of an instant: step 0                  */
+    sonde_msec timeout, lookback;
     size_t limit;
     sonde_str text;
 };
 
-static bool get_params(struct api *api, struct http_call *call,
-                       struct query_params *p)
+/* What both kinds of query take. */
+static bool common_params(struct api *api, struct http_call *call,
+                          struct query_params *p)
 {
-    *p = (struct query_params){
-        .time = clock_now(api->options.clock),
-        .timeout = api->options.query_timeout_ms,
-        .lookback = api->options.lookback_ms,
-        .text = api_param(call, "query"),
-    };
-    if (!api_limit_param(call, &p->limit) ||
-        !api_time_param(call, "time", &p->time) ||
-        !api_duration_param(call, "timeout", &p->timeout) ||
+    p->timeout = api->options.query_timeout_ms;
+    p->lookback = api->options.lookback_ms;
+    p->text = api_param(call, "query");
+    if (!api_duration_param(call, "timeout", &p->timeout) ||
         !api_duration_param(call, "lookback_delta", &p->lookback))
         return false;
     if (p->timeout > api->options.query_timeout_ms)
@@ -191,10 +116,83 @@ static bool get_params(struct api *api, struct http_call *call,
     return true;
 }
 
-static bool parse_query(struct http_call *call, sonde_str text,
+static bool instant_params(struct api *api, struct http_call *call,
+                           struct query_params *p)
+{
+    *p = (struct query_params){ .start = clock_now(api->options.clock) };
+    if (!api_limit_param(call, &p->limit) ||
+        !api_time_param(call, "time", &p->start) ||
+        !common_params(api, call, p))
+        return false;
+    p->end = p->start;
+    return true;
+}
+
+/* A time that has to be there. */
+static bool bound_param(struct http_call *call, const char *name,
+                        sonde_msec *out)
+{
+    sonde_str v = api_param(call, name);
+
+    if (v.len)
+        return api_time_param(call, name, out);
+    api_error(call, API_BAD_DATA,
+              "invalid parameter \"%s\": cannot parse \"\" to a valid "
+              "timestamp",
+              name);
+    return false;
+}
+
+static bool step_param(struct http_call *call, sonde_msec *out)
+{
+    sonde_str v = api_param(call, "step");
+
+    if (v.len == 0) {
+        api_error(call, API_BAD_DATA,
+                  "invalid parameter \"step\": cannot parse \"\" to a valid "
+                  "duration");
+        return false;
+    }
+    if (!api_signed_duration_param(call, "step", out))
+        return false;
+    if (*out > 0)
+        return true;
+    api_error(call, API_BAD_DATA,
+              "invalid parameter \"step\": zero or negative query resolution "
+              "step widths are not accepted. Try a positive integer");
+    return false;
+}
+
+static bool range_params(struct api *api, struct http_call *call,
+                         struct query_params *p)
+{
+    *p = (struct query_params){ 0 };
+    if (!api_limit_param(call, &p->limit) ||
+        !bound_param(call, "start", &p->start) ||
+        !bound_param(call, "end", &p->end))
+        return false;
+    if (p->end < p->start) {
+        api_error(call, API_BAD_DATA,
+                  "invalid parameter \"end\": end timestamp must not be "
+                  "before start time");
+        return false;
+    }
+    if (!step_param(call, &p->step))
+        return false;
+    if ((p->end - p->start) / p->step > POINTS_MAX) {
+        api_error(call, API_BAD_DATA,
+                  "exceeded maximum resolution of 11,000 points per "
+                  "timeseries. Try decreasing the query resolution "
+                  "(?step=XX)");
+        return false;
+    }
+    return common_params(api, call, p);
+}
+
+static bool parse_query(struct api *api, struct http_call *call, sonde_str text,
                         struct promql_expr **out)
 {
-    struct promql_limits limits = { 0 };
+    struct promql_limits limits = { .features = api->options.promql_features };
     struct sonde_err err = { 0 };
 
     if (promql_parse(http_call_arena(call), text, &limits, out, &err) ==
@@ -212,10 +210,18 @@ static bool call_gone(void *call)
 static sonde_code evaluate(struct api *api, struct http_call *call,
                            const struct query_params *p,
                            const struct promql_expr *expr,
-                           struct promql_value *out, struct sonde_err *err)
+                           struct promql_result **out, struct sonde_err *err)
 {
     struct promql_query q = {
+        .text = p->text,
+        .start = p->start,
+        .end = p->end,
+        .step = p->step,
         .storage = atomic_load(&api->storage),
+        .pool = api->pool,
+        .max_samples = api->options.query_max_samples,
+        .default_step_ms = api->options.default_step_ms,
+        .features = api->options.promql_features,
         .lookback_ms = p->lookback,
         .deadline_ms = clock_monotonic(&clock_system) + p->timeout,
         .canceled = call_gone,
@@ -229,7 +235,7 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
     rc = gate_enter(api, q.deadline_ms, err);
     if (rc != SONDE_OK)
         return rc;
-    rc = promql_instant(&q, http_call_arena(call), expr, p->time, out, err);
+    rc = promql_run(&q, expr, out, err);
     gate_leave(api);
     if (rc == SONDE_ETIMEOUT)
         return sonde_err_set(err, rc,
@@ -240,35 +246,55 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
     return rc;
 }
 
-void api_handle_query(struct api *api, struct http_call *call)
+static void answer(struct api *api, struct http_call *call,
+                   const struct query_params *p, const struct promql_expr *expr)
 {
-    struct promql_value value = { 0 };
-    struct promql_expr *expr = NULL;
+    struct promql_result *result = NULL;
     struct sonde_err err = { 0 };
-    struct query_params p;
-    sonde_code rc;
+    sonde_code rc = evaluate(api, call, p, expr, &result, &err);
 
-    if (!api_store(api, call) || !get_params(api, call, &p) ||
-        !parse_query(call, p.text, &expr))
-        return;
-    rc = evaluate(api, call, &p, expr, &value, &err);
     if (rc == SONDE_OK)
-        reply_value(call, &value, p.limit);
+        api_reply_result(call, result, p->limit);
     else
         api_fail(call, &err);
+    promql_result_free(result);
+}
+
+void api_handle_query(struct api *api, struct http_call *call)
+{
+    struct promql_expr *expr = NULL;
+    struct query_params p;
+
+    if (!api_store(api, call) || !instant_params(api, call, &p) ||
+        !parse_query(api, call, p.text, &expr))
+        return;
+    answer(api, call, &p, expr);
     promql_fini(expr);
+}
+
+/* What has values at steps: numbers and instant vectors. */
+static bool has_steps(struct http_call *call, const struct promql_expr *e)
+{
+    if (e->type == PROMQL_SCALAR || e->type == PROMQL_VECTOR)
+        return true;
+    api_error(call, API_BAD_DATA,
+              "invalid parameter \"query\": invalid expression type \"%s\" for "
+              "range query, must be Scalar or instant Vector",
+              promql_type_name(e->type));
+    return false;
 }
 
 void api_handle_query_range(struct api *api, struct http_call *call)
 {
     struct promql_expr *expr = NULL;
+    struct query_params p;
 
-    (void)api;
-    if (!parse_query(call, api_param(call, "query"), &expr))
+    if (!api_store(api, call) || !range_params(api, call, &p) ||
+        !parse_query(api, call, p.text, &expr))
         return;
+    if (has_steps(call, expr))
+        answer(api, call, &p, expr);
     promql_fini(expr);
-    api_error(call, API_EXECUTION,
-              "range queries are not supported yet; /api/v1/query is");
 }
 
 void api_handle_format_query(struct api *api, struct http_call *call)
@@ -278,8 +304,7 @@ void api_handle_format_query(struct api *api, struct http_call *call)
     struct jsonw *j;
     struct buf text;
 
-    (void)api;
-    if (!parse_query(call, api_param(call, "query"), &expr))
+    if (!parse_query(api, call, api_param(call, "query"), &expr))
         return;
     buf_init(&text);
     promql_print(&text, expr);

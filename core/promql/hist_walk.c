@@ -77,3 +77,30 @@ bool hist_walk_next(struct hist_walk *w, struct hist_range *out)
     }
     return positive_next(w, out);
 }
+
+/* ---- for others -------------------------------------------------------------
+ */
+
+struct promql_buckets {
+    struct hist_walk walk;
+};
+
+struct promql_buckets *promql_buckets(struct arena *a,
+                                      const struct histogram *h)
+{
+    struct promql_buckets *b = arena_new(a, struct promql_buckets);
+
+    b->walk = hist_walk_begin(a, h);
+    return b;
+}
+
+bool promql_buckets_next(struct promql_buckets *b, struct promql_bucket *out)
+{
+    struct hist_range r;
+
+    if (!hist_walk_next(&b->walk, &r))
+        return false;
+    *out =
+        (struct promql_bucket){ r.lower, r.upper, r.n, r.lower_in, r.upper_in };
+    return true;
+}

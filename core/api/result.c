@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Results of queries as JSON. Stamps of vectors and matrices are seconds with
+ * none or three decimals, those of scalars and strings the shortest float:
+ * both are what clients are used to.
+ */
+#include "api/api_int.h"
+#include "model/number.h"
+#include "promql/promql.h"
+
+/* [time, "value"], time in the shortest form. */
+static void put_stamped(struct jsonw *j, sonde_msec t, sonde_str value)
+{
+    jsonw_array(j);
+    jsonw_real(j, (double)t / 1000);
+    jsonw_str(j, value);
+    jsonw_array_end(j);
+}
+
+static void put_scalar(struct jsonw *j, sonde_msec t, double v)
+{
+    char text[NUMBER_MAX_BYTES];
+    size_t n = number_format(text, v, NUMBER_PLAIN);
+
+    put_stamped(j, t, (sonde_str){ text, n });
+}
+
+/* [time, "value"]; in instant answers each value has a key of its own. */
+static void put_value(struct jsonw *j, sonde_msec t, double v)
+{
+    jsonw_array(j);
+    jsonw_seconds(j, t);
+    jsonw_value(j, v);
+    jsonw_array_end(j);
+}
+
+static sonde_msec time_of(const struct promql_result *r,
+                          const struct promql_series *s, size_t i)
+{
+    return s->t ? s->t[i] : r->start + (sonde_msec)i * r->step;
+}
+
+/* The buckets that have anything, from the lowest up. */
+static void put_buckets(struct jsonw *j, const struct histogram *h)
+{
+    struct promql_bucket b;
+    struct arena a;
+    struct promql_buckets *all;
+    bool any = false;
+
+    arena_init(&a);
+    all = promql_buckets(&a, h);
+    while (promql_buckets_next(all, &b)) {
+        if (!any) {
+            jsonw_key(j, "buckets");
+            jsonw_array(j);
+        }
+        any = true;
+        jsonw_array(j);
+        jsonw_int(j, b.lower_in ? (b.upper_in ? 3 : 1) : b.upper_in ? 0 : 2);
+        jsonw_value(j, b.lower);
+        jsonw_value(j, b.upper);
+        jsonw_value(j, b.count);
+        jsonw_array_end(j);
+    }
+    if (any)
+        jsonw_array_end(j);
+    arena_fini(&a);
+}
+
+static void put_histogram(struct jsonw *j, sonde_msec t,
+                          const struct histogram *h)
+{
+    jsonw_array(j);
+    jsonw_seconds(j, t);
+    jsonw_object(j);
+    jsonw_key(j, "count");
+    jsonw_value(j, h->count.f);
+    jsonw_key(j, "sum");
+    jsonw_value(j, h->sum);
+    put_buckets(j, h);
+    jsonw_object_end(j);
+    jsonw_array_end(j);
+}
+
+/* The values of one kind, if there are any. */
+static void put_values(struct jsonw *j, const struct promql_result *r,
+                       const struct promql_series *s, bool histograms)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < s->count; i++) {
+        const struct histogram *h = s->h ? s->h[i] : NULL;
+
+        if ((!s->t && promql_absent(s->v[i])) || (h != NULL) != histograms)
+            continue;
+        if (!any) {
+            jsonw_key(j, histograms ? "histograms" : "values");
+            jsonw_array(j);
+        }
+        any = true;
+        if (h)
+            put_histogram(j, time_of(r, s, i), h);
+        else
+            put_value(j, time_of(r, s, i), s->v[i]);
+    }
+    if (any)
+        jsonw_array_end(j);
+}
+
+static void put_instant(struct jsonw *j, const struct promql_result *r,
+                        const struct promql_series *s)
+{
+    if (s->h && s->h[0]) {
+        jsonw_key(j, "histogram");
+        put_histogram(j, r->start, s->h[0]);
+    } else {
+        jsonw_key(j, "value");
+        put_value(j, r->start, s->v[0]);
+    }
+}
+
+static void put_series(struct jsonw *j, const struct promql_result *r,
+                       const struct promql_series *s)
+{
+    jsonw_object(j);
+    jsonw_key(j, "metric");
+    jsonw_labels(j, &s->labels);
+    if (r->type == PROMQL_VECTOR) {
+        put_instant(j, r, s);
+    } else {
+        put_values(j, r, s, false);
+        put_values(j, r, s, true);
+    }
+    jsonw_object_end(j);
+}
+
+static const char *type_name(enum promql_type t)
+{
+    return t == PROMQL_SCALAR   ? "scalar"
+           : t == PROMQL_STRING ? "string"
+           : t == PROMQL_VECTOR ? "vector"
+                                : "matrix";
+}
+
+static struct sonde_list notes_of(struct http_call *call,
+                                  const struct promql_result *r, bool warnings)
+{
+    struct sonde_list l = { 0 };
+    sonde_str *items =
+        arena_array(http_call_arena(call), sonde_str, r->note_count);
+
+    for (size_t i = 0; i < r->note_count; i++)
+        if (r->notes[i].warning == warnings)
+            items[l.count++] = r->notes[i].text;
+    l.items = items;
+    return l;
+}
+
+void api_reply_result(struct http_call *call, const struct promql_result *r,
+                      size_t limit)
+{
+    struct api_answer a;
+    struct jsonw *j = api_answer_begin(&a, call);
+
+    jsonw_object(j);
+    jsonw_key(j, "resultType");
+    jsonw_cstr(j, type_name(r->type));
+    jsonw_key(j, "result");
+    if (r->type == PROMQL_SCALAR) {
+        put_scalar(j, r->start, r->scalar);
+    } else if (r->type == PROMQL_STRING) {
+        put_stamped(j, r->start, r->string);
+    } else {
+        jsonw_array(j);
+        for (size_t i = 0; i < r->count && (limit == 0 || i < limit); i++)
+            put_series(j, r, &r->series[i]);
+        jsonw_array_end(j);
+        if (limit > 0 && r->count > limit)
+            a.warning = API_TRUNCATED;
+    }
+    jsonw_object_end(j);
+    a.warnings = notes_of(call, r, true);
+    a.infos = notes_of(call, r, false);
+    api_answer_send(&a);
+}
