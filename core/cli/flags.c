@@ -290,8 +290,7 @@ static void warn_no_effect(struct parsing *p)
                                   SONDE_ARG(str_sub(name, 0, 64)), why));
         if (str_eq_cstr(name, "agent"))
             p->out->agent = true;
-        if (str_eq_cstr(name, "remote-write-receiver"))
-            p->out->remote_write_receiver = true;
+        p->out->promql_features |= feature_of_promql(name);
     }
 }
 

@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "promql/promql.h"
 #include "util/str.h"
 
 #define FLAG(f, n, k, g, ...)                                                  \
@@ -28,17 +29,16 @@
 #define AT_LEAST(n) .min = (n), .max = INT64_MAX
 
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
-static const char *const compressions[] = { "snappy", "zstd", NULL };
 static const char *const formats[] = { "logfmt", "json", NULL };
 
 #define NOT_YET_RULES  "rules are not evaluated yet"
 #define NOT_YET_ALERTS "alerts are not sent yet"
 #define NOT_YET_READ   "there is no remote read yet"
-#define NOT_YET_BLOCKS "the store has no such knob"
-#define ALWAYS_OVERLAP "blocks may always overlap, and are merged"
+#define NOT_YET_BLOCKS "the store's blocks have no such knob"
 #define NO_CONSOLES    "there are no console templates"
 #define NO_GO          "there is no Go runtime"
 #define NO_PAGES       "the pages' files and titles are fixed"
+#define ALWAYS_LOCKED  "the data directory is always locked"
 #define FIXED_SCRAPE   "scrapes are always aligned like this"
 
 const struct flag flag_rows[] = {
@@ -76,8 +76,8 @@ const struct flag flag_rows[] = {
     FLAG(lifecycle, "web.enable-lifecycle", FLAG_BOOL, FLAG_WEB,
          .help = "Reload and quit by HTTP request"),
     FLAG(admin_api, "web.enable-admin-api", FLAG_BOOL, FLAG_WEB,
-         .help = "Serve the API's administrative part: delete series, clean "
-                 "up, make snapshots"),
+         .not_yet = "the store's administration is not there yet",
+         .help = "Serve the API's administrative part (no effect yet)"),
     FLAG(remote_write_receiver, "web.enable-remote-write-receiver", FLAG_BOOL,
          FLAG_WEB, .help = "Accept remote writes at /api/v1/write"),
     FLAG(remote_messages,
@@ -99,27 +99,16 @@ const struct flag flag_rows[] = {
          .help = "Folder of the store"),
     FLAG(retention_time, "storage.tsdb.retention.time", FLAG_DURATION,
          FLAG_STORAGE, .mode = FLAG_SERVER,
-         .help = "How long to keep samples, counted from the newest; 15d if "
-                 "neither this nor the size is given. The configuration file "
-                 "may say otherwise"),
+         .not_yet = "the store deletes nothing yet",
+         .help = "How long to keep samples; 15d if neither this nor the size "
+                 "is given (no effect yet)"),
     FLAG(retention_size, "storage.tsdb.retention.size", FLAG_SIZE, FLAG_STORAGE,
-         .mode = FLAG_SERVER,
-         .help = "Most bytes to keep, with a unit: 512MB, 10GB (powers of 2)"),
-    FLAG(min_block_duration, "storage.tsdb.min-block-duration", FLAG_DURATION,
-         FLAG_STORAGE, .mode = FLAG_SERVER, .fallback = "2h", AT_LEAST(1),
-         .help = "Time span of the blocks that are made first; for testing"),
-    FLAG(max_block_duration, "storage.tsdb.max-block-duration", FLAG_DURATION,
-         FLAG_STORAGE, .mode = FLAG_SERVER,
-         .help = "Longest time span of a block; without this flag a tenth of "
-                 "the retention, at most 31d"),
-    FLAG(no_lockfile, "storage.tsdb.no-lockfile", FLAG_BOOL, FLAG_STORAGE,
-         .mode = FLAG_SERVER, .help = "Do not lock the folder of the store"),
+         .mode = FLAG_SERVER, .not_yet = "the store deletes nothing yet",
+         .help = "Most bytes to keep, with a unit: 512MB, 10GB (powers of 2; "
+                 "no effect yet)"),
     FLAG(wal_compression, "storage.tsdb.wal-compression", FLAG_BOOL,
          FLAG_STORAGE, .mode = FLAG_SERVER, .fallback = "true",
          .help = "Compress the write-ahead log"),
-    FLAG(wal_compression_type, "storage.tsdb.wal-compression-type", FLAG_CHOICE,
-         FLAG_STORAGE, .mode = FLAG_SERVER, .fallback = "snappy",
-         .choices = compressions, .help = "How the log is compressed"),
     FLAG(wal_segment_size, "storage.tsdb.wal-segment-size", FLAG_SIZE,
          FLAG_STORAGE, .mode = FLAG_SERVER, .fallback = "128MB",
          .min = 10 << 20, .max = 256 << 20,
@@ -133,21 +122,6 @@ const struct flag flag_rows[] = {
     FLAG(wal_segment_size, "storage.agent.wal-segment-size", FLAG_SIZE,
          FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "128MB", .min = 10 << 20,
          .max = 256 << 20, .help = "Size of the log's segments, 10MB to 256MB"),
-    FLAG(wal_compression_type, "storage.agent.wal-compression-type",
-         FLAG_CHOICE, FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "snappy",
-         .choices = compressions, .help = "How the log is compressed"),
-    FLAG(truncate_frequency, "storage.agent.wal-truncate-frequency",
-         FLAG_DURATION, FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "2h",
-         AT_LEAST(1), .help = "How often to cut the log"),
-    FLAG(keep_min_time, "storage.agent.retention.min-time", FLAG_DURATION,
-         FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "5m",
-         .help = "How long series stay in the log that have no more samples"),
-    FLAG(keep_max_time, "storage.agent.retention.max-time", FLAG_DURATION,
-         FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "4h",
-         .help = "The same when samples could not be sent; segments that an "
-                 "endpoint needs stay in any case"),
-    FLAG(no_lockfile, "storage.agent.no-lockfile", FLAG_BOOL, FLAG_STORAGE,
-         .mode = FLAG_AGENT, .help = "Do not lock the folder of the log"),
     FLAG(wal_sync, "storage.wal-sync", FLAG_STR, FLAG_STORAGE, .fallback = "1s",
          .help = "When to fsync the log: never, always, or every so often "
                  "(100ms, 1s). Samples survive a kill of the process in any "
@@ -167,8 +141,7 @@ const struct flag flag_rows[] = {
          .help = "Most queries at once"),
     FLAG(query_max_samples, "query.max-samples", FLAG_INT, FLAG_QUERY,
          .mode = FLAG_SERVER, .fallback = "50000000", AT_LEAST(1),
-         .not_yet = "queries read one sample a series so far",
-         .help = "Most samples that a query may load (no effect yet)"),
+         .help = "Most samples that a query may hold in memory at once"),
 
     FLAG(log_level, "log.level", FLAG_CHOICE, FLAG_LOG, .fallback = "info",
          .choices = levels, .help = "Lowest level to log"),
@@ -204,6 +177,17 @@ const struct flag flag_rows[] = {
               .fallback = "values"),
     NO_EFFECT("scrape.timestamp-tolerance", FLAG_DURATION, FIXED_SCRAPE,
               .fallback = "2ms"),
+    NO_EFFECT("storage.agent.no-lockfile", FLAG_BOOL, ALWAYS_LOCKED,
+              .mode = FLAG_AGENT),
+    NO_EFFECT("storage.agent.retention.max-time", FLAG_DURATION,
+              "the log is not cut yet", .mode = FLAG_AGENT),
+    NO_EFFECT("storage.agent.retention.min-time", FLAG_DURATION,
+              "the log is not cut yet", .mode = FLAG_AGENT),
+    NO_EFFECT("storage.agent.wal-compression-type", FLAG_STR,
+              "the log's compression is snappy", .fallback = "snappy",
+              .mode = FLAG_AGENT),
+    NO_EFFECT("storage.agent.wal-truncate-frequency", FLAG_DURATION,
+              "the log is not cut yet", .mode = FLAG_AGENT),
     NO_EFFECT("storage.remote.read-concurrent-limit", FLAG_INT, NOT_YET_READ,
               .fallback = "10", .mode = FLAG_SERVER),
     NO_EFFECT("storage.remote.read-max-bytes-in-frame", FLAG_INT, NOT_YET_READ,
@@ -211,17 +195,26 @@ const struct flag flag_rows[] = {
     NO_EFFECT("storage.remote.read-sample-limit", FLAG_STR, NOT_YET_READ,
               .fallback = "5e7", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.allow-overlapping-blocks", FLAG_BOOL,
-              ALWAYS_OVERLAP, .fallback = "true", .mode = FLAG_SERVER),
+              NOT_YET_BLOCKS, .fallback = "true", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.allow-overlapping-compaction", FLAG_BOOL,
-              ALWAYS_OVERLAP, .fallback = "true", .mode = FLAG_SERVER),
+              NOT_YET_BLOCKS, .fallback = "true", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.delayed-compaction.max-percent", FLAG_INT,
               NOT_YET_BLOCKS, .fallback = "10", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.head-chunks-write-queue-size", FLAG_INT,
               NOT_YET_BLOCKS, .fallback = "0", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.max-block-chunk-segment-size", FLAG_SIZE,
               NOT_YET_BLOCKS, .mode = FLAG_SERVER),
+    NO_EFFECT("storage.tsdb.max-block-duration", FLAG_DURATION, NOT_YET_BLOCKS,
+              .fallback = "1d12h", .mode = FLAG_SERVER),
+    NO_EFFECT("storage.tsdb.min-block-duration", FLAG_DURATION, NOT_YET_BLOCKS,
+              .fallback = "2h", .mode = FLAG_SERVER),
+    NO_EFFECT("storage.tsdb.no-lockfile", FLAG_BOOL, ALWAYS_LOCKED,
+              .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.samples-per-chunk", FLAG_INT, NOT_YET_BLOCKS,
               .fallback = "120", .mode = FLAG_SERVER),
+    NO_EFFECT("storage.tsdb.wal-compression-type", FLAG_STR,
+              "the log's compression is snappy", .fallback = "snappy",
+              .mode = FLAG_SERVER),
     NO_EFFECT("web.console.libraries", FLAG_STR, NO_CONSOLES,
               .fallback = "console_libraries"),
     NO_EFFECT("web.console.templates", FLAG_STR, NO_CONSOLES,
@@ -248,20 +241,37 @@ const char *flag_group_title(enum flag_group group)
     return titles[group];
 }
 
-bool feature_has_effect(sonde_str name, const char **why)
+unsigned feature_of_promql(sonde_str name)
 {
-    static const char *const effective[] = { "agent", "extra-scrape-metrics",
-                                             "remote-write-receiver" };
-    static const char *const always[] = {
-        "exemplar-storage",
-        "expand-external-labels",
-        "memory-snapshot-on-shutdown",
-        "new-service-discovery-manager",
-        "no-default-scrape-port",
-        "promql-at-modifier",
-        "promql-negative-offset",
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } features[] = {
+        { "promql-binop-fill-modifiers", PROMQL_BINOP_FILL },
+        { "promql-delayed-name-removal", PROMQL_DELAYED_NAME_REMOVAL },
+        { "promql-experimental-functions", PROMQL_EXPERIMENTAL_FUNCTIONS },
+        { "promql-extended-range-selectors", PROMQL_EXTENDED_RANGES },
+        { "type-and-unit-labels", PROMQL_TYPE_AND_UNIT },
     };
 
+    for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+        if (str_eq_cstr(name, features[i].name))
+            return features[i].bit;
+    return 0;
+}
+
+bool feature_has_effect(sonde_str name, const char **why)
+{
+    static const char *const effective[] = { "agent", "extra-scrape-metrics" };
+    static const char *const always[] = {
+        "exemplar-storage",       "expand-external-labels",
+        "native-histograms",      "new-service-discovery-manager",
+        "no-default-scrape-port", "promql-at-modifier",
+        "promql-duration-expr",   "promql-negative-offset",
+    };
+
+    if (feature_of_promql(name))
+        return true;
     for (size_t i = 0; i < sizeof(effective) / sizeof(effective[0]); i++)
         if (str_eq_cstr(name, effective[i]))
             return true;

@@ -51,6 +51,8 @@ extern const struct flag flag_rows[];
 extern const size_t flag_count;
 
 /* Whether a feature of --enable-feature does something; if not, why. */
+/* The bit of enum promql_feature; 0: none. */
+unsigned feature_of_promql(sonde_str name);
 bool feature_has_effect(sonde_str name, const char **why);
 
 const char *flag_group_title(enum flag_group group);

@@ -1,0 +1,473 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random queries over random data, asked of the agent and of a real Prometheus
+(the newest; Debian 12's where that is not to be had): every difference is a bug
+here or is listed below with the rule of later versions that explains it.
+
+SONDE_TEST_QUERIES (how many), SONDE_TEST_SEED, and SONDE_TEST_VERBOSE (all
+differences) change a run.
+"""
+import json
+import math
+import os
+import random
+import time
+
+from harness import *
+from remote_body import *
+
+QUERIES = int(os.environ.get("SONDE_TEST_QUERIES", "3000"))
+SEED = int(os.environ.get("SONDE_TEST_SEED", "20261121"))
+VERBOSE = "SONDE_TEST_VERBOSE" in os.environ
+SPAN_S = 3600
+FEATURES = ["--web.enable-remote-write-receiver",
+            "--enable-feature=native-histograms,promql-experimental-functions"]
+
+
+# ---- data --------------------------------------------------------------------
+
+def walk(rng, start, spacing=15000):
+    """Times with jitter and gaps, never on a whole second."""
+    t = start
+    while t < start + SPAN_S * 1000:
+        t += spacing + rng.randrange(-900, 900)
+        if rng.random() < 0.01:
+            t += rng.choice([60000, 301000, 400000])
+        if t % 1000 == 0:
+            t += 7
+        yield t
+
+
+def counter(rng, start):
+    v = float(rng.randrange(0, 1000))
+    whole = rng.random() < 0.7
+    for t in walk(rng, start):
+        if rng.random() < 0.02:
+            v = 0.0
+        v += rng.randrange(0, 50) if whole else rng.random() * 3
+        yield Sample(t, STALE if rng.random() < 0.005 else v)
+
+
+def gauge(rng, start):
+    v = rng.gauss(0, 100)
+    odd = rng.random() < 0.3
+    for t in walk(rng, start):
+        v += rng.gauss(0, 5)
+        x = v
+        if odd and rng.random() < 0.03:
+            x = rng.choice([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e300])
+        if rng.random() < 0.01:
+            x = STALE
+        yield Sample(t, x)
+
+
+def classic(rng, start):
+    """{le: samples} with _sum and _count."""
+    bounds = ["0.1", "0.5", "1", "2.5", "+Inf"]
+    counts = [0] * len(bounds)
+    rows = {b: [] for b in bounds}
+    rows["sum"], rows["count"] = [], []
+    total = 0.0
+    for t in walk(rng, start):
+        if rng.random() < 0.02:
+            counts, total = [0] * len(bounds), 0.0
+        counts = [c + rng.randrange(0, 8) for c in counts]
+        total += rng.random() * 10
+        so_far = 0
+        for b, c in zip(bounds, counts):
+            so_far += c
+            rows[b].append(Sample(t, float(so_far)))
+        rows["sum"].append(Sample(t, total))
+        rows["count"].append(Sample(t, float(so_far)))
+    return rows
+
+
+def native(rng, start, is_float, gauge_like):
+    buckets = [rng.randrange(0, 5) for _ in range(6)]
+    low = [rng.randrange(0, 3) for _ in range(2)]
+    zero, total = 1, 0.0
+    schema = rng.choice([0, 1, 2])
+    for t in walk(rng, start):
+        if rng.random() < 0.03:
+            buckets, low, zero, total = [0] * 6, [0] * 2, 0, 0.0
+        buckets = [b + rng.randrange(0, 4) for b in buckets]
+        low = [b + rng.randrange(0, 2) for b in low]
+        zero += rng.randrange(0, 2)
+        total += rng.random() * 5
+        if rng.random() < 0.01:
+            schema = rng.choice([0, 1, 2])
+        spans = ((-2, 3), (2, 3))
+        count = sum(buckets) + sum(low) + zero
+        if is_float:
+            yield Histogram(t, float(count), total, schema=schema,
+                            zero=float(zero), is_float=True,
+                            positive=(spans, [float(b) for b in buckets]),
+                            negative=(((0, 2),), [float(b) for b in low]),
+                            hint=3 if gauge_like else 0)
+        else:
+            def deltas(xs):
+                return [b - a for a, b in zip([0] + xs, xs)]
+            yield Histogram(t, count, total, schema=schema, zero=zero,
+                            positive=(spans, deltas(buckets)),
+                            negative=(((0, 2),), deltas(low)),
+                            hint=3 if gauge_like else 0)
+
+
+def all_series(rng, start):
+    out = []
+    for job in ("a", "b"):
+        for i in range(5):
+            labels = {"job": job, "i": str(i)}
+            out.append(({"__name__": "c_total", **labels},
+                        list(counter(rng, start))))
+            out.append(({"__name__": "g", **labels}, list(gauge(rng, start))))
+            if i < 3:
+                out.append(({"__name__": "g2", **labels},
+                            list(gauge(rng, start))))
+            if i < 2:
+                for le, samples in classic(rng, start).items():
+                    name = "h_" + (le if le in ("sum", "count") else "bucket")
+                    more = {} if le in ("sum", "count") else {"le": le}
+                    out.append(({"__name__": name, **labels, **more}, samples))
+                out.append(({"__name__": "nh", **labels},
+                            list(native(rng, start, False, False))))
+                out.append(({"__name__": "nf", **labels},
+                            list(native(rng, start, True, i == 1))))
+        out.append(({"__name__": "one", "job": job, "role": "x" + job},
+                    list(gauge(rng, start))))
+    return out
+
+
+def feed(url, series):
+    """In slices of time, since both refuse what is much older than the
+    newest."""
+    times = sorted({s.t for _, samples in series for s in samples})
+    for i in range(0, len(times), 400):
+        low, high = times[i], times[min(i + 400, len(times)) - 1]
+        write(url, [(labels, [s for s in samples if low <= s.t <= high])
+                    for labels, samples in series
+                    if any(low <= s.t <= high for s in samples)])
+
+
+# ---- queries -----------------------------------------------------------------
+
+class Generator:
+    def __init__(self, rng, start):
+        self.rng, self.start = rng, start
+
+    def pick(self, *choices):
+        return self.rng.choice(choices)
+
+    def matchers(self):
+        r = self.rng
+        kinds = [lambda: f'job="{r.choice("ab")}"', lambda: 'job!="a"',
+                 lambda: f'i=~"{r.choice(["0|1", "[0-2]", ".*", "1|2|3"])}"',
+                 lambda: 'i!~"0|3"', lambda: 'missing=""', lambda: 'i=""']
+        return ",".join(k() for k in r.sample(kinds, r.choice([0, 0, 1, 1, 2])))
+
+    def name(self):
+        return self.pick("c_total", "c_total", "g", "g", "g2", "one",
+                         "h_bucket", "h_count", "nh", "nf")
+
+    def shift(self):
+        r = self.rng.random()
+        if r < 0.8:
+            return ""
+        if r < 0.9:
+            return " offset " + self.pick("1m", "37s", "-30s", "5m")
+        at = self.start // 1000 + self.rng.randrange(0, SPAN_S)
+        return self.pick(f" @ {at}", " @ start()", " @ end()",
+                         f" @ {at} offset 1m")
+
+    def selector(self, name=None):
+        return f"{name or self.name()}{{{self.matchers()}}}"
+
+    def instant(self):
+        return self.selector() + self.shift()
+
+    def window(self):
+        return self.pick("30s", "1m", "2m", "5m", "10m", "17s", "90s")
+
+    def ranged(self, depth):
+        if depth > 0 and self.rng.random() < 0.2:
+            return (f"({self.vector(depth - 1)})[{self.window()}:"
+                    f"{self.pick('15s', '30s', '1m', '7s')}]{self.shift()}")
+        return f"{self.selector()}[{self.window()}]{self.shift()}"
+
+    def scalar(self, depth):
+        r = self.rng.random()
+        if r < 0.6 or depth <= 0:
+            return self.pick("0", "1", "2", "0.5", "-1", "3.7", "NaN", "Inf",
+                             "1e3", "100")
+        if r < 0.75:
+            return f"scalar({self.vector(depth - 1)})"
+        if r < 0.85:
+            return self.pick("time()", "pi()")
+        return (f"({self.scalar(depth - 1)} "
+                f"{self.pick('+', '-', '*', '/', '%', '^')} "
+                f"{self.scalar(depth - 1)})")
+
+    def over_range(self, depth):
+        f = self.pick(
+            "rate", "increase", "delta", "irate", "idelta", "rate", "rate",
+            "sum_over_time", "avg_over_time", "min_over_time",
+            "max_over_time", "count_over_time", "stddev_over_time",
+            "stdvar_over_time", "last_over_time", "present_over_time",
+            "changes", "resets", "deriv", "absent_over_time",
+            "quantile_over_time", "predict_linear", "mad_over_time",
+            "double_exponential_smoothing")
+        if f == "quantile_over_time":
+            return f"{f}({self.pick('0.5', '0.9', '0', '1', '1.5')}, " \
+                   f"{self.ranged(depth)})"
+        if f == "predict_linear":
+            return f"{f}({self.ranged(depth)}, {self.pick('60', '3600')})"
+        if f == "double_exponential_smoothing":
+            return f"{f}({self.ranged(depth)}, 0.3, 0.6)"
+        return f"{f}({self.ranged(depth)})"
+
+    def grouping(self):
+        return self.pick("", "", " by (job)", " by (i)", " by (job, i)",
+                         " without (i)", " without (job)", " by ()",
+                         " by (le)", " by (__name__)")
+
+    def aggregation(self, depth):
+        op = self.pick("sum", "sum", "avg", "min", "max", "count", "group",
+                       "stddev", "stdvar", "topk", "bottomk", "quantile",
+                       "count_values")
+        of = self.vector(depth - 1)
+        if op in ("topk", "bottomk"):
+            of = f"{self.pick('1', '2', '3', '0')}, {of}"
+        elif op == "quantile":
+            of = f"{self.pick('0.5', '0.9', '0', '-1')}, {of}"
+        elif op == "count_values":
+            of = f'"v", {of}'
+        return f"{op}{self.grouping()} ({of})"
+
+    def binary(self, depth):
+        op = self.pick("+", "-", "*", "/", "%", "^", "atan2", "==", "!=", "<",
+                       ">", "<=", ">=", "and", "or", "unless")
+        flag = " bool" if op in ("==", "!=", "<", ">", "<=", ">=") and \
+            self.rng.random() < 0.4 else ""
+        kind = self.rng.random()
+        a, b = self.vector(depth - 1), self.vector(depth - 1)
+        if op in ("and", "or", "unless"):
+            m = self.pick("", " on (job)", " ignoring (i)", " on (job, i)",
+                          " on ()")
+            return f"({a}) {op}{m} ({b})"
+        if kind < 0.25:
+            return f"({a}) {op}{flag} {self.scalar(1)}"
+        if kind < 0.4:
+            return f"{self.scalar(1)} {op}{flag} ({a})"
+        m = self.pick("", "", " on (job, i)", " ignoring (role)", " on (job)")
+        if m == " on (job)":
+            side = self.pick(" group_left", " group_left (role)",
+                             " group_right")
+            one = self.pick("one", "sum by (job) (g)", "max by (job) (c_total)")
+            many = self.selector(self.pick("g", "c_total", "g2"))
+            if "right" in side:
+                return f"{one} {op}{flag}{m}{side} {many}"
+            return f"{many} {op}{flag}{m}{side} {one}"
+        return f"({a}) {op}{flag}{m} ({b})"
+
+    def element(self, depth):
+        f = self.pick("abs", "ceil", "floor", "exp", "ln", "log2", "log10",
+                      "sqrt", "sgn", "round", "clamp", "clamp_min",
+                      "clamp_max", "sin", "cos", "tan", "asin", "atan", "sinh",
+                      "deg", "rad", "timestamp", "day_of_week", "hour",
+                      "minute", "month", "year", "days_in_month",
+                      "day_of_year", "absent", "vector", "sort", "sort_desc",
+                      "label_replace", "label_join", "histogram_quantile",
+                      "histogram_count", "histogram_sum", "histogram_avg",
+                      "histogram_fraction", "histogram_stddev")
+        of = self.vector(depth - 1)
+        if f == "round":
+            return f"round({of}{self.pick('', ', 5', ', 0.1')})"
+        if f == "clamp":
+            return f"clamp({of}, {self.pick('0', '-5')}, {self.pick('5', '50')})"
+        if f in ("clamp_min", "clamp_max"):
+            return f"{f}({of}, {self.pick('0', '10')})"
+        if f == "vector":
+            return f"vector({self.scalar(depth - 1)})"
+        if f == "label_replace":
+            return f'label_replace({of}, "x", "$1-y", "i", "(.*)")'
+        if f == "label_join":
+            return f'label_join({of}, "x", "-", "job", "i")'
+        if f == "histogram_quantile":
+            q = self.pick("0.5", "0.9", "0.99", "0", "1", "-1", "1.1")
+            inner = self.pick(
+                f"rate({self.selector('h_bucket')}[{self.window()}])",
+                self.selector("h_bucket"), self.selector("nh"),
+                f"sum by (le) (rate(h_bucket[5m]))",
+                f"rate({self.selector('nh')}[{self.window()}])",
+                f"sum({self.selector('nf')})", of)
+            return f"histogram_quantile({q}, {inner})"
+        if f == "histogram_fraction":
+            return f"histogram_fraction(0, {self.pick('1', '0.7', '100')}, " \
+                   f"{self.pick(self.selector('nh'), self.selector('nf'))})"
+        if f.startswith("histogram_"):
+            return f"{f}({self.pick(self.selector('nh'), self.selector('nf'), of)})"
+        return f"{f}({of})"
+
+    def vector(self, depth):
+        if depth <= 0:
+            return self.instant()
+        r = self.rng.random()
+        if r < 0.12:
+            return self.instant()
+        if r < 0.37:
+            return self.over_range(depth - 1)
+        if r < 0.6:
+            return self.aggregation(depth)
+        if r < 0.78:
+            return self.binary(depth)
+        if r < 0.82:
+            return "-" + self.selector()
+        return self.element(depth)
+
+
+# ---- comparing ---------------------------------------------------------------
+
+def ask(url, path, **params):
+    status, text = get(f"{url}/api/v1/{path}?"
+                       + urllib.parse.urlencode(params))
+    return status, json.loads(text)
+
+
+def close(a, b):
+    if a == b:
+        return True
+    x, y = float(a), float(b)
+    if math.isnan(x) or math.isnan(y):
+        return math.isnan(x) and math.isnan(y)
+    if math.isinf(x) or math.isinf(y):
+        return x == y
+    return abs(x - y) <= 1e-9 * max(abs(x), abs(y), 1e-6)
+
+
+def same_histogram(a, b):
+    if not close(a["count"], b["count"]) or not close(a["sum"], b["sum"]):
+        return False
+    x, y = a.get("buckets", []), b.get("buckets", [])
+    return len(x) == len(y) and all(
+        p[0] == q[0] and all(close(m, n) for m, n in zip(p[1:], q[1:]))
+        for p, q in zip(x, y))
+
+
+def points(series):
+    out = {}
+    for key in ("value", "histogram"):
+        if key in series:
+            out[series[key][0]] = series[key][1]
+    for key in ("values", "histograms"):
+        for t, v in series.get(key, []):
+            out[t] = v
+    return out
+
+
+def same_points(a, b):
+    if a.keys() != b.keys():
+        return f"stamps {sorted(a.keys() ^ b.keys())[:3]}"
+    for t in a:
+        if isinstance(a[t], dict) != isinstance(b[t], dict):
+            return f"kinds at {t}"
+        ok = same_histogram(a[t], b[t]) if isinstance(a[t], dict) \
+            else close(a[t], b[t])
+        if not ok:
+            return f"at {t}: {a[t]} / {b[t]}"
+    return None
+
+
+def difference(ours, theirs):
+    (so, do), (st, dt) = ours, theirs
+    if so != st:
+        return f"status {so} / {st}: {do.get('error')} / {dt.get('error')}"
+    if so != 200:
+        if do["errorType"] != dt["errorType"] or do["error"] != dt["error"]:
+            return f"error {do['error']} / {dt['error']}"
+        return None
+    ro, rt = do["data"], dt["data"]
+    if ro["resultType"] != rt["resultType"]:
+        return f"type {ro['resultType']} / {rt['resultType']}"
+    if ro["resultType"] in ("scalar", "string"):
+        return None if close(ro["result"][1], rt["result"][1]) else \
+            f"{ro['result']} / {rt['result']}"
+    a = {series_key(s["metric"]): points(s) for s in ro["result"]}
+    b = {series_key(s["metric"]): points(s) for s in rt["result"]}
+    if len(a) != len(ro["result"]):
+        return "a series twice"
+    if a.keys() != b.keys():
+        return f"series {sorted(a.keys() ^ b.keys())[:2]}"
+    for k in a:
+        why = same_points(a[k], b[k])
+        if why:
+            return f"{dict(k)} {why}"
+    for kind in ("warnings", "infos"):
+        x = sorted(map(note, do.get(kind, [])))
+        y = sorted(map(note, dt.get(kind, [])))
+        if x != y:
+            return f"{kind} {x} / {y}"
+    return None
+
+
+def note(text):
+    """Later versions tell more of what was mended in a histogram."""
+    return re.sub(r"(needed to be fixed for monotonicity \(see [^)]*\)).*( \(\d)",
+                  r"\1\2", text)
+
+
+# Rules of versions after 3.5 that explain a difference: (why, test).
+KNOWN = []
+
+
+def known(query, why):
+    return any(test(query, why) for _, test in KNOWN)
+
+
+def compare(case, kind):
+    rng = random.Random(SEED)
+    start = (int(time.time()) - 2 * SPAN_S) * 1000
+    series = all_series(rng, start)
+    peer = case.prometheus("global: {}\n", *FEATURES,
+                           binary=newest("prometheus"))
+    s = case.sonde("scrape_configs: []\n",
+                   "--web.enable-remote-write-receiver",
+                   "--enable-feature=promql-experimental-functions")
+    feed(peer.url, series)
+    feed(s.url, series)
+    g = Generator(rng, start)
+    differing = []
+    explained = 0
+    for n in range(QUERIES // 2):
+        query = g.vector(rng.choice([1, 2, 2, 3]))
+        t = start // 1000 + rng.randrange(300, SPAN_S)
+        if kind == "query":
+            params = {"query": query, "time": t}
+        else:
+            step = rng.choice([7, 15, 30, 60, 97])
+            params = {"query": query, "start": t - rng.randrange(0, 900),
+                      "end": t, "step": step}
+        why = difference(ask(s.url, kind, **params),
+                         ask(peer.url, kind, **params))
+        need(s.alive(), f"sonde ended at {query}")
+        if why and known(query, why):
+            explained += 1
+        elif why:
+            differing.append((query, params, why))
+            if VERBOSE:
+                print(f"# {query}  {params}\n#    {why}", flush=True)
+    print(f"# {QUERIES // 2} queries, {len(differing)} differ, "
+          f"{explained} explained")
+    need(not differing, "\n".join(
+        f"{q}\n  {p}\n  {w}" for q, p, w in differing[:10]))
+
+
+def test_instant(case):
+    """instant queries give what a real Prometheus gives"""
+    compare(case, "query")
+
+
+def test_range(case):
+    """range queries give what a real Prometheus gives"""
+    compare(case, "query_range")
+
+
+run(globals())
