@@ -19,11 +19,13 @@
 #include "storage/storage.h"
 #include "tsdb/batch.h"
 #include "tsdb/chunk_mem.h"
+#include "tsdb/exemplars.h"
 #include "tsdb/head_delete.h"
 #include "tsdb/head_files.h"
 #include "tsdb/head_metrics.h"
 #include "tsdb/label_hash.h"
 #include "tsdb/late.h"
+#include "tsdb/log_cut.h"
 #include "tsdb/postings.h"
 #include "tsdb/readers.h"
 #include "tsdb/series.h"
@@ -38,14 +40,6 @@
 struct series_alias {
     uint64_t from;
     uint32_t to;
-};
-
-/* What was taken out of the head and may still be held by readers. */
-struct limbo {
-    uint32_t *places; /* of labels                                         */
-    size_t count, cap;
-    uint64_t mark; /* of `readers`                                         */
-    bool any;
 };
 
 struct head {
@@ -80,13 +74,15 @@ struct head {
     struct readers readers;
     struct readers writers; /* transactions that are open                  */
     struct readers commits; /* commits that run                            */
-    struct limbo limbo;     /* the collector's                             */
 
     struct late late; /* samples out of order                             */
+    struct exemplars exemplars;
 
     /* Sorted by `from`; written by the replay only. */
     struct series_alias *aliases;
     size_t alias_count, alias_cap;
+
+    struct gone_list gone;
 
     _Atomic int64_t min_time, max_time; /* min > max: no samples           */
     _Atomic int64_t min_valid; /* older samples are not taken              */
@@ -142,6 +138,12 @@ void head_chunk_add(struct head *h, struct series *s, uint32_t id,
 void head_seal(struct head *h, struct series *s, uint32_t id);
 /* The open chunk is not needed any more. */
 void head_drop_open(struct head *h, struct series *s);
+/* The end of the two-hour range of a time. */
+sonde_msec head_range_end(sonde_msec t);
+/* Where a chunk ends that is to be one of equal ones in the rest of the range:
+ * it is now `ratio` times smaller than it should get. */
+sonde_msec head_even_end(sonde_msec start, sonde_msec last, sonde_msec end,
+                         double ratio);
 /* Widens the range of the head. */
 void head_saw(struct head *h, sonde_msec mint, sonde_msec maxt);
 
@@ -236,6 +238,10 @@ struct head_replay_options {
     void (*progress)(void *arg, uint64_t segment, uint64_t last);
     void *progress_arg;
     uint64_t *corruptions; /* counted up                                  */
+    /* Asked now and then; true: SONDE_ECANCELED. May be NULL. */
+    bool (*canceled)(void *arg);
+    void *canceled_arg;
+    bool read_only; /* a torn end of the log stays                         */
 };
 SONDE_NODISCARD sonde_code head_replay(struct head *h, const char *wal_dir,
                                        const struct head_replay_options *o,
@@ -251,18 +257,9 @@ void head_close_before(struct head *h, sonde_msec t);
  * before; `min_time` is at least `t` afterwards. */
 SONDE_NODISCARD sonde_code head_truncate(struct head *h, sonde_msec t,
                                          struct sonde_err *err);
-/* Gives up series whose last sample is before `t`, and the memory that only
- * they needed; returns how many. Called by head_truncate; by itself it is for
- * agent posture. */
-size_t head_collect(struct head *h, sonde_msec t);
-/* Gives memory back that waits for readers; false: they are there yet. */
-bool head_release(struct head *h, sonde_msec wait_ms);
-/* index_drop.c: takes series out of the index; `gone` ascends, `places` are
- * where their labels are. */
-void head_index_drop(struct head *h, const struct refs *gone,
-                     const uint32_t *places);
-/* truncate.c: what of the log is older than `t` and lies before segment
- * `needed` (UINT64_MAX: nobody reads it) goes to a checkpoint, or away. */
+/* log_cut.c: what of the log is older than `t` and lies before segment
+ * `needed` (UINT64_MAX: nobody reads it) goes to a checkpoint, or away. On an
+ * error nothing that is needed is lost, and the next call goes on. */
 SONDE_NODISCARD sonde_code head_cut_log(struct head *h, const char *wal_dir,
                                         sonde_msec t, uint64_t needed,
                                         struct sonde_err *err);

@@ -252,6 +252,10 @@ static void cut_torn_end(struct replay *r)
 
     if (!r->torn)
         return;
+    if (r->options->read_only) {
+        free(r->torn);
+        return;
+    }
     if (truncate(r->torn, (off_t)keep) == 0)
         log_info("tsdb", "the log's torn end is cut off",
                  LOG_CSTR("file", r->torn), LOG_NUM("bytes_kept", keep));

@@ -93,10 +93,23 @@ static bool tsdb_op_labels(struct storage *s, series_ref ref,
     return head_labels(tsdb_of(s)->head, ref, arena, out);
 }
 
+static sonde_code tsdb_op_exemplars(struct storage *s,
+                                    const struct matcher *const *sets,
+                                    const size_t *set_counts, size_t n,
+                                    sonde_msec mint, sonde_msec maxt,
+                                    struct arena *arena,
+                                    struct exemplar_series **out,
+                                    size_t *out_count, struct sonde_err *err)
+{
+    return head_exemplars(tsdb_of(s)->head, sets, set_counts, n, mint, maxt,
+                          arena, out, out_count, err);
+}
+
 static const struct storage_ops ops = {
     .appender = tsdb_op_appender,
     .querier = tsdb_op_querier,
     .labels = tsdb_op_labels,
+    .exemplars = tsdb_op_exemplars,
 };
 
 struct storage *tsdb_storage(struct tsdb *db)
@@ -128,6 +141,7 @@ struct tsdb_limits store_limits(struct tsdb *db)
 
 void tsdb_set_limits(struct tsdb *db, const struct tsdb_limits *limits)
 {
+    exemplars_set_max(&db->head->exemplars, limits->max_exemplars);
     (void)pthread_mutex_lock(&db->state);
     db->limits = *limits;
     (void)pthread_mutex_unlock(&db->state);
@@ -150,7 +164,7 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *out)
     struct block_set *set = block_set_get(&db->sets);
 
     (void)pthread_rwlock_rdlock(&h->index_lock);
-    *out = (struct tsdb_stats){ .label_pairs = postings_pairs(&h->postings) };
+    *out = (struct tsdb_stats){ .label_pairs = h->postings.count };
     (void)pthread_rwlock_unlock(&h->index_lock);
     out->series = atomic_load(&h->series_count);
     out->chunks = atomic_load(&h->chunk_count);
@@ -259,8 +273,14 @@ static sonde_code load_chunks(struct tsdb *db, struct sonde_err *err)
 static sonde_code load_log(struct tsdb *db, const struct tsdb_options *o,
                            struct sonde_err *err)
 {
-    struct head_replay_options replay = { o->progress, o->progress_arg,
-                                          &db->replay_corruptions };
+    struct head_replay_options replay = {
+        .progress = o->progress,
+        .progress_arg = o->progress_arg,
+        .corruptions = &db->replay_corruptions,
+        .canceled = o->canceled,
+        .canceled_arg = o->canceled_arg,
+        .read_only = o->read_only,
+    };
     struct wal_options wal = o->wal;
     sonde_code rc = SONDE_OK;
 
@@ -302,6 +322,8 @@ static struct tsdb *store_new(const char *dir, const struct tsdb_options *o)
     store_metrics_register(&db->m, o->metrics);
     db->head = head_new(o->clock, o->log_only);
     head_metrics_register(&db->head->metrics, o->metrics);
+    exemplars_register(&db->head->exemplars, o->metrics);
+    exemplars_set_max(&db->head->exemplars, o->limits.max_exemplars);
     return db;
 }
 
