@@ -106,6 +106,15 @@ static sonde_code range_call_make(struct exec *x, const struct promql_expr *e,
     return node_unique(&c->node, out, err);
 }
 
+const struct promql_expr *range_call_place(const struct range_call *c)
+{
+    static const struct promql_expr beginning = { .kind = PROMQL_NUMBER };
+    const struct promql_expr *arg =
+        c->node.expr->call.args[c->function->range_arg];
+
+    return expr_bare(arg)->kind == PROMQL_SUBQUERY ? &beginning : arg;
+}
+
 sonde_str range_call_name(const struct range_call *c, size_t series)
 {
     return labels_get(&c->range->series[series].labels, sonde_cstr(LABEL_NAME));

@@ -93,6 +93,9 @@ bool histogram_was_reset(const struct histogram *before,
 double extrapolate_factor(const struct window *w, double growth,
                           double first_value, bool counter);
 
+/* Where notes about the range point to: a subquery's are told at the query's
+ * beginning. */
+const struct promql_expr *range_call_place(const struct range_call *c);
 /* The metric name of a series, for notes. */
 sonde_str range_call_name(const struct range_call *c, size_t series);
 

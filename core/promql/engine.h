@@ -56,6 +56,10 @@ struct exec {
     struct worker *workers;
     size_t worker_count;
     struct exec_hold *holds;
+    struct exec_querier {
+        struct exec_querier *next;
+        struct querier *querier;
+    } * queriers; /* asked for their warnings at the end                    */
     _Atomic uint64_t held, peak; /* samples                                */
     _Atomic bool failed;         /* no further row is needed               */
     pthread_mutex_t mutex;       /* guards all below                       */
@@ -219,6 +223,8 @@ static inline const struct histogram *row_histogram(const struct row *r,
     return r->h ? r->h[i] : NULL;
 }
 
+/* Whether making a row may leave notes: not for selectors and what is kept. */
+bool node_tells(const struct node *n);
 /* A node with the same series whose rows are all there: computed on all
  * workers, held until the end. Rows are shared. */
 SONDE_NODISCARD sonde_code node_keep(struct node *n, struct node **out,
@@ -350,6 +356,8 @@ void row_negate_histograms(struct node *n, struct worker *w, struct row *r);
 void histograms_with_scalar(struct node *n, struct worker *w,
                             const double *scalar, bool scalar_left,
                             struct row *r);
+/* Whether an operator has a value for operands of these kinds. */
+bool binary_takes(enum promql_op op, bool left_histogram, bool right_histogram);
 /* Two values of which at least one is a histogram; false: no value (noted).
  * A comparison gives the left value if it is true, or 0 and 1 with `bool`. */
 bool histogram_binary(struct node *n, struct worker *w, const struct point *l,

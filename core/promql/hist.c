@@ -107,12 +107,35 @@ const struct histogram *hist_close(struct arena *a, const struct hist *h)
 /* ---- layout
  * ------------------------------------------------------------------ */
 
+/* 2^(2^-n), as Prometheus' table of bounds is made with; the first is one step
+ * below the nearest double, and so are bounds made with it. */
+static const double roots[] = {
+    0,
+    1.414213562373095,
+    1.189207115002721,
+    1.0905077326652577,
+    1.0442737824274138,
+    1.0218971486541166,
+    1.0108892860517005,
+    1.0054299011128027,
+    1.0027112750502025,
+};
+
+/* 2^(at / 2^schema): each bit of the fraction stands for a root. */
+static double fine_bound(int32_t schema, int32_t at)
+{
+    double b = 0.5;
+
+    for (int32_t i = 1; i <= schema; i++)
+        if (at & 1 << (schema - i))
+            b *= roots[i];
+    return ldexp(b, (at >> schema) + 1);
+}
+
 double hist_bound(int32_t schema, int32_t at)
 {
-    double largest;
-
     if (schema < 0) {
-        int64_t e = (int64_t)at << -schema;
+        int64_t e = (int64_t)at * (INT64_C(1) << -schema);
 
         /* The last bucket with a finite bound ends at the largest number. */
         if (e == 1024)
@@ -121,8 +144,7 @@ double hist_bound(int32_t schema, int32_t at)
     }
     if (at == 1024 << schema)
         return DBL_MAX;
-    largest = exp2((double)(at & ((1 << schema) - 1)) / (1 << schema));
-    return ldexp(largest, at >> schema);
+    return fine_bound(schema, at);
 }
 
 static void precise_add(struct precise *to, struct precise from)

@@ -65,7 +65,7 @@ bool hist_walk_next(struct hist_walk *w, struct hist_range *out)
         return true;
     if (!w->zero_done) {
         w->zero_done = true;
-        if (w->h.zero.v != 0) {
+        if (w->h.zero.v > 0) {
             *out = (struct hist_range){ -w->h.zero_threshold,
                                         w->h.zero_threshold,
                                         w->h.zero.v,

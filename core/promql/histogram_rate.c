@@ -15,7 +15,7 @@ static void note_mixed(struct range_call *c, struct worker *w)
 {
     sonde_str name = range_call_name(c, w->series);
 
-    note_warning(c->node.exec, c->node.expr->call.args[0],
+    note_warning(c->node.exec, range_call_place(c),
                  "encountered a mix of histograms and floats for metric name "
                  "\"%.*s\"",
                  SONDE_ARG(name));
@@ -25,7 +25,7 @@ static void note_layouts(struct range_call *c, struct worker *w)
 {
     sonde_str name = range_call_name(c, w->series);
 
-    note_warning(c->node.exec, c->node.expr->call.args[0],
+    note_warning(c->node.exec, range_call_place(c),
                  "vector contains a mix of histograms with exponential and "
                  "custom buckets schemas for metric name \"%.*s\"",
                  SONDE_ARG(name));
@@ -35,14 +35,14 @@ static void note_kind(struct range_call *c, struct worker *w, bool counter)
 {
     sonde_str name = range_call_name(c, w->series);
 
-    note_warning(c->node.exec, c->node.expr->call.args[0],
+    note_warning(c->node.exec, range_call_place(c),
                  "this native histogram metric is not a %s: \"%.*s\"",
                  counter ? "counter" : "gauge", SONDE_ARG(name));
 }
 
 static void note_reconciled(struct range_call *c, const char *what)
 {
-    note_info(c->node.exec, c->node.expr->call.args[0],
+    note_info(c->node.exec, range_call_place(c),
               "mismatched custom buckets were reconciled during %s", what);
 }
 
@@ -278,7 +278,7 @@ bool histogram_sums(struct range_call *c, const struct window *win, bool mean,
         }
     }
     if (resets && none)
-        note_warning(c->node.exec, c->node.expr->call.args[0],
+        note_warning(c->node.exec, range_call_place(c),
                      "conflicting counter resets during histogram "
                      "aggregation");
     if (met & HIST_RECONCILED)

@@ -138,6 +138,20 @@ static bool compared(struct node *n, const struct histogram *l,
     return keep;
 }
 
+bool binary_takes(enum promql_op op, bool left_histogram, bool right_histogram)
+{
+    bool trims = op == PROMQL_TRIM_UPPER || op == PROMQL_TRIM_LOWER;
+
+    if (left_histogram && right_histogram)
+        return op == PROMQL_ADD || op == PROMQL_SUB || op == PROMQL_EQL ||
+               op == PROMQL_NEQ;
+    if (left_histogram)
+        return op == PROMQL_MUL || op == PROMQL_DIV || trims;
+    if (right_histogram)
+        return op == PROMQL_MUL;
+    return !trims;
+}
+
 bool histogram_binary(struct node *n, struct worker *w, const struct point *l,
                       const struct point *r, struct point *out)
 {

@@ -97,37 +97,66 @@ static sonde_code both_sides(struct pairs *p, uint8_t **steps,
     return rc;
 }
 
-/* Who of a signature has a value at each step first; `clash` is the first
- * step where a second one has too. */
-struct holders {
-    uint32_t *by_step; /* MATCH_NONE: nobody yet                           */
-    size_t clash;
-    uint32_t second;
+/* What a signature has at each step on one side. */
+enum {
+    HAS_FLOAT = 1,
+    HAS_HISTOGRAM = 2
+};
+static uint8_t kind_at(const struct row *r, size_t k)
+{
+    if (!row_has(r, k))
+        return 0;
+    return row_histogram(r, k) ? HAS_HISTOGRAM : HAS_FLOAT;
+}
+
+/* The first step at which two series have values that exclude each other. */
+struct clash {
+    size_t step; /* the number of steps: none                              */
+    bool many;   /* of the many side                                       */
+    uint32_t signature, first, second;
 };
 
-static sonde_code find_holders(struct match_side *s, uint32_t signature,
-                               const uint8_t *only, struct holders *h,
-                               struct sonde_err *err)
+/* Clashes are told as they are met: step by step, the one side first, in the
+ * order of the series. */
+static bool sooner(const struct clash *a, const struct clash *b)
+{
+    if (a->step != b->step)
+        return a->step < b->step;
+    if (a->many != b->many)
+        return b->many;
+    return a->second < b->second;
+}
+
+/* Finds the first clash of a side's series with one signature. At step k only
+ * those of kinds that `counts(arg, kind, k)` accepts count. */
+typedef bool (*counts_fn)(void *arg, uint8_t kind, size_t k);
+
+static sonde_code find_clash(struct match_side *s, struct clash *found,
+                             uint32_t *holders, counts_fn counts, void *arg,
+                             struct sonde_err *err)
 {
     struct node *n = s->node;
     sonde_code rc = SONDE_OK;
 
-    h->clash = n->steps.count;
+    found->step = n->steps.count;
     for (size_t k = 0; k < n->steps.count; k++)
-        h->by_step[k] = MATCH_NONE;
-    for (uint32_t i = s->first[signature]; rc == SONDE_OK && i != MATCH_NONE;
-         i = s->next[i]) {
+        holders[k] = MATCH_NONE;
+    for (uint32_t i = s->first[found->signature];
+         rc == SONDE_OK && i != MATCH_NONE; i = s->next[i]) {
         struct row r;
 
         rc = node_row(n, i, &n->exec->workers[0], &r, err);
         for (size_t k = 0; rc == SONDE_OK && k < n->steps.count; k++) {
-            if (!row_has(&r, k) || (only && !only[k]))
+            uint8_t kind = kind_at(&r, k);
+
+            if (!kind || !counts(arg, kind, k))
                 continue;
-            if (h->by_step[k] == MATCH_NONE) {
-                h->by_step[k] = i;
-            } else if (k < h->clash) {
-                h->clash = k;
-                h->second = i;
+            if (holders[k] == MATCH_NONE) {
+                holders[k] = i;
+            } else if (k < found->step) {
+                found->step = k;
+                found->first = holders[k];
+                found->second = i;
             }
         }
     }
@@ -141,42 +170,76 @@ static bool several(const struct match_side *s, uint32_t signature)
     return first != MATCH_NONE && s->next[first] != MATCH_NONE;
 }
 
-static sonde_code check_one(struct pairs *p, uint32_t signature, uint8_t **both,
-                            struct holders *h, struct sonde_err *err)
-{
-    sonde_code rc = both_sides(p, both, err);
+struct checking {
+    struct pairs *pairs;
+    uint8_t *both;     /* by step: both sides have anything                */
+    uint8_t *one;      /* by step: kinds of the one side's value           */
+    uint32_t *holders; /* by step                                          */
+    struct clash worst;
+};
 
-    if (rc == SONDE_OK)
-        rc = find_holders(p->one, signature, *both, h, err);
-    if (rc == SONDE_OK && h->clash < p->node.steps.count)
-        rc = duplicate(p, signature, h->by_step[h->clash], h->second, err);
-    return rc;
+static bool where_both(void *arg, uint8_t kind, size_t k)
+{
+    (void)kind;
+    return ((struct checking *)arg)->both[k];
 }
 
-/* Steps where the one side has a value of the signature. */
-static sonde_code one_there(struct pairs *p, uint32_t signature,
-                            struct holders *h, uint8_t *there,
+static sonde_code check_one(struct checking *c, uint32_t signature,
                             struct sonde_err *err)
 {
-    sonde_code rc = find_holders(p->one, signature, NULL, h, err);
+    struct clash found = { .signature = signature };
+    sonde_code rc = both_sides(c->pairs, &c->both, err);
 
-    for (size_t k = 0; k < p->node.steps.count; k++)
-        there[k] = p->fill_one || h->by_step[k] != MATCH_NONE;
+    if (rc == SONDE_OK)
+        rc = find_clash(c->pairs->one, &found, c->holders, where_both, c, err);
+    if (rc == SONDE_OK && sooner(&found, &c->worst))
+        c->worst = found;
     return rc;
 }
 
-static sonde_code check_many(struct pairs *p, uint32_t signature,
-                             struct holders *h, uint8_t *there,
+/* Pairs of kinds that the operator does not take do not count. */
+static bool where_paired(void *arg, uint8_t kind, size_t k)
+{
+    struct checking *c = arg;
+    struct pairs *p = c->pairs;
+    bool many = kind == HAS_HISTOGRAM, one = c->one[k] == HAS_HISTOGRAM;
+
+    if (!c->one[k])
+        return p->fill_one != NULL;
+    return binary_takes(p->node.expr->binary.op, p->swapped ? one : many,
+                        p->swapped ? many : one);
+}
+
+static sonde_code kinds_of_one(struct checking *c, uint32_t signature,
+                               struct sonde_err *err)
+{
+    struct match_side *s = c->pairs->one;
+    size_t n = c->pairs->node.steps.count;
+    sonde_code rc = SONDE_OK;
+
+    memset(c->one, 0, n);
+    for (uint32_t i = s->first[signature]; rc == SONDE_OK && i != MATCH_NONE;
+         i = s->next[i]) {
+        struct row r;
+
+        rc = node_row(s->node, i, &s->node->exec->workers[0], &r, err);
+        for (size_t k = 0; rc == SONDE_OK && k < n; k++)
+            c->one[k] |= kind_at(&r, k);
+    }
+    return rc;
+}
+
+static sonde_code check_many(struct checking *c, uint32_t signature,
                              struct sonde_err *err)
 {
-    sonde_code rc = one_there(p, signature, h, there, err);
+    struct clash found = { .signature = signature, .many = true };
+    sonde_code rc = kinds_of_one(c, signature, err);
 
     if (rc == SONDE_OK)
-        rc = find_holders(p->many, signature, there, h, err);
-    if (rc == SONDE_OK && h->clash < p->node.steps.count)
-        return exec_error(err, "multiple matches for labels: many-to-one "
-                               "matching must be explicit "
-                               "(group_left/group_right)");
+        rc = find_clash(c->pairs->many, &found, c->holders, where_paired, c,
+                        err);
+    if (rc == SONDE_OK && sooner(&found, &c->worst))
+        c->worst = found;
     return rc;
 }
 
@@ -185,17 +248,25 @@ static sonde_code check_unique(struct pairs *p, struct sonde_err *err)
     struct exec *x = p->node.exec;
     size_t n = p->node.steps.count;
     bool one_to_one = p->node.expr->binary.matching.card == PROMQL_ONE_TO_ONE;
-    struct holders h = { .by_step = arena_array(&x->arena, uint32_t, n) };
-    uint8_t *there = arena_array(&x->arena, uint8_t, n), *both = NULL;
+    struct checking c = { .pairs = p,
+                          .one = arena_array(&x->arena, uint8_t, n),
+                          .holders = arena_array(&x->arena, uint32_t, n),
+                          .worst.step = n };
     sonde_code rc = SONDE_OK;
 
     for (uint32_t s = 0; rc == SONDE_OK && s < p->match.signatures; s++) {
         if (several(p->one, s))
-            rc = check_one(p, s, &both, &h, err);
+            rc = check_one(&c, s, err);
         if (rc == SONDE_OK && one_to_one && several(p->many, s))
-            rc = check_many(p, s, &h, there, err);
+            rc = check_many(&c, s, err);
     }
-    return rc;
+    if (rc != SONDE_OK || c.worst.step == n)
+        return rc;
+    if (c.worst.many)
+        return exec_error(err, "multiple matches for labels: many-to-one "
+                               "matching must be explicit "
+                               "(group_left/group_right)");
+    return duplicate(p, c.worst.signature, c.worst.first, c.worst.second, err);
 }
 
 /* ---- labels of results --------------------------------------------------- */
@@ -426,6 +497,37 @@ static void choose_sides(struct pairs *p)
                  !p->node.expr->binary.return_bool;
 }
 
+/* Rows without a partner have no value, but may have something to tell. */
+static sonde_code look_at(void *arg, struct worker *w, size_t i,
+                          struct sonde_err *err)
+{
+    struct match_side *s = arg;
+    struct arena_mark mark = arena_mark(&w->arena);
+    struct row r;
+    sonde_code rc = s->lonely[i] ? node_row(s->node, i, w, &r, err) : SONDE_OK;
+
+    arena_rewind(&w->arena, mark);
+    return rc;
+}
+
+static sonde_code look_at_lonely(struct match_side *s,
+                                 const struct match_side *other,
+                                 struct sonde_err *err)
+{
+    struct node *n = s->node;
+    bool any = false;
+
+    if (!node_tells(n))
+        return SONDE_OK;
+    s->lonely = arena_array(&n->exec->arena, bool, n->count);
+    for (size_t i = 0; i < n->count; i++) {
+        s->lonely[i] = other->first[s->signature[i]] == MATCH_NONE;
+        any |= s->lonely[i];
+    }
+    return any ? exec_each(n->exec, n->count, rows_piece(n), look_at, s, err)
+               : SONDE_OK;
+}
+
 /* Rows of the one side are asked for again and again with many-to-one. */
 static sonde_code keep_one(struct pairs *p, struct sonde_err *err)
 {
@@ -449,6 +551,10 @@ sonde_code match_make(struct exec *x, const struct promql_expr *e,
     rc = keep_one(p, err);
     if (rc == SONDE_OK)
         rc = check_unique(p, err);
+    if (rc == SONDE_OK)
+        rc = look_at_lonely(p->many, p->one, err);
+    if (rc == SONDE_OK)
+        rc = look_at_lonely(p->one, p->many, err);
     if (rc != SONDE_OK)
         return rc;
     list_pairs(p);

@@ -13,6 +13,7 @@ struct match_side {
     uint32_t *signature; /* by series                                      */
     uint32_t *first;     /* by signature: its first series, or MATCH_NONE  */
     uint32_t *next;      /* by series: the next of its signature           */
+    bool *lonely;        /* by series: nobody has its signature            */
 };
 struct match {
     struct match_side lhs, rhs;

@@ -208,6 +208,11 @@ struct node *node_of_rows(struct exec *x, const struct promql_expr *e,
     return &k->node;
 }
 
+bool node_tells(const struct node *n)
+{
+    return n->ops != &kept_ops && n->expr->kind != PROMQL_SELECTOR;
+}
+
 struct keeping {
     struct node *from;
     double *v;

@@ -21,7 +21,7 @@ static void note_mixed(struct range_call *c, struct worker *w)
 {
     sonde_str name = range_call_name(c, w->series);
 
-    note_warning(c->node.exec, c->node.expr->call.args[0],
+    note_warning(c->node.exec, range_call_place(c),
                  "encountered a mix of histograms and floats for metric name "
                  "\"%.*s\"",
                  SONDE_ARG(name));
@@ -42,7 +42,7 @@ static bool floats_only(struct range_call *c, const struct window *win,
         t[(*n)++] = win->t[i];
     }
     if (*n && *n < win->n)
-        note_info(c->node.exec, c->node.expr->call.args[c->function->range_arg],
+        note_info(c->node.exec, range_call_place(c),
                   "ignored histograms in a range containing both floats and "
                   "histograms for metric name \"%.*s\"",
                   SONDE_ARG(name));

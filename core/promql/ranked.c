@@ -43,7 +43,9 @@ static bool takes_histograms(enum promql_op op)
 
 static void note_ignored(struct ranked *r)
 {
-    note_info(r->exec, r->expr->aggregate.expr,
+    bool ranks = r->op == PROMQL_TOPK || r->op == PROMQL_BOTTOMK;
+
+    note_info(r->exec, ranks ? r->expr : r->expr->aggregate.expr,
               "ignored histogram in %s aggregation", promql_op_name(r->op));
 }
 
@@ -162,7 +164,7 @@ static sonde_code values_make(struct ranked *r, struct node **out,
 
     if (rc != SONDE_OK)
         return rc;
-    if (r->op == PROMQL_QUANTILE && groups)
+    if (r->op == PROMQL_QUANTILE)
         note_quantiles(r);
     r->v = exec_alloc(r->exec, groups * r->steps * sizeof(*r->v));
     rc = exec_each(r->exec, groups, 1, group_values, r, err);
@@ -266,6 +268,11 @@ static size_t choose(struct ranked *r, struct member *m, size_t n, size_t k)
     }
 }
 
+static bool chooses_none(const struct ranked *r, size_t k)
+{
+    return r->op != PROMQL_LIMIT_RATIO && r->param[k] < 1;
+}
+
 static sonde_code group_chosen(void *arg, struct worker *w, size_t group,
                                struct sonde_err *err)
 {
@@ -275,7 +282,8 @@ static sonde_code group_chosen(void *arg, struct worker *w, size_t group,
     sonde_code rc = SONDE_OK;
 
     for (size_t k = 0; rc == SONDE_OK && k < r->steps; k++) {
-        size_t n = choose(r, m, gather(r, group, k, m), k);
+        size_t n =
+            chooses_none(r, k) ? 0 : choose(r, m, gather(r, group, k, m), k);
 
         for (size_t i = 0; i < n; i++) {
             size_t at = m[i].series * r->steps + k;

@@ -84,7 +84,7 @@ static void note_counter(struct range_call *c, size_t series)
     sonde_str name = range_call_name(c, series);
 
     if (!looks_like_counter(name))
-        note_info(c->node.exec, c->node.expr->call.args[0],
+        note_info(c->node.exec, range_call_place(c),
                   "metric might not be a counter, name does not end in "
                   "_total/_sum/_count/_bucket: \"%.*s\"",
                   SONDE_ARG(name));

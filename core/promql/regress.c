@@ -69,7 +69,7 @@ static size_t count_floats(struct range_call *c, const struct window *win,
     sonde_str name = range_call_name(c, w->series);
 
     if (histograms && histograms < win->n)
-        note_info(c->node.exec, c->node.expr->call.args[0],
+        note_info(c->node.exec, range_call_place(c),
                   "ignored histograms in a range containing both floats and "
                   "histograms for metric name \"%.*s\"",
                   SONDE_ARG(name));
@@ -187,7 +187,7 @@ static bool instant_window(struct range_call *c, const struct window *win,
     if (!a != !b) {
         sonde_str name = range_call_name(c, w->series);
 
-        note_warning(c->node.exec, c->node.expr->call.args[0],
+        note_warning(c->node.exec, range_call_place(c),
                      "encountered a mix of histograms and floats for metric "
                      "name \"%.*s\"",
                      SONDE_ARG(name));
