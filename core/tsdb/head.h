@@ -242,6 +242,7 @@ struct head_replay_options {
     bool (*canceled)(void *arg);
     void *canceled_arg;
     bool read_only; /* a torn end of the log stays                         */
+    const char *saved_dir; /* where a saved head may be; NULL: none is used */
 };
 SONDE_NODISCARD sonde_code head_replay(struct head *h, const char *wal_dir,
                                        const struct head_replay_options *o,

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "tsdb/head_histograms.h"
+#include "tsdb/head_save.h"
 #include "tsdb/replay_lanes.h"
 #include "tsdb/walk.h"
 #include "util/log.h"
@@ -42,7 +43,8 @@ struct replay {
     uint64_t skipped, complaints;
     uint64_t last_segment;
     struct wal_position end; /* of the last intact record                 */
-    char *torn; /* the last segment's file, if damage follows `end` there */
+    char *torn;   /* the last segment's file, if damage follows `end` there */
+    bool discard; /* the saved head                                       */
     struct lanes lanes;
 };
 
@@ -288,6 +290,86 @@ static void finish(struct replay *r)
                  LOG_NUM("records", r->skipped));
 }
 
+/* ---- from a saved head -------------------------------------------------- */
+
+static void load_series(void *arg, const struct saved_series *s)
+{
+    struct replay *r = arg;
+
+    replay_series(r, s->ref, &s->labels);
+    if (s->has_chunk)
+        lanes_put_chunk(&r->lanes, name_here(r, s->ref), &s->chunk);
+}
+
+/* One that deletes nothing speaks of the highest reference. */
+static void load_deletion(void *arg, uint64_t ref, sonde_msec mint,
+                          sonde_msec maxt)
+{
+    struct replay *r = arg;
+
+    saw_ref(r, ref);
+    if (maxt != INT64_MIN)
+        replay_tombstone(r, ref, mint, maxt);
+}
+
+static bool load_canceled(void *arg)
+{
+    const struct head_replay_options *o = ((struct replay *)arg)->options;
+
+    return o->canceled && o->canceled(o->canceled_arg);
+}
+
+/* `*from` is where the log goes on. A saved head that is damaged has done no
+ * harm: what it gave is in the log as well, which is then read as a whole. */
+static sonde_code load_saved(struct replay *r, const char *wal_dir,
+                             struct wal_position *from, struct sonde_err *err)
+{
+    const char *dir = r->options->saved_dir;
+    struct saved_visitor v = { load_series, load_deletion, replay_exemplar,
+                               load_canceled, r };
+    struct saved_head saved = { 0 };
+    sonde_code rc = SONDE_OK;
+
+    if (head_saved_find(dir, wal_dir, &saved) &&
+        !head_files_damaged(r->head->files)) {
+        rc = head_saved_read(saved.path, &v, err);
+        if (rc == SONDE_OK)
+            lanes_settle(&r->lanes);
+        if (rc == SONDE_OK && !lanes_bad_chunk(&r->lanes)) {
+            *from = r->end = saved.at;
+        } else if (rc != SONDE_ECANCELED) {
+            if (complain(r))
+                log_warn("tsdb", "the saved head is damaged; the log is read",
+                         LOG_CSTR("path", saved.path));
+            rc = SONDE_OK;
+            r->discard = true;
+        }
+    }
+    if (!r->options->read_only && rc == SONDE_OK)
+        head_saved_clean(dir, r->discard ? NULL : saved.path);
+    free(saved.path);
+    return rc;
+}
+
+static sonde_code replay_log(struct replay *r, const char *wal_dir,
+                             struct sonde_err *err)
+{
+    struct wal_replay callbacks = {
+        .record = replay_record,
+        .damage = replay_damage,
+        .segment = replay_segment,
+        .arg = r,
+    };
+    struct wal_position from = { 0 };
+    sonde_code rc = SONDE_OK;
+
+    if (r->options->saved_dir)
+        rc = load_saved(r, wal_dir, &from, err);
+    if (rc == SONDE_OK)
+        rc = wal_replay(wal_dir, from, &callbacks, err);
+    return rc;
+}
+
 sonde_code head_replay(struct head *h, const char *wal_dir,
                        const struct head_replay_options *o,
                        struct sonde_err *err)
@@ -296,18 +378,12 @@ sonde_code head_replay(struct head *h, const char *wal_dir,
         .head = h,
         .options = o,
     };
-    struct wal_replay callbacks = {
-        .record = replay_record,
-        .damage = replay_damage,
-        .segment = replay_segment,
-        .arg = &r,
-    };
     uint64_t began = clock_ns();
     double seconds;
     sonde_code rc;
 
     lanes_init(&r.lanes, h, atomic_load(&h->min_valid));
-    rc = wal_replay(wal_dir, (struct wal_position){ 0 }, &callbacks, err);
+    rc = replay_log(&r, wal_dir, err);
     if (rc == SONDE_OK)
         lanes_finish(&r.lanes);
     lanes_fini(&r.lanes);

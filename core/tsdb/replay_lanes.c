@@ -33,8 +33,8 @@
 
 #define SERIES_AHEAD 16
 #define CHUNK_AHEAD  8
-/* A batch of histograms is full before its blocks are. */
-#define HISTOGRAM_BYTES ((size_t)16 << 20)
+/* A batch with many copies is full before its blocks are. */
+#define COPIES_BYTES ((size_t)16 << 20)
 
 struct lane_thread {
     pthread_t thread;
@@ -78,18 +78,35 @@ static bool is_new(const struct lanes *l, struct lanes_result *r,
 }
 
 static void append_histogram(const struct lanes *l, struct lanes_result *r,
-                             struct series *s, const struct lane_item *item)
+                             struct series *s, uint32_t id, sonde_msec t,
+                             const struct histogram *hist)
 {
     struct head *h = l->head;
-    const struct histogram *hist =
-        (const struct histogram *)(uintptr_t)item->bits;
 
-    if (!is_new(l, r, s, item->t))
+    if (!is_new(l, r, s, t))
         return;
     (void)pthread_mutex_unlock(&h->mem_lock);
-    r->chunks +=
-        head_append_histogram(h, s, (uint32_t)item->ref, item->t, hist);
+    r->chunks += head_append_histogram(h, s, id, t, hist);
     (void)pthread_mutex_lock(&h->mem_lock);
+}
+
+/* Sample by sample: what is full or in a block since is left out. */
+static void append_chunk(const struct lanes *l, struct lanes_result *r,
+                         struct series *s, uint32_t id,
+                         const struct lane_chunk *chunk)
+{
+    struct columns *c = &r->scratch;
+    struct sonde_err err;
+
+    columns_reset(c);
+    if (chunk_decode(chunk->encoding, chunk->data, c, &err) != SONDE_OK)
+        r->bad_chunk = true;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->h && c->h[i])
+            append_histogram(l, r, s, id, c->t[i], c->h[i]);
+        else if (is_new(l, r, s, c->t[i]))
+            r->chunks += head_append(l->head, s, id, c->t[i], c->v[i]);
+    }
 }
 
 /* Speaks of samples that were there, not of what comes behind; other programs
@@ -110,10 +127,20 @@ static void delete_range(const struct lanes *l, const struct series *s,
 static void append_other(const struct lanes *l, struct lanes_result *r,
                          struct series *s, const struct lane_item *item)
 {
-    if (item->ref >> LANE_KIND_SHIFT == LANE_HISTOGRAM)
-        append_histogram(l, r, s, item);
-    else
+    const void *what = (const void *)(uintptr_t)item->bits;
+    uint32_t id = (uint32_t)item->ref;
+
+    switch ((enum lane_kind)(item->ref >> LANE_KIND_SHIFT)) {
+    case LANE_HISTOGRAM:
+        append_histogram(l, r, s, id, item->t, what);
+        break;
+    case LANE_CHUNK:
+        append_chunk(l, r, s, id, what);
+        break;
+    default:
         delete_range(l, s, item);
+        break;
+    }
 }
 
 static void append_item(const struct lanes *l, struct lanes_result *r,
@@ -256,8 +283,10 @@ static void crew_start(struct lane_crew *c, struct lane_batch *batch)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-static void add_result(struct lanes_result *to, const struct lanes_result *r)
+static void add_result(struct lanes_result *to, struct lanes_result *r)
 {
+    columns_fini(&r->scratch);
+    to->bad_chunk = to->bad_chunk || r->bad_chunk;
     to->samples += r->samples;
     to->old += r->old;
     to->unknown += r->unknown;
@@ -341,21 +370,37 @@ struct lane_block *lanes_room(struct lanes *l, unsigned lane)
     return b;
 }
 
-void lanes_put_histogram(struct lanes *l, uint64_t ref, sonde_msec t,
-                         const struct histogram *h)
+/* Room in the lane first: what is copied to the batch's arena must be of the
+ * batch that the item is in. */
+static struct arena *room_for_copy(struct lanes *l, uint64_t ref)
 {
     unsigned lane = series_page_number(ref) % LANES;
     const struct lane_block *b;
-    const struct histogram *copy;
 
-    if (l->filling->arena.used_bytes > HISTOGRAM_BYTES)
+    if (l->filling->arena.used_bytes > COPIES_BYTES)
         hand_over(l);
-    /* Room first: the copy must be of the batch that the item is in. */
     b = l->filling->last[lane];
     if (!b || b->count == LANE_ITEMS)
         (void)lanes_room(l, lane);
-    copy = histogram_dup(&l->filling->arena, h);
+    return &l->filling->arena;
+}
+
+void lanes_put_histogram(struct lanes *l, uint64_t ref, sonde_msec t,
+                         const struct histogram *h)
+{
+    const struct histogram *copy = histogram_dup(room_for_copy(l, ref), h);
+
     lanes_put(l, LANE_HISTOGRAM, ref, t, (uintptr_t)copy);
+}
+
+void lanes_put_chunk(struct lanes *l, uint64_t ref, const struct chunk *c)
+{
+    struct arena *a = room_for_copy(l, ref);
+    struct lane_chunk *copy = arena_new(a, struct lane_chunk);
+
+    copy->encoding = c->encoding;
+    copy->data = arena_str(a, c->data);
+    lanes_put(l, LANE_CHUNK, ref, 0, (uintptr_t)copy);
 }
 
 void lanes_init(struct lanes *l, struct head *h, sonde_msec min_valid)
@@ -367,16 +412,30 @@ void lanes_init(struct lanes *l, struct head *h, sonde_msec min_valid)
     batch_reset(l->filling);
 }
 
+void lanes_settle(struct lanes *l)
+{
+    if (!l->crew) {
+        append_here(l);
+        return;
+    }
+    hand_over(l);
+    crew_wait(l->crew);
+}
+
+bool lanes_bad_chunk(const struct lanes *l)
+{
+    bool bad = l->result.bad_chunk;
+
+    for (size_t i = 0; l->crew && i < l->crew->count; i++)
+        bad = bad || l->crew->threads[i].result.bad_chunk;
+    return bad;
+}
+
 void lanes_finish(struct lanes *l)
 {
-    if (l->crew) {
-        hand_over(l);
-        crew_wait(l->crew);
-        crew_free(l->crew);
-        l->crew = NULL;
-    } else {
-        append_here(l);
-    }
+    lanes_settle(l);
+    crew_free(l->crew);
+    l->crew = NULL;
 }
 
 void lanes_fini(struct lanes *l)
@@ -390,6 +449,7 @@ void lanes_fini(struct lanes *l)
         if (l->batches[i].blocks)
             vm_free(l->batches[i].blocks,
                     LANES_BLOCKS * sizeof(struct lane_block));
+    columns_fini(&l->result.scratch);
     for (size_t i = 0; i < 2; i++) {
         arena_fini(&l->batches[i].arena);
         l->batches[i].blocks = NULL;

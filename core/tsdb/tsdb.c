@@ -14,6 +14,7 @@
 
 #include "tsdb/dir_lock.h"
 #include "tsdb/head.h"
+#include "tsdb/head_save.h"
 #include "tsdb/store.h"
 #include "tsdb/store_querier.h"
 #include "util/fs.h"
@@ -280,6 +281,7 @@ static sonde_code load_log(struct tsdb *db, const struct tsdb_options *o,
         .canceled = o->canceled,
         .canceled_arg = o->canceled_arg,
         .read_only = o->read_only,
+        .saved_dir = o->log_only ? NULL : db->dir,
     };
     struct wal_options wal = o->wal;
     sonde_code rc = SONDE_OK;
@@ -288,6 +290,8 @@ static sonde_code load_log(struct tsdb *db, const struct tsdb_options *o,
         rc = load_chunks(db, err);
     if (rc == SONDE_OK && fs_exists(db->wal_dir))
         rc = head_replay(db->head, db->wal_dir, &replay, err);
+    else if (rc == SONDE_OK && !o->read_only)
+        head_saved_clean(db->dir, NULL);
     if (rc == SONDE_OK && !o->log_only)
         rc = load_late(db, o, &replay, err);
     if (rc == SONDE_OK)
@@ -371,6 +375,27 @@ sonde_code tsdb_open(const char *dir, const struct tsdb_options *options,
     return SONDE_OK;
 }
 
+/* The head is saved behind it: then its last segment is never younger. */
+static void close_log(struct tsdb *db)
+{
+    struct sonde_err err;
+    struct wal_position end;
+    enum wal_compression how;
+    bool save;
+
+    if (!db->wal)
+        return;
+    end = wal_end(db->wal);
+    how = wal_compression_of(db->wal);
+    save = db->options.snapshot_on_close && !db->options.log_only;
+    if (save && wal_sync(db->wal, &err) != SONDE_OK)
+        save = false; /* said by the log */
+    wal_close(db->wal);
+    db->wal = db->head->wal = NULL;
+    if (save && head_save(db->head, db->dir, end, how, &err) != SONDE_OK)
+        log_warn("tsdb", "the next start reads the log", LOG_ERRTEXT(&err));
+}
+
 void tsdb_close(struct tsdb *db)
 {
     if (!db)
@@ -383,7 +408,7 @@ void tsdb_close(struct tsdb *db)
     if (db->wal && head_map_chunks(db->head, NULL) != SONDE_OK) {
         /* said already; the log has the samples */
     }
-    wal_close(db->wal);
+    close_log(db);
     head_free(db->head);
     block_sets_fini(&db->sets);
     dir_lock_release(&db->lock);

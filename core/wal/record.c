@@ -114,3 +114,21 @@ void record_labels_put(struct buf *b, const struct labels *l)
         buf_uvarint_str(b, l->items[i].value);
     }
 }
+
+bool wal_labels_get(struct reader *r, struct arena *a, struct labels *out)
+{
+    struct label_space space;
+    struct label *items;
+    bool ok;
+
+    label_space_init(&space);
+    ok = record_labels(r, &space, true, out);
+    if (ok) {
+        items = arena_array(a, struct label, out->count);
+        if (out->count)
+            memcpy(items, out->items, out->count * sizeof(*items));
+        out->items = items;
+    }
+    label_space_fini(&space);
+    return ok;
+}

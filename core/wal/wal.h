@@ -197,6 +197,10 @@ void wal_histogram_put(struct buf *b, const struct histogram *h);
 bool wal_histogram_get(struct reader *r, struct arena *a, bool is_float,
                        struct histogram *h);
 
+/* The same for a label set: sorted, without empty values; views of the bytes
+ * that are read, in an array of the arena. */
+bool wal_labels_get(struct reader *r, struct arena *a, struct labels *out);
+
 struct wal_exemplar {
     uint64_t ref;
     sonde_msec t;
