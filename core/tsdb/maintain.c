@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store's thread: once a minute, and whenever somebody kicks it, it does
- * what is due. It runs at low priority for processor and disk, takes no lock
- * for long, and looks at `stop` between two series, so that closing the store
- * waits for one series at most.
+ * what is due; every few seconds it writes full chunks to their files. It runs
+ * at low priority for processor and disk, takes no lock for long, and looks at
+ * `stop` between two series, so that closing the store waits for one series at
+ * most.
  *
  * On a full disk everything that writes fails and leaves things as they
  * were; retention, which only deletes, still runs, and the next round tries
@@ -23,6 +24,7 @@
 #include "util/mem.h"
 
 #define ROUND_MS          (INT64_C(60) * 1000)
+#define MAP_EVERY_MS      (INT64_C(5) * 1000)
 #define LOG_EVERY_MS      (INT64_C(10) * 60 * 1000)
 #define TRUNCATE_EVERY_MS (INT64_C(2) * 60 * 60 * 1000)
 #define KEEP_MIN_MS       (INT64_C(5) * 60 * 1000)
@@ -144,32 +146,51 @@ static void step_back(void)
                   IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_LOWEST));
 }
 
-/* Until the round is due, somebody kicks, or the store is closed. */
-static bool wait_for_work(struct tsdb *db)
+/* Until `until`, or somebody kicks, or the store is closed. True if kicked. */
+static bool wait_for_work(struct tsdb *db, sonde_msec until)
 {
-    struct timespec until =
-        clock_timespec(clock_monotonic(&clock_system) + ROUND_MS);
+    struct timespec at = clock_timespec(until);
+    bool kicked;
     int rc = 0;
 
     (void)pthread_mutex_lock(&db->state);
     while (!db->kicked && !atomic_load(&db->stop) && rc == 0)
-        rc = pthread_cond_timedwait(&db->wake, &db->state, &until);
+        rc = pthread_cond_timedwait(&db->wake, &db->state, &at);
+    kicked = db->kicked;
     db->kicked = false;
     (void)pthread_mutex_unlock(&db->state);
-    return !atomic_load(&db->stop);
+    return kicked;
+}
+
+/* Full chunks go to their files; what fails is said there, and tried again. */
+static void map_chunks(struct tsdb *db)
+{
+    struct sonde_err err;
+
+    if (!db->options.log_only && head_map_chunks(db->head, &err) != SONDE_OK)
+        return;
 }
 
 static void *thread_main(void *arg)
 {
     struct tsdb *db = arg;
+    sonde_msec due = clock_monotonic(&clock_system) + ROUND_MS;
 
     step_back();
-    while (wait_for_work(db)) {
+    while (!atomic_load(&db->stop)) {
+        sonde_msec now = clock_monotonic(&clock_system);
+        bool kicked = wait_for_work(db, now + MAP_EVERY_MS);
         struct sonde_err err = { 0 };
 
+        if (atomic_load(&db->stop))
+            break;
+        map_chunks(db);
+        if (!kicked && now < due)
+            continue;
         (void)one_round(db, &err);
         /* what could not be done waits for the next minute */
         atomic_store(&db->asked, store_head_is_full(db));
+        due = clock_monotonic(&clock_system) + ROUND_MS;
     }
     return NULL;
 }

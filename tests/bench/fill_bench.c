@@ -6,12 +6,17 @@
  * the same on each run: a quarter each of irregular counters, steady counters,
  * gauges with two decimals, and values that rarely change.
  *
- *     fill_bench DIR SERIES HOURS STEP_SECONDS [START_MS]
+ *     fill_bench DIR SERIES HOURS STEP_SECONDS [START_MS [MAX_BLOCK_HOURS]]
+ *
+ * With FILL_TELL in the environment each round's time is printed when its
+ * samples are acknowledged: a test kills it and looks for them. No hours at
+ * all compact what is there.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tsdb/tsdb.h"
 #include "util/arena.h"
@@ -135,18 +140,30 @@ static void compact(struct fill *f)
     f->compact_s += cpu_seconds() - began;
 }
 
+static void tell_round(sonde_msec t)
+{
+    char line[32];
+    int n = snprintf(line, sizeof(line), "%lld\n", (long long)t);
+
+    if (write(STDOUT_FILENO, line, (size_t)n) != n)
+        exit(1);
+}
+
 static void run(struct fill *f, sonde_msec start, sonde_msec end,
                 sonde_msec step)
 {
     sonde_msec compacted = start;
 
-    make_series(f);
+    if (start < end)
+        make_series(f);
     for (sonde_msec t = start; t < end; t += step) {
         double began = cpu_seconds();
 
         clock_manual_advance(&f->clock, step);
         append_round(f, t);
         f->append_s += cpu_seconds() - began;
+        if (getenv("FILL_TELL"))
+            tell_round(t);
         if (t - compacted >= COMPACT_EVERY) {
             compact(f);
             compacted = t;
@@ -191,7 +208,7 @@ int main(int argc, char **argv)
     if (argc < 5) {
         (void)fprintf(stderr,
                       "usage: %s DIR SERIES HOURS STEP_SECONDS "
-                      "[START_MS]\n",
+                      "[START_MS [MAX_BLOCK_HOURS]]\n",
                       argv[0]);
         return 2;
     }
@@ -199,6 +216,8 @@ int main(int argc, char **argv)
     f.series = strtoul(argv[2], NULL, 10);
     step = strtol(argv[4], NULL, 10) * 1000;
     start = argc > 5 ? strtoll(argv[5], NULL, 10) : START_DEFAULT;
+    if (argc > 6)
+        options.max_block_ms = strtol(argv[6], NULL, 10) * 3600000;
     f.refs = mem_alloc(f.series * sizeof(*f.refs));
     f.values = mem_zalloc(f.series * sizeof(*f.values));
     f.seeds = mem_alloc(f.series * sizeof(*f.seeds));

@@ -36,6 +36,7 @@ EXTRA_PROGRAMS += tests/bench/head_bench
 tests_bench_head_bench_SOURCES = tests/bench/head_bench.c
 tests_bench_head_bench_LDADD = $(LIB_TSDB)
 CLEANFILES += tests/bench/head_bench
+# An integration test uses it too.
 EXTRA_PROGRAMS += tests/bench/fill_bench
 tests_bench_fill_bench_SOURCES = tests/bench/fill_bench.c
 tests_bench_fill_bench_LDADD = $(LIB_TSDB)

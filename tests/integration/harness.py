@@ -282,9 +282,9 @@ def series_key(metric):
     return tuple(sorted(metric.items()))
 
 
-def promtool_dump(data):
+def promtool_dump(data, tool=None):
     """{labels: [(ms, value text)]} of a data directory, by promtool."""
-    tool = shutil.which("promtool")
+    tool = tool or shutil.which("promtool")
     need(tool, "the Debian package prometheus (promtool) is not installed")
     out = subprocess.run([tool, "tsdb", "dump", data], capture_output=True,
                          text=True, timeout=PATIENCE * 2)
