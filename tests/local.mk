@@ -35,4 +35,5 @@ EXTRA_DIST += tests/fuzz/replay.c
 
 include tests/integration/local.mk
 include tests/lint/local.mk
+include tests/tools/local.mk
 include tests/bench/local.mk

@@ -145,6 +145,25 @@ sonde_code fs_write_atomic(const char *path, sonde_str data, unsigned mode,
     return rc;
 }
 
+/* And sees to it that its name survives a loss of power, where the folder
+ * around it may be read. */
+static sonde_code make_folder(char *path, unsigned mode, struct sonde_err *err)
+{
+    sonde_str above;
+    char *parent;
+    sonde_code rc = SONDE_OK;
+
+    if (mkdir(path, (mode_t)mode) != 0)
+        return errno == EEXIST ? SONDE_OK
+                               : fs_err(err, errno, "create folder", path);
+    above = fs_dirname(sonde_cstr(path));
+    parent = mem_strdup(above);
+    if (access(parent, R_OK) == 0)
+        rc = fs_sync_dir(parent, err);
+    free(parent);
+    return rc;
+}
+
 sonde_code fs_mkdirs(const char *path, unsigned mode, struct sonde_err *err)
 {
     char *p = mem_strdup(sonde_cstr(path));
@@ -156,8 +175,7 @@ sonde_code fs_mkdirs(const char *path, unsigned mode, struct sonde_err *err)
         if (*at != '/' && !last)
             continue;
         *at = '\0';
-        if (mkdir(p, (mode_t)mode) != 0 && errno != EEXIST)
-            rc = fs_err(err, errno, "create folder", p);
+        rc = make_folder(p, mode, err);
         if (last)
             break;
         *at = '/';

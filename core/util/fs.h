@@ -26,7 +26,7 @@ SONDE_NODISCARD sonde_code fs_write_atomic(const char *path, sonde_str data,
 SONDE_NODISCARD sonde_code fs_write_all(int fd, const void *data, size_t len,
                                         const char *path,
                                         struct sonde_err *err);
-/* mkdir -p; fine if it is there. */
+/* mkdir -p; fine if it is there. What is made has its name on the disk. */
 SONDE_NODISCARD sonde_code fs_mkdirs(const char *path, unsigned mode,
                                      struct sonde_err *err);
 SONDE_NODISCARD sonde_code fs_sync_dir(const char *path, struct sonde_err *err);
