@@ -71,7 +71,8 @@ def test_query_answers(case):
     for text, code, kind, want in [
             ("sum(", 400, "bad_data", "parse error"),
             ("", 400, "bad_data", "no expression"),
-            ("sum(rate(x[5m]))", 422, "execution", "sum(rate(x[5m]))")]:
+            ('label_replace(vector(1), "a", "$1", "b", "(")', 422,
+             "execution", "invalid regular expression in label_replace()")]:
         q = urllib.parse.urlencode({"query": text})
         status, body = get(f"{s.url}/api/v1/query?{q}")
         doc = json.loads(body)

@@ -451,8 +451,9 @@ static void queries(void)
           "~\"error\":\"invalid parameter \\\"query\\\": 1:" },
         { __LINE__, "GET /api/v1/query", 400, "~parse error" },
         { __LINE__, "DELETE /api/v1/query", 405, "Method Not Allowed\n" },
-        { __LINE__, "GET /api/v1/query_range?query=up", 422,
-          "~range queries are not supported yet" },
+        { __LINE__, "GET /api/v1/query_range?query=up", 400,
+          ERR("bad_data", "invalid parameter \\\"start\\\": cannot parse "
+                          "\\\"\\\" to a valid timestamp") },
         { __LINE__, "GET /api/v1/nothing", 404, "404 page not found\n" },
     };
     struct agent g;
