@@ -30,7 +30,9 @@ static const char usage_text[] =
     "would\n"
     "  sonde plugins list                the plugins that are there\n"
     "  sonde plugins show|sample NAME    options and metrics; a snippet\n"
-    "  sonde scrape PLUGIN TARGET        one collection, as text\n\n"
+    "  sonde scrape PLUGIN TARGET        one collection, as text\n"
+    "  sonde tsdb list|analyze|dump|import|export|check|snapshot\n"
+    "                                    a data directory, without a server\n\n"
     "Exit codes: 0, 1 for a failure at run time, 2 for wrong usage or "
     "configuration.\n\n";
 
@@ -106,25 +108,6 @@ static struct api_flag *copy_flags(struct arena *a, const struct flags *f)
     return out;
 }
 
-static sonde_str retention_text(struct arena *a, const struct flags *f)
-{
-    struct buf b;
-    sonde_str s;
-
-    buf_init(&b);
-    if (f->retention_time || !f->retention_size)
-        buf_duration(&b, f->retention_time ? f->retention_time
-                                           : INT64_C(15) * 24 * 3600 * 1000);
-    if (f->retention_size) {
-        if (b.len)
-            buf_cstr(&b, " or ");
-        buf_size(&b, f->retention_size);
-    }
-    s = arena_str(a, buf_str(&b));
-    buf_fini(&b);
-    return s;
-}
-
 static int run_agent(struct arena *a, const struct flags *f)
 {
     struct agent_options o = {
@@ -133,6 +116,7 @@ static int run_agent(struct arena *a, const struct flags *f)
         .log_only = f->agent,
         .data_dir = arena_cstr(a, f->agent ? f->agent_path : f->tsdb_path),
         .wal_compression = f->wal_compression,
+        .wal_zstd = str_eq_cstr(f->wal_compression_type, "zstd"),
         .wal_segment_bytes = f->wal_segment_size,
         .flush_deadline_ms = f->flush_deadline,
         .listen = to_cstrs(a, &f->listen_addresses),
@@ -152,7 +136,14 @@ static int run_agent(struct arena *a, const struct flags *f)
         .query_max_concurrency = f->query_max_concurrency,
         .query_max_samples = f->query_max_samples,
         .promql_features = f->promql_features,
-        .retention = retention_text(a, f),
+        .retention_ms = f->retention_time,
+        .retention_bytes = f->retention_size,
+        .min_block_ms = f->min_block_duration,
+        .max_block_ms = f->max_block_duration,
+        .truncate_every_ms = f->truncate_frequency,
+        .keep_min_ms = f->keep_min_time,
+        .keep_max_ms = f->keep_max_time,
+        .no_lockfile = f->no_lockfile,
         .flags = copy_flags(a, f),
         .flag_count = f->all_count,
     };

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "cli/tsdb_cmd.h"
+#include "model/histogram_bounds.h"
 #include "model/number.h"
 #include "util/utf8.h"
 
@@ -34,20 +35,12 @@ void print_value(struct buf *b, double v)
 
 static double bound(const struct histogram *h, int64_t index)
 {
-    int64_t per, exponent;
-
-    if (h->schema == HISTOGRAM_CUSTOM) {
-        if (index < 0)
-            return -INFINITY;
-        return (uint64_t)index < h->custom_count ? h->custom_bounds[index]
-                                                 : INFINITY;
-    }
-    if (h->schema < 0)
-        return ldexp(1, (int)(index << -h->schema));
-    per = (int64_t)1 << h->schema;
-    exponent = index >> h->schema;
-    return ldexp(exp2((double)(index - exponent * per) / (double)per),
-                 (int)exponent);
+    if (h->schema != HISTOGRAM_CUSTOM)
+        return histogram_bound(h->schema, index);
+    if (index < 0)
+        return -INFINITY;
+    return (uint64_t)index < h->custom_count ? h->custom_bounds[index]
+                                             : INFINITY;
 }
 
 struct bucket {
