@@ -283,6 +283,7 @@ static sonde_code evaluate(struct evaluation *v, const struct promql_expr *e,
     struct node *root;
     sonde_code rc;
 
+    v->exec.root = e;
     e = expr_bare(e);
     v->result.type = e->type;
     if (e->type == PROMQL_STRING) {

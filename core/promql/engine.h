@@ -51,6 +51,7 @@ struct exec_hold; /* what must be freed at the end                         */
 /* One evaluation. */
 struct exec {
     const struct promql_query *query;
+    const struct promql_expr *root;
     struct steps steps; /* of the root                                     */
     struct arena arena; /* nodes, labels; only used while nodes are made   */
     struct worker *workers;
@@ -66,7 +67,12 @@ struct exec {
     sonde_code failure;
     struct sonde_err err;
     struct arena note_arena;
-    struct promql_note *notes;
+    struct exec_note {
+        bool warning;
+        sonde_str message;
+        const struct promql_expr *place; /* NULL: of the store              */
+        size_t order;                    /* when its owner is evaluated     */
+    } * notes;
     size_t note_count, note_cap;
 };
 
@@ -158,7 +164,7 @@ SONDE_NODISCARD sonde_code exec_each(struct exec *x, size_t n, size_t piece,
 
 /* ---- notes: notes.c ----------------------------------------------------- */
 
-/* Adds an annotation, once for each text; the position of `e` is appended,
+/* Adds an annotation, once for each message; the position of `e` is appended,
  * the prefix put in front. From any thread. */
 SONDE_PRINTF(3, 4)
 void note_warning(struct exec *x, const struct promql_expr *e, const char *fmt,

@@ -422,20 +422,18 @@ unsigned hist_subtract(struct arena *a, struct hist *to,
     return met;
 }
 
-static void buckets_scale(struct hist_buckets *b, double f, bool divide)
-{
-    for (size_t i = 0; i < b->count; i++) {
-        struct precise *n = &b->items[i].n;
-
-        n->v = divide ? n->v / f : n->v * f;
-        n->lost = divide ? n->lost / f : n->lost * f;
-    }
-}
-
+/* What was lost is 0 mostly, and stays so whatever it is scaled with. */
 static void scale(struct precise *p, double f, bool divide)
 {
     p->v = divide ? p->v / f : p->v * f;
-    p->lost = divide ? p->lost / f : p->lost * f;
+    if (p->lost != 0)
+        p->lost = divide ? p->lost / f : p->lost * f;
+}
+
+static void buckets_scale(struct hist_buckets *b, double f, bool divide)
+{
+    for (size_t i = 0; i < b->count; i++)
+        scale(&b->items[i].n, f, divide);
 }
 
 static void hist_scale(struct hist *h, double f, bool divide)
@@ -459,6 +457,4 @@ void hist_divide(struct hist *h, double f)
     hist_scale(h, f, true);
     if (f == 0)
         h->positive.count = h->negative.count = 0;
-    if (f == 0) /* lost parts of 0 through 0 are no numbers */
-        h->zero.lost = h->count.lost = h->sum.lost = 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Annotations: what a result should be taken with. Each text is told once;
- * at most so many of each kind are kept, the rest is counted, as Prometheus
- * does it.
+ * Annotations: what a result should be taken with. Each message is told once,
+ * with the place of that part of the query that is evaluated last (as
+ * Prometheus' maps have it); at most so many of each kind are told, the rest is
+ * counted.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,53 +15,109 @@
 #define NOTES_KEPT_MAX 1000 /* compared with, of both kinds                 */
 #define NOTE_BYTES     1024
 
-/* Under the mutex. */
-static bool is_there(const struct exec *x, sonde_str text)
+/* ---- when a part is evaluated ----------------------------------------------
+ */
+
+struct order {
+    const struct promql_expr *place;
+    size_t count, found; /* parts so far; 1 + that of the place's owner     */
+};
+
+static void visit(struct order *o, const struct promql_expr *e);
+
+/* The parts below one: at most three, or a call's arguments. */
+static void visit_child(struct order *o, const struct promql_expr *child,
+                        bool *owner)
+{
+    if (!child)
+        return;
+    *owner |= child == o->place;
+    visit(o, child);
+}
+
+static void visit(struct order *o, const struct promql_expr *e)
+{
+    bool owner = e == o->place;
+
+    switch (e->kind) {
+    case PROMQL_CALL:
+        for (size_t i = 0; i < e->call.count; i++)
+            visit_child(o, e->call.args[i], &owner);
+        break;
+    case PROMQL_AGGREGATE:
+        visit_child(o, e->aggregate.param, &owner);
+        visit_child(o, e->aggregate.expr, &owner);
+        break;
+    case PROMQL_BINARY:
+        visit_child(o, e->binary.lhs, &owner);
+        visit_child(o, e->binary.rhs, &owner);
+        break;
+    case PROMQL_UNARY:
+        visit_child(o, e->unary.expr, &owner);
+        break;
+    case PROMQL_PAREN:
+        visit_child(o, e->paren, &owner);
+        break;
+    case PROMQL_SUBQUERY:
+        visit_child(o, e->subquery.expr, &owner);
+        break;
+    default:
+        break;
+    }
+    o->count++;
+    if (owner)
+        o->found = o->count;
+}
+
+/* Children before parents, left before right. */
+static size_t order_of(const struct exec *x, const struct promql_expr *place)
+{
+    struct order o = { place, 0, 0 };
+
+    visit(&o, x->root);
+    return o.found;
+}
+
+/* ---- keeping ---------------------------------------------------------------
+ */
+
+static struct exec_note *find(const struct exec *x, sonde_str message)
 {
     for (size_t i = 0; i < x->note_count; i++)
-        if (sonde_str_eq(x->notes[i].text, text))
-            return true;
-    return false;
+        if (sonde_str_eq(x->notes[i].message, message))
+            return &x->notes[i];
+    return NULL;
 }
 
 /* Under the mutex, or in one thread. */
-static void keep_note(struct exec *x, bool warning, sonde_str text)
+static void keep(struct exec *x, bool warning, sonde_str message,
+                 const struct promql_expr *place)
 {
-    x->notes =
-        mem_grow(x->notes, &x->note_cap, x->note_count + 1, sizeof(*x->notes));
-    x->notes[x->note_count++] =
-        (struct promql_note){ warning, arena_str(&x->note_arena, text) };
-}
+    struct exec_note *n = find(x, message);
+    size_t order = place ? order_of(x, place) : 0;
 
-/* Where a byte of the query is. */
-static void place(sonde_str text, size_t at, unsigned *line, unsigned *column)
-{
-    *line = *column = 1;
-    for (size_t i = 0; i < at && i < text.len; i++) {
-        (*column)++;
-        if (text.ptr[i] == '\n') {
-            (*line)++;
-            *column = 1;
-        }
+    if (!n) {
+        if (x->note_count == NOTES_KEPT_MAX)
+            return;
+        x->notes = mem_grow(x->notes, &x->note_cap, x->note_count + 1,
+                            sizeof(*x->notes));
+        n = &x->notes[x->note_count++];
+        *n = (struct exec_note){ warning, arena_str(&x->note_arena, message),
+                                 place, order };
+    } else if (order > n->order) {
+        n->place = place;
+        n->order = order;
     }
 }
 
 static void note_add(struct exec *x, bool warning, const struct promql_expr *e,
                      const char *fmt, va_list args)
 {
-    char message[NOTE_BYTES], text[NOTE_BYTES + 64];
-    sonde_str s = { text, 0 };
-    unsigned line, column;
-    int n;
+    char message[NOTE_BYTES];
 
     (void)vsnprintf(message, sizeof(message), fmt, args);
-    place(x->query->text, e->begin, &line, &column);
-    n = snprintf(text, sizeof(text), "PromQL %s: %s (%u:%u)",
-                 warning ? "warning" : "info", message, line, column);
-    s.len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
     (void)pthread_mutex_lock(&x->mutex);
-    if (x->note_count < NOTES_KEPT_MAX && !is_there(x, s))
-        keep_note(x, warning, s);
+    keep(x, warning, sonde_cstr(message), e);
     (void)pthread_mutex_unlock(&x->mutex);
 }
 
@@ -84,6 +141,35 @@ void note_info(struct exec *x, const struct promql_expr *e, const char *fmt,
     va_end(args);
 }
 
+/* ---- telling ---------------------------------------------------------------
+ */
+
+/* Where a byte of the query is. */
+static void place_of(sonde_str text, size_t at, size_t *line, size_t *column)
+{
+    *line = *column = 1;
+    for (size_t i = 0; i < at && i < text.len; i++) {
+        (*column)++;
+        if (text.ptr[i] == '\n') {
+            (*line)++;
+            *column = 1;
+        }
+    }
+}
+
+/* What comes from the store has no place, and no prefix. */
+static sonde_str text_of(struct exec *x, const struct exec_note *n)
+{
+    size_t line, column;
+
+    if (!n->place)
+        return n->message;
+    place_of(x->query->text, n->place->begin, &line, &column);
+    return arena_printf(&x->note_arena, "PromQL %s: %.*s (%zu:%zu)",
+                        n->warning ? "warning" : "info", SONDE_ARG(n->message),
+                        line, column);
+}
+
 /* Those of one kind, the bound and what was left out. */
 static void take_kind(struct exec *x, bool warning, struct promql_result *r)
 {
@@ -92,12 +178,11 @@ static void take_kind(struct exec *x, bool warning, struct promql_result *r)
     for (size_t i = 0; i < x->note_count; i++) {
         if (x->notes[i].warning != warning)
             continue;
-        if (told == NOTES_MAX) {
+        if (told++ < NOTES_MAX)
+            r->notes[r->note_count++] =
+                (struct promql_note){ warning, text_of(x, &x->notes[i]) };
+        else
             left_out++;
-            continue;
-        }
-        r->notes[r->note_count++] = x->notes[i];
-        told++;
     }
     if (left_out)
         r->notes[r->note_count++] = (struct promql_note){
@@ -107,15 +192,13 @@ static void take_kind(struct exec *x, bool warning, struct promql_result *r)
         };
 }
 
-/* What the store has to say, without prefix and place. */
 static void take_store(struct exec *x)
 {
     for (struct exec_querier *q = x->queriers; q; q = q->next) {
         struct sonde_list lines = querier_warnings(q->querier, &x->note_arena);
 
         for (size_t i = 0; i < lines.count; i++)
-            if (!is_there(x, lines.items[i]))
-                keep_note(x, true, lines.items[i]);
+            keep(x, true, lines.items[i], NULL);
     }
 }
 

@@ -44,15 +44,14 @@ static inline double extrapolate(const struct edges *e, double growth,
     return (interval + to_start + to_end) / interval;
 }
 
-/* What resets hid. */
-static inline double lost_by_resets(const double *v, size_t n)
+/* The growth with what resets hid, added one after the other as Prometheus
+ * does it. */
+static inline double with_resets(double growth, const double *v, size_t n)
 {
-    double lost = 0;
-
     for (size_t i = 1; i < n; i++)
         if (v[i] < v[i - 1])
-            lost += v[i - 1];
-    return lost;
+            growth += v[i - 1];
+    return growth;
 }
 
 enum growth_kind {
@@ -146,7 +145,7 @@ static void growth_floats(struct range_call *c, const struct columns *cols,
         e.last = win.t[win.n - 1];
         growth = win.v[win.n - 1] - win.v[0];
         if (resets && resets[s.hi - 1] != resets[s.lo])
-            growth += lost_by_resets(win.v, win.n);
+            growth = with_resets(growth, win.v, win.n);
         row_set(out, k, grown(kind, &e, win.v[0], growth, range_s));
         any = true;
     }
@@ -171,7 +170,7 @@ static bool growth_window(struct range_call *c, const struct window *win,
         return histogram_growth(c, win, kind != DELTA, kind == RATE, w, out);
     growth = win->v[win->n - 1] - win->v[0];
     if (kind != DELTA) {
-        growth += lost_by_resets(win->v, win->n);
+        growth = with_resets(growth, win->v, win->n);
         note_counter(c, w->series);
     }
     out->v =

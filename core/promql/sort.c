@@ -156,6 +156,40 @@ static sonde_code sort_rows(struct node *of, const struct promql_expr *e,
     return rc;
 }
 
+/* ---- range queries ------------------------------------------------------- */
+
+struct floats_only {
+    struct node node;
+    struct node *of;
+};
+
+static sonde_code floats_only_row(struct node *n, size_t i, struct worker *w,
+                                  struct row *out, struct sonde_err *err)
+{
+    sonde_code rc = node_row(((struct floats_only *)n)->of, i, w, out, err);
+
+    if (rc != SONDE_OK || !out->h)
+        return rc;
+    row_own(n, w, out);
+    for (size_t k = 0; k < n->steps.count; k++)
+        if (row_histogram(out, k))
+            row_clear(out, k);
+    return SONDE_OK;
+}
+
+static const struct node_ops floats_only_ops = { .row = floats_only_row };
+
+static struct node *without_histograms(struct node *of,
+                                       const struct promql_expr *e)
+{
+    struct floats_only *f =
+        node_new(of->exec, sizeof(*f), &floats_only_ops, e, &of->steps);
+
+    f->of = of;
+    series_keep(&f->node, of);
+    return &f->node;
+}
+
 sonde_code sort_make(struct exec *x, const struct promql_expr *e,
                      const struct steps *steps, struct node **out,
                      struct sonde_err *err)
@@ -173,6 +207,6 @@ sonde_code sort_make(struct exec *x, const struct promql_expr *e,
         note_warning(x, e,
                      "sort is ineffective for range queries since "
                      "results are always ordered by labels");
-    *out = of;
+    *out = by_label(e) ? of : without_histograms(of, e);
     return SONDE_OK;
 }

@@ -5,16 +5,16 @@ INTEGRATION = \
 	tests/integration/crash.py \
 	tests/integration/door.py \
 	tests/integration/exporters.py \
+	tests/integration/histograms.py \
 	tests/integration/out_of_order.py \
 	tests/integration/plugins.py \
-	tests/integration/power_loss.py \
+	tests/integration/promql_diff.py \
 	tests/integration/receiver.py \
 	tests/integration/remote_write.py \
 	tests/integration/store.py \
 	tests/integration/stress.py \
 	tests/integration/tsdb_cli.py
 TESTS += $(INTEGRATION)
-EXTRA_DIST += $(INTEGRATION) tests/integration/faultio.py \
-	tests/integration/harness.py \
+EXTRA_DIST += $(INTEGRATION) tests/integration/harness.py \
 	tests/integration/remote_body.py
-$(INTEGRATION:.py=.log): sonde tests/tools/libfaultio.la
+$(INTEGRATION:.py=.log): sonde
