@@ -36,7 +36,6 @@ EXTRA_PROGRAMS += tests/bench/head_bench
 tests_bench_head_bench_SOURCES = tests/bench/head_bench.c
 tests_bench_head_bench_LDADD = $(LIB_TSDB)
 CLEANFILES += tests/bench/head_bench
-# An integration test uses it too.
 EXTRA_PROGRAMS += tests/bench/fill_bench
 tests_bench_fill_bench_SOURCES = tests/bench/fill_bench.c
 tests_bench_fill_bench_LDADD = $(LIB_TSDB)
@@ -49,3 +48,9 @@ EXTRA_PROGRAMS += tests/bench/query_bench
 tests_bench_query_bench_SOURCES = tests/bench/query_bench.c
 tests_bench_query_bench_LDADD = $(LIB_TSDB)
 CLEANFILES += tests/bench/query_bench
+EXTRA_DIST += tests/bench/receive_bench.py
+bench-receive: all tests/bench/remote_write_load$(EXEEXT)
+	$(PYTHON3) $(srcdir)/tests/bench/receive_bench.py \
+		--build-dir=$(abs_top_builddir) --fetch
+	$(PYTHON3) $(srcdir)/tests/bench/receive_bench.py \
+		--build-dir=$(abs_top_builddir) --fetch --backfill --batch=10000

@@ -8,8 +8,9 @@
  * order, `--batch` samples a request, one request at a time. With `--prebuild`
  * all bodies are made before the first is sent, so that what is measured is
  * hardly more than the receiver's work; without, each is made when it is
- * due, for runs that are larger than the memory. An answer other than 2xx is
- * counted; 5xx and 429 are sent again after a pause.
+ * due, for runs that are larger than the memory; then the connections begin
+ * each step together, so that none gets hours ahead in the data's time. An
+ * answer other than 2xx is counted; 5xx and 429 are sent again after a pause.
  *
  * Prints one JSON object: samples, seconds, its own processor time while
  * sending, bytes sent, and answers by class.
@@ -78,6 +79,7 @@ struct sender {
 };
 
 static _Atomic bool started;
+static pthread_barrier_t step_begins;
 
 static uint64_t next_random(uint64_t *x)
 {
@@ -348,7 +350,9 @@ static void each_body(struct sender *s, bool keep)
 
     buf_init(&message);
     buf_init(&out);
-    for (size_t step = 0; step < set->steps; step++)
+    for (size_t step = 0; step < set->steps; step++) {
+        if (!keep)
+            (void)pthread_barrier_wait(&step_begins);
         for (size_t i = 0; i < n; i += set->batch) {
             size_t end = i + set->batch < n ? i + set->batch : n;
 
@@ -361,6 +365,7 @@ static void each_body(struct sender *s, bool keep)
             else
                 send_body(s, buf_str(&out), end - i);
         }
+    }
     buf_fini(&message);
     buf_fini(&out);
 }
@@ -473,6 +478,7 @@ int main(int argc, char **argv)
     double cpu;
     uint64_t begun;
 
+    (void)pthread_barrier_init(&step_begins, NULL, (unsigned)set.connections);
     for (size_t i = 0; i < set.connections; i++) {
         senders[i] = (struct sender){
             .set = &set,

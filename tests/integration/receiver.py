@@ -157,6 +157,40 @@ def test_newest_prometheus_2(case):
     equal(s.metric('sonde_remote_receive_requests_total{version="1.0"}'), 0)
 
 
+def native_histograms(case, extra):
+    """A Prometheus that scrapes its own native histograms sends them."""
+    s = case.sonde("global: {}\n", RECEIVER)
+    port = free_port()
+    p = case.prometheus(
+        "scrape_configs:\n" + job("self", f"127.0.0.1:{port}",
+                                  interval="300ms") +
+        f"remote_write:\n  - url: {s.url}/api/v1/write\n{extra}"
+        "    send_native_histograms: true\n    send_exemplars: true\n"
+        "    queue_config: {batch_send_deadline: 100ms}\n",
+        "--enable-feature=native-histograms,exemplar-storage",
+        binary=newest("prometheus"), port=port)
+    wait_for("native histograms to arrive", lambda: s.metric(
+        "sonde_remote_receive_histograms_total"))
+    page = get(p.url + "/metrics")[1]
+    for kind in ("histograms", "samples"):
+        failed = [l for l in page.splitlines() if l.startswith(
+            f"prometheus_remote_storage_{kind}_failed_total")]
+        equal(sum(float(l.rsplit(" ", 1)[1]) for l in failed), 0, kind)
+    equal(s.metric("prometheus_tsdb_head_samples_appended_total"
+                   '{type="histogram"}') > 0, True, "they are in the store")
+
+
+def test_native_histograms(case):
+    """native histograms of the newest Prometheus by 1.0"""
+    native_histograms(case, "")
+
+
+def test_native_histograms_2(case):
+    """native histograms of the newest Prometheus by 2.0"""
+    native_histograms(
+        case, "    protobuf_message: io.prometheus.write.v2.Request\n")
+
+
 def test_vmagent(case):
     """vmagent sends 1.0"""
     tool = os.path.join(SRC, "tests/tools/newer-debian")
