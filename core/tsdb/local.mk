@@ -21,24 +21,22 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/head_delete.c core/tsdb/head_delete.h \
 	core/tsdb/head_files.c core/tsdb/head_files.h \
 	core/tsdb/head_files_int.h core/tsdb/head_files_open.c \
-	core/tsdb/head_found.c \
+	core/tsdb/head_found.c core/tsdb/head_gc.c \
 	core/tsdb/head_metrics.c core/tsdb/head_metrics.h \
 	core/tsdb/head_read.c core/tsdb/head_record.c core/tsdb/head_record.h \
-	core/tsdb/index_hold.h core/tsdb/index_walk.c \
+	core/tsdb/index_drop.c core/tsdb/index_hold.h core/tsdb/index_walk.c \
 	core/tsdb/label_hash.c core/tsdb/label_hash.h \
 	core/tsdb/label_store.c core/tsdb/label_store.h \
 	core/tsdb/maintain.c core/tsdb/multikey.c core/tsdb/multikey.h \
 	core/tsdb/late.c core/tsdb/late.h core/tsdb/late_cut.c \
 	core/tsdb/late_read.c core/tsdb/wbl.c core/tsdb/wbl_replay.c \
 	core/tsdb/postings.c core/tsdb/postings.h \
-	core/tsdb/head_load.c core/tsdb/head_save.c core/tsdb/head_save.h \
 	core/tsdb/log_cut.c core/tsdb/log_cut.h \
 	core/tsdb/querier.c core/tsdb/replay.c \
 	core/tsdb/replay_lanes.c core/tsdb/replay_lanes.h \
 	core/tsdb/select.c \
 	core/tsdb/retain.c core/tsdb/sheaf.c core/tsdb/sheaf.h \
 	core/tsdb/snapshot.c core/tsdb/store.h core/tsdb/store_metrics.c \
-	core/tsdb/store_stub.c \
 	core/tsdb/readers.c core/tsdb/readers.h \
 	core/tsdb/series.c core/tsdb/series.h \
 	core/tsdb/store_querier.c core/tsdb/store_querier.h \
@@ -116,10 +114,20 @@ tests_unit_tsdb_log_test_SOURCES = tests/unit/tsdb_log_test.c \
 	tests/unit/tsdb_kit.h
 tests_unit_tsdb_log_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_log_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
-
-check_PROGRAMS += tests/unit/tsdb_save_test
-TESTS += tests/unit/tsdb_save_test
-tests_unit_tsdb_save_test_SOURCES = tests/unit/tsdb_save_test.c \
+check_PROGRAMS += tests/unit/tsdb_files_test tests/unit/tsdb_gc_test
+TESTS += tests/unit/tsdb_files_test tests/unit/tsdb_gc_test
+tests_unit_tsdb_files_test_SOURCES = tests/unit/tsdb_files_test.c \
 	tests/unit/tsdb_kit.h
-tests_unit_tsdb_save_test_CPPFLAGS = $(CPPFLAGS_UNIT)
-tests_unit_tsdb_save_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_files_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_files_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_gc_test_SOURCES = tests/unit/tsdb_gc_test.c \
+	tests/unit/tsdb_kit.h
+tests_unit_tsdb_gc_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_gc_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+
+check_PROGRAMS += tests/unit/tsdb_gc_race_test
+TESTS += tests/unit/tsdb_gc_race_test
+tests_unit_tsdb_gc_race_test_SOURCES = tests/unit/tsdb_gc_race_test.c \
+	tests/unit/tsdb_kit.h
+tests_unit_tsdb_gc_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_gc_race_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
