@@ -286,24 +286,45 @@ def promtool_dump(data, tool=None):
     """{labels: [(ms, value text)]} of a data directory, by promtool."""
     tool = tool or shutil.which("promtool")
     need(tool, "the Debian package prometheus (promtool) is not installed")
-    out = subprocess.run([tool, "tsdb", "dump", data], capture_output=True,
-                         text=True, timeout=PATIENCE * 2)
-    need(out.returncode == 0, f"promtool tsdb dump: {out.stderr}")
+    return parse_dump([tool, "tsdb", "dump", data])
+
+
+def parse_dump(command):
+    """What a command that dumps a directory prints, sorted by time."""
+    out = subprocess.run(command, capture_output=True, text=True,
+                         timeout=PATIENCE * 4)
+    need(out.returncode == 0, f"{command}: {out.stderr[-2000:]}")
     dump = {}
     for line in out.stdout.splitlines():
-        m = re.match(r"^(\{.*\}) (\S+) (-?\d+)$", line)
-        need(m, f"promtool printed: {line!r}")
+        m = re.match(r'^(\{(?:[^"{}]|"(?:[^"\\]|\\.)*")*\}) (.+) (-?\d+)$',
+                     line)
+        need(m, f"{command[0]} printed: {line!r}")
         labels = series_key(dict(
             (k, json.loads(f'"{v}"')) for k, v in
             re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', m.group(1))))
         dump.setdefault(labels, []).append((int(m.group(3)), m.group(2)))
+    for samples in dump.values():
+        samples.sort(key=lambda s: s[0])
     return dump
+
+
+def equal_dumps(got, want, what):
+    """Fails with the first difference, not with all of both."""
+    equal(sorted(set(got) ^ set(want))[:3], [], f"{what}: series of one only")
+    for labels, samples in want.items():
+        if got[labels] == samples:
+            continue
+        a, b = dict(got[labels]), dict(samples)
+        t = min(t for t in a.keys() | b.keys() if a.get(t) != b.get(t)) \
+            if a != b else None
+        equal((t, a.get(t), len(got[labels])), (t, b.get(t), len(samples)),
+              f"{what}: {labels}: time, value there, samples in all")
 
 
 def newest(name):
     """A program of Debian sid, unpacked beside the system; Skip if none."""
     tool = os.path.join(SRC, "tests/tools/newer-debian")
-    package = {"prometheus": "prometheus", "promtool": "prometheus"}[name]
+    package = {"prometheus": "prometheus", "promtool": "promtool"}[name]
     out = subprocess.run([tool, "sid", package], capture_output=True,
                          text=True)
     path = os.path.join(out.stdout.strip(), name)
