@@ -70,6 +70,8 @@ api_fn api_handle_query, api_handle_query_range,
     api_handle_format_query; /* query.c */
 api_fn api_handle_series, api_handle_labels,
     api_handle_label_values; /* labels.c */
+api_fn api_handle_snapshot, api_handle_delete_series,
+    api_handle_clean_tombstones; /* admin.c */
 
 void api_gate_init(struct query_gate *g, int64_t limit);
 void api_gate_fini(struct query_gate *g);
@@ -96,18 +98,21 @@ void api_error(struct http_call *call, enum api_error type, const char *fmt,
 void api_fail(struct http_call *call, const struct sonde_err *err);
 void api_not_found(struct http_call *call);
 
-/* A successful answer: begin, write one value to `json`, send. */
+/* A successful answer: begin, write one value to `json`, send. Whoever writes
+ * much calls api_answer_flush now and then. */
 struct api_answer {
-    struct http_call *call;
-    struct buf buf;
+    struct http_stream stream;
     struct jsonw json;
     const char *warning; /* ours; NULL: none                        */
     struct sonde_list warnings, infos; /* more of them                     */
 };
 struct jsonw *api_answer_begin(struct api_answer *a, struct http_call *call);
 void api_answer_send(struct api_answer *a);
-/* Not sent after all. */
-void api_answer_drop(struct api_answer *a);
+/* False: nobody reads it. */
+static inline bool api_answer_flush(struct api_answer *a)
+{
+    return http_stream_flush(&a->stream);
+}
 /* result.c: at most `limit` series (0: all). */
 void api_reply_result(struct http_call *call, const struct promql_result *r,
                       size_t limit);
@@ -126,6 +131,28 @@ bool api_signed_duration_param(struct http_call *call, const char *name,
 bool api_limit_param(struct http_call *call, size_t *out);
 /* A Go integer; the API's texts for what is not one differ. */
 bool api_int_parse(sonde_str s, int64_t *out);
+
+/* ---- selectors.c: match[], start, end, limit ----------------------------- */
+
+struct api_selector {
+    struct matcher *items;
+    size_t count;
+};
+struct api_selectors {
+    struct api_selector *selectors; /* their union is meant                */
+    size_t count;
+    sonde_msec start, end;
+    size_t limit; /* 0: none                                               */
+};
+/* `prefix` is what Prometheus puts before a selector's error on some
+ * endpoints. False: it was replied to, and nothing has to be released. */
+bool api_selectors_get(struct http_call *call, struct api_selectors *out,
+                       const char *prefix);
+void api_selectors_fini(struct api_selectors *p);
+struct select_hints api_selectors_hints(const struct api_selectors *p);
+/* For endpoints that need match[] and look at the form: replies if there is
+ * none or pairs of the form were broken. */
+bool api_selectors_given(struct http_call *call);
 
 /* Of promql_parse_selector. */
 void api_matchers_fini(struct matcher *ms, size_t n);

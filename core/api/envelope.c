@@ -11,9 +11,7 @@
 #include "api/times.h"
 #include "util/str.h"
 
-/* An answer is never larger; what would be is an error. */
-#define ANSWER_MAX_BYTES ((size_t)512 << 20)
-#define SHOWN_MAX        200 /* of a bad value, in an error */
+#define SHOWN_MAX 200 /* of a bad value, in an error */
 
 static const struct {
     const char *type;
@@ -86,10 +84,9 @@ void api_not_found(struct http_call *call)
 
 struct jsonw *api_answer_begin(struct api_answer *a, struct http_call *call)
 {
-    *a = (struct api_answer){ .call = call };
-    buf_init(&a->buf);
-    a->buf.limit = ANSWER_MAX_BYTES;
-    a->json = jsonw_to(&a->buf);
+    *a = (struct api_answer){ .warning = NULL };
+    http_stream_open(&a->stream, call, 200, "application/json");
+    a->json = jsonw_to(&a->stream.buf);
     jsonw_object(&a->json);
     jsonw_key(&a->json, "status");
     jsonw_cstr(&a->json, "success");
@@ -116,19 +113,7 @@ void api_answer_send(struct api_answer *a)
     put_lines(&a->json, "warnings", a->warning, &a->warnings);
     put_lines(&a->json, "infos", NULL, &a->infos);
     jsonw_object_end(&a->json);
-    if (buf_failed(&a->buf)) {
-        buf_fini(&a->buf);
-        api_error(a->call, API_EXECUTION,
-                  "the answer is larger than %zu MiB: select less",
-                  ANSWER_MAX_BYTES >> 20);
-        return;
-    }
-    http_reply_take(a->call, 200, "application/json", &a->buf);
-}
-
-void api_answer_drop(struct api_answer *a)
-{
-    buf_fini(&a->buf);
+    http_stream_close(&a->stream);
 }
 
 /* ---- parameters -------------------------------------------------------- */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /api/v1/series, /api/v1/labels, /api/v1/label/NAME/values: what there is in
- * the store, by selectors. Several selectors mean their union. Series are
- * streamed as the store brings them: one that an earlier selector accepts was
- * shown already, so that nothing has to be remembered.
+ * the store, by selectors. Several selectors mean their union: a series that
+ * an earlier selector accepts was shown already, so that nothing has to be
+ * looked up.
  */
 #include <stdlib.h>
 
@@ -24,15 +24,19 @@ static bool shown_before(const struct api_selectors *p, size_t i,
     return false;
 }
 
+/* The label sets to be shown; they are the sets', which are held. */
 struct series_list {
-    struct api_answer answer;
-    size_t shown;
+    struct labels *items;
+    size_t count, cap;
+    struct series_set **sets;
+    size_t set_count;
+    bool cut;
 };
 
 /* The series of the i-th selector. */
-static sonde_code put_series(struct series_list *list, struct querier *q,
+static sonde_code add_series(struct series_list *list, struct querier *q,
                              const struct api_selectors *p, size_t i,
-                             struct sonde_err *err)
+                             struct http_call *call, struct sonde_err *err)
 {
     struct select_hints hints = api_selectors_hints(p);
     struct storage_series *s;
@@ -40,22 +44,47 @@ static sonde_code put_series(struct series_list *list, struct querier *q,
     sonde_code rc = q->ops->select(q, p->selectors[i].items,
                                    p->selectors[i].count, &hints, &set, err);
 
+    if (set)
+        list->sets[list->set_count++] = set;
     while (rc == SONDE_OK && (rc = set->ops->next(set, &s, err)) == SONDE_OK) {
         if (shown_before(p, i, &s->labels))
             continue;
-        if (p->limit > 0 && list->shown == p->limit) {
-            list->answer.warning = API_TRUNCATED;
+        list->cut = p->limit > 0 && list->count == p->limit;
+        if (list->cut)
             break;
-        }
-        jsonw_labels(&list->answer.json, &s->labels);
-        list->shown++;
-        if (buf_failed(&list->answer.buf) ||
-            (list->shown % 4096 == 0 && http_call_gone(list->answer.call)))
+        if (list->count % 4096 == 0 && http_call_gone(call))
+            return sonde_err_set(err, SONDE_ECANCELED, "the client has gone");
+        list->items = mem_grow(list->items, &list->cap, list->count + 1,
+                               sizeof(*list->items));
+        list->items[list->count++] = s->labels;
+    }
+    return rc == SONDE_ENOTFOUND ? SONDE_OK : rc;
+}
+
+static void reply_series(struct http_call *call, const struct series_list *list,
+                         struct sonde_list warnings)
+{
+    struct api_answer a;
+    struct jsonw *j = api_answer_begin(&a, call);
+
+    jsonw_array(j);
+    for (size_t i = 0; i < list->count; i++) {
+        jsonw_labels(j, &list->items[i]);
+        if (!api_answer_flush(&a))
             break;
     }
-    if (set)
-        set->ops->free(set);
-    return rc == SONDE_ENOTFOUND ? SONDE_OK : rc;
+    jsonw_array_end(j);
+    if (list->cut)
+        a.warning = API_TRUNCATED;
+    a.warnings = warnings;
+    api_answer_send(&a);
+}
+
+static void series_list_fini(struct series_list *list)
+{
+    for (size_t i = 0; i < list->set_count; i++)
+        list->sets[i]->ops->free(list->sets[i]);
+    free(list->items);
 }
 
 static sonde_code open_querier(struct storage *store,
@@ -65,6 +94,8 @@ static sonde_code open_querier(struct storage *store,
     return store->ops->querier(store, p->start, p->end, out, err);
 }
 
+/* Label sets are gathered before the first is shown, so that what fails says
+ * so. */
 void api_handle_series(struct api *api, struct http_call *call)
 {
     struct storage *store = api_store(api, call);
@@ -79,22 +110,19 @@ void api_handle_series(struct api *api, struct http_call *call)
     if (!api_selectors_given(call) ||
         !api_selectors_get(call, &p, "invalid parameter \"match[]\": "))
         return;
-    jsonw_array(api_answer_begin(&list.answer, call));
+    list.sets =
+        arena_array(http_call_arena(call), struct series_set *, p.count);
     rc = open_querier(store, &p, &q, &err);
-    for (size_t i = 0; rc == SONDE_OK && i < p.count; i++)
-        rc = put_series(&list, q, &p, i, &err);
-    if (q) {
-        list.answer.warnings = querier_warnings(q, http_call_arena(call));
+    for (size_t i = 0; rc == SONDE_OK && i < p.count && !list.cut; i++)
+        rc = add_series(&list, q, &p, i, call, &err);
+    if (rc == SONDE_OK)
+        reply_series(call, &list, querier_warnings(q, http_call_arena(call)));
+    else
+        api_fail(call, &err);
+    series_list_fini(&list);
+    if (q)
         q->ops->free(q);
-    }
     api_selectors_fini(&p);
-    jsonw_array_end(&list.answer.json);
-    if (rc == SONDE_OK) {
-        api_answer_send(&list.answer);
-        return;
-    }
-    api_answer_drop(&list.answer);
-    api_fail(call, &err);
 }
 
 /* ---- names and values -------------------------------------------------- */
@@ -162,8 +190,11 @@ static void reply_names(struct http_call *call, const struct name_list *l,
     struct jsonw *j = api_answer_begin(&a, call);
 
     jsonw_array(j);
-    for (size_t i = 0; i < l->count && (limit == 0 || i < limit); i++)
+    for (size_t i = 0; i < l->count && (limit == 0 || i < limit); i++) {
         jsonw_str(j, l->items[i]);
+        if (!api_answer_flush(&a))
+            break;
+    }
     jsonw_array_end(j);
     if (limit > 0 && l->count > limit)
         a.warning = API_TRUNCATED;

@@ -173,8 +173,11 @@ void api_reply_result(struct http_call *call, const struct promql_result *r,
         put_stamped(j, r->start, r->string);
     } else {
         jsonw_array(j);
-        for (size_t i = 0; i < r->count && (limit == 0 || i < limit); i++)
+        for (size_t i = 0; i < r->count && (limit == 0 || i < limit); i++) {
             put_series(j, r, &r->series[i]);
+            if (!api_answer_flush(&a))
+                break;
+        }
         jsonw_array_end(j);
         if (limit > 0 && r->count > limit)
             a.warning = API_TRUNCATED;

@@ -24,10 +24,17 @@ tests_unit_net_tls_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(GNUTLS_CFLAGS)
 tests_unit_net_tls_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
 core_net_libnet_la_SOURCES += core/net/server.c core/net/server_int.h \
 	core/net/server_call.c core/net/server_conn.c core/net/server_reply.c \
-	core/net/server_route.c core/net/params.c core/net/params.h \
+	core/net/server_route.c core/net/server_stream.c core/net/pack.c \
+	core/net/pack.h core/net/params.c core/net/params.h \
 	core/net/pool.c core/net/pool.h core/net/listen.c core/net/listen.h \
 	core/net/web_config.c core/net/web_config.h core/net/web_auth.c \
 	core/net/web_tls.c
+core_net_libnet_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZSTD_CFLAGS)
+if HAVE_ZSTD
+core_net_libnet_la_SOURCES += core/net/pack_zstd.c
+else
+core_net_libnet_la_SOURCES += core/net/pack_nozstd.c
+endif
 
 check_PROGRAMS += tests/unit/net_server_test
 TESTS += tests/unit/net_server_test

@@ -248,7 +248,7 @@ sonde_str http_call_body(const struct http_call *c);
 struct arena *http_call_arena(struct http_call *c);
 /* True when the client has gone or the server stops; for long handlers. The
  * argument is a struct http_call. */
-bool http_call_gone(const struct http_call *c);
+bool http_call_gone(struct http_call *c);
 
 /* Answers; the body is copied (`http_reply`) or taken (`http_reply_take`:
  * the buffer is empty afterwards). Exactly one reply per call; a handler that
@@ -261,6 +261,35 @@ void http_reply_take(struct http_call *c, int status, const char *content_type,
                      struct buf *body);
 /* Of the reply that was given; 0 before. */
 int http_call_status(const struct http_call *c);
+/* Of its body, compressed; of a stream what was handed over so far. */
+uint64_t http_call_sent_bytes(const struct http_call *c);
+
+/* An answer of any length that leaves while it is made: server_stream.c. What
+ * is written to `buf` is sent whole, as http_reply_take does, if it is short;
+ * else in pieces, and then writing waits for a slow client. Once a piece was
+ * sent the request's headers can not be asked for any more. */
+struct http_stream {
+    struct buf buf; /* write here                                          */
+    struct http_call *call;
+    int status;
+    const char *content_type;
+    bool begun, failed;
+};
+#define HTTP_STREAM_PIECE ((size_t)128 << 10)
+void http_stream_open(struct http_stream *h, struct http_call *c, int status,
+                      const char *content_type);
+/* Sends what there is. */
+bool http_stream_send(struct http_stream *h);
+/* To be called every now and then; false: nobody reads it any more. */
+static inline bool http_stream_flush(struct http_stream *h)
+{
+    return h->buf.len < HTTP_STREAM_PIECE ? !h->failed : http_stream_send(h);
+}
+/* The answer is complete. */
+void http_stream_close(struct http_stream *h);
+/* It is not: if a piece has left, the connection is cut, so that the client
+ * notices; else nothing was replied yet. */
+void http_stream_abort(struct http_stream *h);
 
 typedef void http_handler(struct http_call *c, void *arg);
 
@@ -270,7 +299,7 @@ struct http_route {
     http_handler *handler;
     void *arg;
     size_t body_max_bytes; /* 0: no body is read */
-    bool compress;         /* gzip the answer when the client asks          */
+    bool compress;         /* as Accept-Encoding asks                       */
     bool before_ready;     /* served while the agent is not ready           */
     /* The handler never waits and is done in microseconds, so it runs on the
      * listener's own thread; all others run on the pool of workers, where a

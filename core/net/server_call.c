@@ -31,7 +31,7 @@
 
 #define BODIES_MAX_BYTES ((size_t)256 << 20)
 #define DROP_MAX_BYTES   ((size_t)4 << 20)
-#define BODY_AT_ONCE     ((size_t)256 << 10)
+#define LOOK_EVERY_MS    5
 
 /* ---- what handlers ask ------------------------------------------------- */
 
@@ -72,9 +72,23 @@ struct arena *http_call_arena(struct http_call *c)
     return &c->arena;
 }
 
-bool http_call_gone(const struct http_call *c)
+/* Asked once a row of a query, by several threads; so the socket is looked at
+ * only now and then. */
+bool http_call_gone(struct http_call *c)
 {
-    return atomic_load(&c->server->stopping) || server_conn_peer_gone(c->conn);
+    sonde_msec now;
+
+    if (atomic_load_explicit(&c->gone, memory_order_relaxed) ||
+        atomic_load_explicit(&c->server->stopping, memory_order_relaxed))
+        return true;
+    now = clock_monotonic(&clock_system);
+    if (now < atomic_load_explicit(&c->look_at, memory_order_relaxed))
+        return false;
+    atomic_store(&c->look_at, now + LOOK_EVERY_MS);
+    if (c->stream ? !server_stream_gone(c) : !server_conn_peer_gone(c->conn))
+        return false;
+    atomic_store(&c->gone, true);
+    return true;
 }
 
 /* ---- beginning and end ------------------------------------------------- */
@@ -104,8 +118,9 @@ void *server_call_new(void *cls, const char *uri, struct MHD_Connection *mhd)
     c->server = s;
     c->mhd = mhd;
     c->conn = info->socket_context;
-    server_call_free(c->conn->call);
+    server_call_drop(c->conn->call);
     c->conn->call = c;
+    atomic_init(&c->refs, 1);
     arena_init(&c->arena);
     buf_init(&c->body);
     c->target = arena_cstr(&c->arena, sonde_cstr(uri));
@@ -116,18 +131,27 @@ void *server_call_new(void *cls, const char *uri, struct MHD_Connection *mhd)
     return c;
 }
 
-void server_call_free(struct http_call *c)
+void server_call_drop(struct http_call *c)
 {
-    struct http_server *s;
-
     if (!c)
         return;
-    s = c->server;
     c->conn->call = NULL;
+    if (c->stream)
+        server_stream_detach(c->stream);
+    server_call_unref(c);
+}
+
+void server_call_unref(struct http_call *c)
+{
+    struct http_server *s = c->server;
+
+    if (atomic_fetch_sub(&c->refs, 1) > 1)
+        return;
     atomic_fetch_sub(&s->body_bytes, c->body.len);
     buf_fini(&c->body);
     web_snapshot_unref(c->web);
     free(c->answer);
+    server_stream_free(c->stream);
     arena_fini(&c->arena);
     free(c);
     pthread_mutex_lock(&s->mutex);
@@ -150,7 +174,7 @@ void server_call_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
         return;
     *ctx = NULL;
     server_conn_deadline_set(c->conn);
-    server_call_free(c);
+    server_call_drop(c);
 }
 
 static enum http_method method_of(const char *name)
@@ -201,7 +225,11 @@ static void handler_job(struct pool_job *job)
         server_reply_error(c, 503, "Service Unavailable");
     else
         run_handler(c);
-    MHD_resume_connection(c->mhd);
+    /* A streamed answer is on its way, maybe already gone. */
+    if (c->stream)
+        server_call_unref(c);
+    else
+        MHD_resume_connection(c->mhd);
 }
 
 /* Suspends the connection and queues the job. Without room for it the reply
@@ -338,18 +366,6 @@ static bool body_room(struct http_call *c, size_t n)
     return false;
 }
 
-/* Room for an announced body at once, as far as that is no gift to somebody
- * who announces and does not send. */
-static void body_expect(struct http_call *c)
-{
-    sonde_str s = http_call_header(c, "Content-Length");
-    uint64_t n;
-
-    if (!str_to_u64(s, &n) || n > c->route->body_max_bytes)
-        return;
-    (void)buf_reserve(&c->body, n < BODY_AT_ONCE ? n : BODY_AT_ONCE);
-}
-
 static enum MHD_Result call_body(struct http_call *c, const char *data,
                                  size_t *len)
 {
@@ -357,8 +373,6 @@ static enum MHD_Result call_body(struct http_call *c, const char *data,
 
     *len = 0;
     if (body_room(c, n)) {
-        if (c->body.len == 0)
-            body_expect(c);
         buf_bytes(&c->body, data, n);
         return MHD_YES;
     }

@@ -66,6 +66,11 @@ bool server_conn_peer_gone(const struct http_conn *c)
            (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
+void server_conn_shut(struct http_conn *c)
+{
+    (void)shutdown(c->fd, SHUT_RDWR);
+}
+
 /* Of so many places one is kept free by letting idle connections go. */
 #define PLACES_PER_SPARE 64
 
@@ -161,7 +166,7 @@ void server_conn_notify(void *cls, struct MHD_Connection *mhd,
     }
     if (!c)
         return;
-    server_call_free(c->call);
+    server_call_drop(c->call);
     conn_unlink(c);
     web_snapshot_unref(c->web);
     free(c);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "net/net.h"
+#include "net/pack.h"
 #include "net/params.h"
 #include "net/pool.h"
 #include "net/web_config.h"
@@ -59,11 +60,17 @@ struct http_call {
     bool over;      /* the body passed a limit */
     struct http_params params;
 
+    _Atomic sonde_msec look_at; /* when to look after the client again */
+    atomic_bool gone;
+
+    atomic_int refs; /* the listener's, and the worker's of a stream */
     bool replied;
     int status;
     const char *content_type;
-    char *answer; /* malloc'd */
+    char *answer; /* malloc'd; NULL: a stream */
     size_t answer_len;
+    uint64_t sent_bytes;   /* of the body, as it leaves */
+    struct stream *stream; /* NULL: the answer is whole */
     struct reply_header *headers;
 };
 
@@ -117,12 +124,16 @@ void server_conn_notify(void *cls, struct MHD_Connection *mhd,
 void server_conn_deadline_set(struct http_conn *c);
 void server_conn_deadline_clear(struct http_conn *c);
 bool server_conn_peer_gone(const struct http_conn *c);
+/* Ends it from outside of its thread. */
+void server_conn_shut(struct http_conn *c);
 bool janitor_start(struct http_server *s);
 void janitor_stop(struct http_server *s);
 
 /* ---- server_call.c ----------------------------------------------------- */
 
-void server_call_free(struct http_call *c); /* NULL is fine */
+/* The connection is done with it; NULL is fine. */
+void server_call_drop(struct http_call *c);
+void server_call_unref(struct http_call *c);
 void *server_call_new(void *cls, const char *uri, struct MHD_Connection *mhd);
 enum MHD_Result server_call_step(void *cls, struct MHD_Connection *mhd,
                                  const char *url, const char *method,
@@ -140,7 +151,17 @@ void server_call_route(struct http_call *c);
 
 /* Plain text as Go's http.Error answers. */
 void server_reply_error(struct http_call *c, int status, const char *text);
+/* What the answer is to be compressed by; says so in a header. */
+enum coding server_reply_coding(struct http_call *c);
 /* Hands the reply over; MHD_NO closes the connection. */
 enum MHD_Result server_reply_send(struct http_call *c);
+
+/* ---- server_stream.c --------------------------------------------------- */
+
+struct MHD_Response *server_stream_response(struct http_call *c);
+/* The connection is gone. */
+void server_stream_detach(struct stream *s);
+bool server_stream_gone(struct http_call *c);
+void server_stream_free(struct stream *s); /* NULL is fine */
 
 #endif

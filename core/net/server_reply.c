@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Answers. A handler's answer is kept in the call until it is back on the
- * listener's thread, which hands it to libmicrohttpd. Compression happens
- * here, on the handler's thread, and with the fastest level: an answer is
- * compressed once and sent over a fast network, so the time counts more than
- * the last tenth of the size.
- *
- * Accept-Encoding is read by the standard's rules, quality values included
- * (Prometheus does not know these and answers plain then).
+ * listener's thread, which hands it to libmicrohttpd; what is too long for
+ * that is a stream (server_stream.c). Compression happens here, on the
+ * handler's thread.
  */
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "net/server_int.h"
 #include "util/mem.h"
@@ -18,8 +13,6 @@
 
 /* Below this a header line more costs what compression gains. */
 #define COMPRESS_MIN_BYTES 512
-#define GZIP_WINDOW_BITS   (15 + 16)
-#define GZIP_MEM_LEVEL     8
 
 void http_call_set_header(struct http_call *c, const char *name,
                           sonde_str value)
@@ -34,76 +27,35 @@ void http_call_set_header(struct http_call *c, const char *name,
     *at = h;
 }
 
-/* "gzip", "gzip;q=0.5", "*"; a quality of 0 is a no. */
-static bool coding_accepts_gzip(sonde_str item)
+enum coding server_reply_coding(struct http_call *c)
 {
-    size_t semi = str_index(item, ';');
-    sonde_str name = str_trim(str_sub(item, 0, semi));
-    sonde_str q = str_trim(str_sub(item, semi + 1, item.len));
-
-    if (!str_eq_nocase(name, SONDE_STR("gzip")) &&
-        !str_eq_nocase(name, SONDE_STR("x-gzip")) && !str_eq_cstr(name, "*"))
-        return false;
-    if (!str_starts(q, SONDE_STR("q=")))
-        return true;
-    for (size_t i = 2; i < q.len; i++)
-        if (q.ptr[i] >= '1' && q.ptr[i] <= '9')
-            return true;
-    return false;
+    if (!c->route || !c->route->compress)
+        return CODING_PLAIN;
+    http_call_set_header(c, "Vary", SONDE_STR("Accept-Encoding"));
+    return coding_choose(http_call_header(c, "Accept-Encoding"));
 }
 
-static bool accepts_gzip(const struct http_call *c)
-{
-    sonde_str rest = http_call_header(c, "Accept-Encoding");
-    sonde_str item;
-
-    while (str_split(&rest, ',', &item))
-        if (coding_accepts_gzip(item))
-            return true;
-    return false;
-}
-
-/* Fails only for want of memory; the answer goes out plain then. */
-static bool gzip(sonde_str in, struct buf *out)
-{
-    z_stream z = { 0 };
-    char *p;
-    size_t bound;
-    int rc;
-
-    if (in.len > UINT32_MAX / 2 ||
-        deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW_BITS,
-                     GZIP_MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
-        return false;
-    bound = deflateBound(&z, in.len);
-    p = buf_reserve(out, bound);
-    z.next_in = (Bytef *)in.ptr;
-    z.avail_in = (uInt)in.len;
-    z.next_out = (Bytef *)p;
-    z.avail_out = (uInt)bound;
-    rc = deflate(&z, Z_FINISH);
-    buf_added(out, z.total_out);
-    (void)deflateEnd(&z);
-    return rc == Z_STREAM_END;
-}
-
+/* For want of memory the answer goes out plain. */
 static void compress_answer(struct http_call *c, struct buf *body)
 {
+    enum coding coding = server_reply_coding(c);
+    struct packer *p = NULL;
     struct buf packed;
 
-    if (!c->route || !c->route->compress)
-        return;
-    http_call_set_header(c, "Vary", SONDE_STR("Accept-Encoding"));
-    if (body->len < COMPRESS_MIN_BYTES || !accepts_gzip(c))
+    if (body->len >= COMPRESS_MIN_BYTES)
+        p = packer_new(coding);
+    if (!p)
         return;
     buf_init(&packed);
-    if (gzip(buf_str(body), &packed)) {
+    if (packer_put(p, buf_str(body), true, &packed)) {
         struct buf plain = *body;
 
-        http_call_set_header(c, "Content-Encoding", SONDE_STR("gzip"));
+        http_call_set_header(c, "Content-Encoding",
+                             sonde_cstr(coding_name(coding)));
         *body = packed;
         packed = plain;
     }
+    packer_free(p);
     buf_fini(&packed);
 }
 
@@ -124,6 +76,7 @@ void http_reply_take(struct http_call *c, int status, const char *content_type,
     c->status = status;
     c->content_type = content_type;
     c->answer_len = body->len;
+    c->sent_bytes = body->len;
     c->answer = buf_take(body);
 }
 
@@ -140,6 +93,11 @@ void http_reply(struct http_call *c, int status, const char *content_type,
 int http_call_status(const struct http_call *c)
 {
     return c->status;
+}
+
+uint64_t http_call_sent_bytes(const struct http_call *c)
+{
+    return c->sent_bytes;
 }
 
 void server_reply_error(struct http_call *c, int status, const char *text)
@@ -163,8 +121,10 @@ static void add_headers(const struct http_call *c, struct MHD_Response *r)
 
 enum MHD_Result server_reply_send(struct http_call *c)
 {
-    struct MHD_Response *r = MHD_create_response_from_buffer(
-        c->answer_len, c->answer, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *r =
+        c->stream ? server_stream_response(c)
+                  : MHD_create_response_from_buffer(c->answer_len, c->answer,
+                                                    MHD_RESPMEM_MUST_FREE);
     enum MHD_Result rc;
 
     if (!r)

@@ -19,6 +19,7 @@
 
 #include "net/listen.h"
 #include "net/net.h"
+#include "net/pack.h"
 #include "net/params.h"
 #include "unit/tap.h"
 #include "util/arena.h"
@@ -29,6 +30,8 @@
 #define WAIT_SECONDS 20 /* a guard: no test waits so long */
 #define BODY_MAX     1000
 #define BIG_BYTES    100000
+#define STREAM_LINES 800000 /* more than sockets buffer */
+#define LINE_BYTES   16
 
 /* ---- a server with handlers -------------------------------------------- */
 
@@ -36,7 +39,8 @@ struct site {
     struct http_server *server;
     int port;
     bool ready, stopping;
-    atomic_int slow_entered, slow_gone;
+    atomic_int slow_entered, slow_gone, lines;
+    atomic_bool lines_ended;
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* slow_entered or slow_gone or release */
     bool release;
@@ -74,6 +78,35 @@ static void big(struct http_call *c, void *arg)
     while (b.len < BIG_BYTES)
         buf_cstr(&b, "0123456789abcdef");
     http_reply_take(c, 200, "text/plain", &b);
+}
+
+/* Many lines, each with its number. */
+static void lines(struct http_call *c, void *arg)
+{
+    struct site *s = arg;
+    struct http_stream h;
+
+    http_stream_open(&h, c, 200, "text/plain");
+    for (int i = 0; i < STREAM_LINES; i++) {
+        buf_printf(&h.buf, "%015d\n", i);
+        if (!http_stream_flush(&h))
+            break;
+        atomic_store(&s->lines, i);
+    }
+    atomic_store(&s->lines_ended, true);
+    http_stream_close(&h);
+}
+
+/* Ends in the middle. */
+static void half(struct http_call *c, void *arg)
+{
+    struct http_stream h;
+
+    (void)arg;
+    http_stream_open(&h, c, 200, "text/plain");
+    buf_cstr(&h.buf, "half\n");
+    (void)http_stream_send(&h);
+    http_stream_abort(&h);
 }
 
 static void silent(struct http_call *c, void *arg)
@@ -136,6 +169,8 @@ static struct http_route routes[] = {
     { .path = "/big", .methods = GET, .handler = big, .compress = true },
     { .path = "/silent", .methods = GET, .handler = silent },
     { .path = "/slow", .methods = GET, .handler = slow },
+    { .path = "/lines", .methods = GET, .handler = lines, .compress = true },
+    { .path = "/half", .methods = GET, .handler = half },
     { .path = "/api/*", .methods = GET, .handler = echo },
     { .path = "/api/x", .methods = GET, .handler = echo },
 };
@@ -500,56 +535,185 @@ static void headers_are_bounded(void)
     site_stop(&s);
 }
 
-static void compression(void)
+static void choice_of_coding(void)
 {
     static const struct {
         int line;
         const char *accept;
-        bool gzip;
-    } cases[] = {
-        { __LINE__, "gzip", true },
-        { __LINE__, "deflate, GZIP;q=0.5", true },
-        { __LINE__, "*", true },
-        { __LINE__, "gzip;q=0", false },
-        { __LINE__, "gzip;q=0.000, deflate", false },
-        { __LINE__, "zstd", false },
-        { __LINE__, "", false },
+        enum coding want;
+    } rows[] = {
+        { __LINE__, "gzip", CODING_GZIP },
+        { __LINE__, "x-gzip", CODING_GZIP },
+        { __LINE__, "deflate, GZIP;q=0.5", CODING_DEFLATE },
+        { __LINE__, "deflate;q=0.49, GZIP;q=0.5", CODING_GZIP },
+        { __LINE__, "deflate, gzip", CODING_GZIP },
+        { __LINE__, "*", CODING_GZIP },
+        { __LINE__, "*;q=0", CODING_PLAIN },
+        { __LINE__, "gzip;q=0", CODING_PLAIN },
+        { __LINE__, "gzip;q=0.000, deflate", CODING_DEFLATE },
+        { __LINE__, "gzip; q=0.001", CODING_GZIP },
+        { __LINE__, "br, identity", CODING_PLAIN },
+        { __LINE__, "", CODING_PLAIN },
     };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        ROW_ASSERT(&rows[i],
+                   coding_choose(sonde_cstr(rows[i].accept)) == rows[i].want);
+    CU_ASSERT_EQUAL(coding_choose(SONDE_STR("gzip, deflate, br, zstd")),
+                    pack_has_zstd ? CODING_ZSTD : CODING_GZIP);
+    CU_ASSERT_EQUAL(coding_choose(SONDE_STR("zstd;q=0.5, gzip")), CODING_GZIP);
+}
+
+/* The body of a chunked answer, its pieces joined in place; false: the last
+ * one is missing. */
+static bool join_chunks(char *body, const char *end, struct buf *out)
+{
+    buf_reset(out);
+    while (body < end) {
+        char *at;
+        size_t n = strtoul(body, &at, 16);
+
+        if (at == body || at + 2 + n + 2 > end)
+            return false;
+        if (n == 0)
+            return true;
+        buf_bytes(out, at + 2, n);
+        body = at + 2 + n + 2;
+    }
+    return false;
+}
+
+static bool inflates_to(const struct buf *packed, int bits, size_t want,
+                        struct buf *plain)
+{
+    z_stream z = { .next_in = (Bytef *)packed->data,
+                   .avail_in = (uInt)packed->len };
+    int rc;
+
+    buf_reset(plain);
+    z.next_out = (Bytef *)buf_reserve(plain, want + 1);
+    z.avail_out = (uInt)want + 1;
+    if (inflateInit2(&z, bits) != Z_OK)
+        return false;
+    rc = inflate(&z, Z_FINISH);
+    buf_added(plain, z.total_out);
+    inflateEnd(&z);
+    return rc == Z_STREAM_END && plain->len == want;
+}
+
+/* Whole answers and streams, each in all codings that zlib reads. */
+static void compression(void)
+{
+    static const struct {
+        int line;
+        const char *path, *accept, *coding;
+        int bits;
+        size_t bytes;
+    } rows[] = {
+        { __LINE__, "/big", "identity", NULL, 0, BIG_BYTES },
+        { __LINE__, "/big", "gzip", "gzip", 31, BIG_BYTES },
+        { __LINE__, "/big", "deflate", "deflate", 15, BIG_BYTES },
+        { __LINE__, "/lines", "identity", NULL, 0, STREAM_LINES * LINE_BYTES },
+        { __LINE__, "/lines", "gzip", "gzip", 31, STREAM_LINES * LINE_BYTES },
+        { __LINE__, "/lines", "deflate", "deflate", 15,
+          STREAM_LINES * LINE_BYTES },
+    };
+    struct buf b, joined, plain;
     struct site s;
-    struct buf b;
 
     site_start(&s);
     buf_init(&b);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    buf_init(&joined);
+    buf_init(&plain);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char request[200];
-        const char *body;
+        char *body;
 
         (void)snprintf(request, sizeof(request),
-                       "GET /big HTTP/1.1\r\nAccept-Encoding: %s\r\n" CLOSE
+                       "GET %s HTTP/1.1\r\nAccept-Encoding: %s\r\n" CLOSE
                        "\r\n",
-                       cases[i].accept);
+                       rows[i].path, rows[i].accept);
         ask(&s, request, &b);
-        body = body_of(&b);
-        ROW_ASSERT(&cases[i], status_of(&b) == 200);
-        ROW_ASSERT(&cases[i], strstr(b.data, "Vary: Accept-Encoding") != NULL);
-        if (!cases[i].gzip) {
-            ROW_ASSERT(&cases[i], strlen(body) == BIG_BYTES);
-            continue;
-        }
-        z_stream z = { .next_in = (Bytef *)(uintptr_t)body,
-                       .avail_in = (uInt)(b.data + b.len - 1 - body) };
-        char *plain = mem_alloc(BIG_BYTES + 1);
-
-        z.next_out = (Bytef *)plain;
-        z.avail_out = BIG_BYTES + 1;
-        CU_ASSERT_EQUAL(inflateInit2(&z, 31), Z_OK);
-        ROW_ASSERT(&cases[i], inflate(&z, Z_FINISH) == Z_STREAM_END);
-        ROW_ASSERT(&cases[i], z.total_out == BIG_BYTES && plain[17] == '1');
-        inflateEnd(&z);
-        free(plain);
+        body = (char *)(uintptr_t)body_of(&b);
+        ROW_ASSERT(&rows[i], status_of(&b) == 200);
+        body[-1] = '\0';
+        ROW_ASSERT(&rows[i], strstr(b.data, "Vary: Accept-Encoding") != NULL);
+        ROW_ASSERT(&rows[i], (strstr(b.data, "Content-Encoding: ") != NULL) ==
+                                 (rows[i].coding != NULL));
+        buf_reset(&joined);
+        if (rows[i].path[1] == 'b')
+            buf_bytes(&joined, body, (size_t)(b.data + b.len - 1 - body));
+        else
+            ROW_ASSERT(&rows[i], join_chunks(body, b.data + b.len, &joined));
+        if (rows[i].bits)
+            ROW_ASSERT(&rows[i], inflates_to(&joined, rows[i].bits,
+                                             rows[i].bytes, &plain));
+        else
+            ROW_ASSERT(&rows[i], joined.len == rows[i].bytes);
     }
+    buf_fini(&plain);
+    buf_fini(&joined);
     buf_fini(&b);
     site_stop(&s);
+}
+
+static void streams_arrive_in_order(void)
+{
+    struct buf b, joined;
+    struct site s;
+    bool all = true;
+
+    site_start(&s);
+    buf_init(&b);
+    buf_init(&joined);
+    ask(&s, "GET /lines HTTP/1.1\r\n" CLOSE "\r\n", &b);
+    CU_ASSERT_TRUE(
+        join_chunks((char *)(uintptr_t)body_of(&b), b.data + b.len, &joined));
+    CU_ASSERT_EQUAL_FATAL(joined.len, (size_t)STREAM_LINES * LINE_BYTES);
+    for (int i = 0; i < STREAM_LINES && all; i++)
+        all = atoi(joined.data + (size_t)i * LINE_BYTES) == i;
+    CU_ASSERT_TRUE(all);
+    /* A client that knows no chunks gets the bytes alone. */
+    ask(&s, "GET /lines HTTP/1.0\r\n\r\n", &b);
+    CU_ASSERT_EQUAL(strlen(body_of(&b)), (size_t)STREAM_LINES * LINE_BYTES);
+    /* What was cut off can be told from what is whole. */
+    ask(&s, "GET /half HTTP/1.1\r\n" CLOSE "\r\n", &b);
+    CU_ASSERT_EQUAL(status_of(&b), 200);
+    CU_ASSERT_FALSE(
+        join_chunks((char *)(uintptr_t)body_of(&b), b.data + b.len, &joined));
+    buf_fini(&joined);
+    buf_fini(&b);
+    site_stop(&s);
+}
+
+/* A client that does not read holds the worker up, and its end frees it. */
+static void streams_wait_for_the_client(void)
+{
+    struct site s;
+    struct pollfd nothing = { .fd = -1 };
+    int fd, before;
+
+    site_start(&s);
+    fd = dial(&s);
+    send_all(fd, SONDE_STR("GET /lines HTTP/1.1\r\n" CLOSE "\r\n"));
+    do {
+        before = atomic_load(&s.lines);
+        (void)poll(&nothing, 1, 300);
+    } while (before == 0 || before != atomic_load(&s.lines));
+    CU_ASSERT_FALSE(atomic_load(&s.lines_ended));
+    close(fd);
+    for (int i = 0; i < WAIT_SECONDS * 100 && !atomic_load(&s.lines_ended); i++)
+        (void)poll(&nothing, 1, 10);
+    CU_ASSERT_TRUE(atomic_load(&s.lines_ended));
+    CU_ASSERT(atomic_load(&s.lines) < STREAM_LINES - 1);
+    /* Nor does the server's end wait for such a one. */
+    atomic_store(&s.lines, 0);
+    fd = dial(&s);
+    send_all(fd, SONDE_STR("GET /lines HTTP/1.1\r\n" CLOSE "\r\n"));
+    while (atomic_load(&s.lines) == 0)
+        (void)poll(&nothing, 1, 10);
+    site_stop(&s);
+    close(fd);
 }
 
 /* ---- connections ------------------------------------------------------- */
@@ -849,7 +1013,10 @@ static const struct tap_test tests[] = {
     { "readiness", readiness },
     { "bodies", bodies },
     { "oversize headers", headers_are_bounded },
+    { "the choice of a coding", choice_of_coding },
     { "compression", compression },
+    { "streams arrive whole and in order", streams_arrive_in_order },
+    { "streams wait for the client", streams_wait_for_the_client },
     { "pipelining", pipelining },
     { "slow clients are cut off", slow_clients_are_cut },
     { "slow handlers delay nobody", slow_handlers_delay_nobody },
