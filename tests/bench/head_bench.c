@@ -5,11 +5,11 @@
  * resident memory a series. Agent posture beside it shows what judging and
  * logging alone cost; the rest is chunks.
  *
- *     head_bench [ROUNDS [TARGETS [SERIES [DIR [PART]]]]]
+ *     head_bench [ROUNDS [TARGETS [SERIES [DIR [PART [INTERVAL_MS]]]]]]
  *
  * PART is one of agent, server, replay, snapshot, and leaves its data, so that
  * a replay can be looked at by itself, with a cold cache too; by default all
- * are done and cleaned up.
+ * ("all") are done and cleaned up.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@
 struct bench {
     size_t rounds, targets, series;
     const char *dir;
+    sonde_msec interval_ms;
     struct clock_manual clock;
     struct tsdb *db;
     series_ref *refs;
@@ -126,7 +127,8 @@ static void make_series(struct bench *b, struct appender *a, size_t target)
 static void scrape(struct bench *b, struct appender *a, size_t target,
                    size_t round)
 {
-    sonde_msec t = b->clock.now_ms + (sonde_msec)target * 500;
+    sonde_msec t = b->clock.now_ms +
+                   (sonde_msec)target * b->interval_ms / (sonde_msec)b->targets;
     uint64_t t0, t1, t2;
     struct append_stats stats;
     struct sonde_err err;
@@ -217,7 +219,7 @@ static void run(struct bench *b, bool log_only)
     }
     made = resident_bytes();
     for (size_t round = 1; round < b->rounds; round++) {
-        clock_manual_advance(&b->clock, 15000);
+        clock_manual_advance(&b->clock, b->interval_ms);
         for (size_t t = 0; t < b->targets; t++) {
             size_t now;
 
@@ -259,7 +261,6 @@ static void replay(struct bench *b, bool snapshot)
     uint64_t wall = clock_ns(), cpu = process_cpu_ns();
 
     b->snapshot = snapshot;
-    clock_manual_init(&b->clock, 1700006400000);
     open_store(b, false, &b->db);
     wall = clock_ns() - wall;
     cpu = process_cpu_ns() - cpu;
@@ -303,6 +304,7 @@ int main(int argc, char **argv)
         .targets = argc > 2 ? strtoul(argv[2], NULL, 10) : 10,
         .series = argc > 3 ? strtoul(argv[3], NULL, 10) : 20000,
         .dir = argc > 4 ? argv[4] : "head_bench.data",
+        .interval_ms = argc > 6 ? strtol(argv[6], NULL, 10) : 15000,
     };
     size_t all = b.targets * b.series;
     struct sonde_err err;
@@ -314,7 +316,8 @@ int main(int argc, char **argv)
     memset(b.refs, 1, all * sizeof(*b.refs));
     memset(b.values, 1, all * sizeof(*b.values));
     memset(b.batch, 1, b.series * sizeof(*b.batch));
-    if (argc > 5) {
+    clock_manual_init(&b.clock, 1700006400000);
+    if (argc > 5 && strcmp(argv[5], "all") != 0) {
         do_part(&b, argv[5]);
         return 0;
     }

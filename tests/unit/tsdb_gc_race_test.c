@@ -143,7 +143,8 @@ static void read_once(struct racer *r, struct arena *arena)
     struct columns c = { 0 };
     struct querier *q;
 
-    (void)head_querier(h, INT64_MIN, INT64_MAX, &q, NULL);
+    if (head_querier(h, INT64_MIN, INT64_MAX, &q, NULL) != SONDE_OK)
+        return;
     (void)q->ops->select(q, &m, 1, NULL, &set, NULL);
     while (set->ops->next(set, &s, NULL) == SONDE_OK) {
         columns_reset(&c);
