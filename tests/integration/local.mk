@@ -2,9 +2,13 @@
 INTEGRATION = \
 	tests/integration/admin.py \
 	tests/integration/bad_input.py \
+	tests/integration/compaction.py \
+	tests/integration/compat.py \
 	tests/integration/crash.py \
 	tests/integration/door.py \
+	tests/integration/durability.py \
 	tests/integration/exporters.py \
+	tests/integration/full_disk.py \
 	tests/integration/histograms.py \
 	tests/integration/out_of_order.py \
 	tests/integration/plugins.py \
@@ -18,3 +22,4 @@ TESTS += $(INTEGRATION)
 EXTRA_DIST += $(INTEGRATION) tests/integration/harness.py \
 	tests/integration/remote_body.py
 $(INTEGRATION:.py=.log): sonde
+tests/integration/compaction.log tests/integration/full_disk.log: tests/bench/fill_bench
