@@ -162,23 +162,64 @@ static void on_replay(void *arg, uint64_t segment, uint64_t last)
     atomic_store(&a->replay_last, last);
 }
 
-static sonde_code open_store(struct agent *a, struct sonde_err *err)
+/* A long replay does not keep who wants to stop it waiting. */
+static bool replay_canceled(void *arg)
+{
+    return agent_signals_stop(arg);
+}
+
+/* The first segment of the log that the senders need. On the store's thread;
+ * until all senders are known, everything is needed. */
+static uint64_t log_needed(void *arg)
+{
+    struct agent *a = arg;
+    struct wal_position at = { 0 };
+
+    (void)pthread_mutex_lock(&a->lock);
+    if (a->remote_knows && !remote_manager_oldest(a->remote, &at))
+        at.segment = UINT64_MAX;
+    (void)pthread_mutex_unlock(&a->lock);
+    return at.segment;
+}
+
+static enum wal_compression compression_of(const struct agent_options *o)
+{
+    if (!o->wal_compression)
+        return WAL_PLAIN;
+    return o->wal_zstd ? WAL_ZSTD : WAL_SNAPPY;
+}
+
+static sonde_code open_store(struct agent *a, const struct config *config,
+                             struct sonde_err *err)
 {
     const struct agent_options *o = a->options;
-    const struct tsdb_options options = {
+    struct tsdb_options options = {
         .clock = &clock_system,
         .metrics = a->metrics,
         .wal = { .segment_bytes = (size_t)o->wal_segment_bytes,
-                 .compress = o->wal_compression ? WAL_SNAPPY : WAL_PLAIN,
+                 .compress = compression_of(o),
                  .always_sync = o->wal_always_sync,
                  .sync_every_ms = o->wal_sync_every_ms,
                  .metrics = a->metrics },
+        .min_block_ms = o->min_block_ms,
+        .max_block_ms = o->max_block_ms,
         .log_only = o->log_only,
+        .truncate_every_ms = o->truncate_every_ms,
+        .keep_min_ms = o->keep_min_ms,
+        .keep_max_ms = o->keep_max_ms,
+        .no_lockfile = o->no_lockfile,
+        .snapshot_on_close = !o->log_only,
+        .log_needed = log_needed,
+        .log_arg = a,
         .progress = on_replay,
         .progress_arg = a,
+        .canceled = replay_canceled,
+        .canceled_arg = a,
     };
-    sonde_code rc = tsdb_open(o->data_dir, &options, &a->db, err);
+    sonde_code rc;
 
+    agent_limits(o, config, &options.limits);
+    rc = tsdb_open(o->data_dir, &options, &a->db, err);
     if (rc == SONDE_OK)
         api_set_storage(a->api, tsdb_storage(a->db));
     return rc;
@@ -233,7 +274,7 @@ static sonde_code start_rooms(struct agent *a, struct config *config,
     sonde_code rc = start_web(a, err);
 
     if (rc == SONDE_OK)
-        rc = open_store(a, err);
+        rc = open_store(a, config, err);
     if (rc == SONDE_OK)
         rc = start_remote(a, err);
     if (rc == SONDE_OK)
@@ -256,6 +297,9 @@ static void stop_rooms(struct agent *a)
     remote_receiver_free(a->receiver);
     /* The senders ask for metadata until they have ended. */
     a->hung = !scrape_manager_stop(a->scrape);
+    (void)pthread_mutex_lock(&a->lock);
+    a->remote_knows = false;
+    (void)pthread_mutex_unlock(&a->lock);
     remote_manager_free(a->remote);
     scrape_manager_free(a->scrape);
     api_free(a->api);
@@ -269,10 +313,15 @@ static int run(struct agent *a, struct config *config)
 
     config_unref(config);
     if (rc != SONDE_OK) {
-        log_error("agent", "can not start", LOG_ERRTEXT(&err));
+        bool asked = rc == SONDE_ECANCELED && atomic_load(&a->stopping);
+
+        if (!asked)
+            log_error("agent", "can not start", LOG_ERRTEXT(&err));
         atomic_store(&a->stopping, true);
         stop_rooms(a);
-        return EXIT_RUNTIME;
+        if (asked)
+            log_info("agent", "stopped");
+        return asked ? 0 : EXIT_RUNTIME;
     }
     atomic_store(&a->ready, true);
     metric_set(a->ready_gauge, 1);

@@ -86,6 +86,8 @@ void agent_signals_close(struct agent *a);
 void agent_wake(struct agent *a);
 /* Waits for signals and wishes until it is time to stop. */
 void agent_wait(struct agent *a);
+/* Whether it was asked to stop, while it starts. On the main thread. */
+bool agent_signals_stop(struct agent *a);
 /* From now on a SIGTERM or SIGINT ends the process at once. */
 void agent_signals_let_kill(void);
 

@@ -93,6 +93,25 @@ static void read_signals(struct agent *a)
         on_signal(a, (int)info.ssi_signo);
 }
 
+/* Before there is a loop to read them: only those that stop. A reload must
+ * find all rooms, and waits. */
+bool agent_signals_stop(struct agent *a)
+{
+    const struct timespec at_once = { 0, 0 };
+    sigset_t set;
+    int signo;
+
+    if (atomic_load(&a->stopping))
+        return true;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    signo = sigtimedwait(&set, NULL, &at_once);
+    if (signo > 0)
+        on_signal(a, signo);
+    return signo > 0;
+}
+
 static void read_wishes(struct agent *a)
 {
     uint64_t n;

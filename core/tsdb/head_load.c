@@ -11,12 +11,14 @@
 #define SAVED_DELETIONS    2
 #define SAVED_EXEMPLARS    3
 #define FLOAT_VALUES_BYTES 64
+#define ASK_EVERY          1024 /* records; each is one series            */
 
 struct loading {
     const struct saved_visitor *v;
     struct arena arena;
     struct buf copy;
     const char *why;
+    size_t records;
 };
 
 static sonde_code bad(struct loading *g, struct sonde_err *err, const char *why)
@@ -112,7 +114,8 @@ static sonde_code load_record(void *arg, sonde_str record,
     (void)end;
     if (g->why)
         return bad(g, err, g->why);
-    if (g->v->canceled && g->v->canceled(g->v->arg))
+    if (g->records++ % ASK_EVERY == 0 && g->v->canceled &&
+        g->v->canceled(g->v->arg))
         return sonde_err_set(err, SONDE_ECANCELED, "stopped on request");
     switch (reader_u8(&r)) {
     case SAVED_SERIES:
