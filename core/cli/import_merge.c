@@ -376,9 +376,7 @@ sonde_code spill_merge(struct spill *s, struct progress *p,
         return fs_err(err, errno, "map the import file in", s->dir);
     m.map = map;
     qsort(s->sections, s->section_count, sizeof(*s->sections), cmp_sections);
-    progress_begin(p, "writing blocks", PROGRESS_COUNT, s->section_count);
     rc = merge_all(&m, p, made, arg, err);
-    progress_end(p);
     (void)munmap(map, s->file_bytes);
     free(m.chunks);
     free(m.pairs);

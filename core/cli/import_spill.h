@@ -76,7 +76,8 @@ SONDE_NODISCARD sonde_code spill_run(struct spill *s, struct sonde_err *err);
 /* Floats by time; of two of one time the first is kept. Returns how many
  * went. */
 size_t spill_sort(struct columns *c);
-/* import_merge.c: makes the blocks; each is told of as it is there. */
+/* import_merge.c: makes the blocks; each is told of as it is there. Progress
+ * counts sections. */
 SONDE_NODISCARD sonde_code
 spill_merge(struct spill *s, struct progress *p,
             void (*made)(void *arg, const struct block_meta *meta), void *arg,

@@ -143,6 +143,18 @@ static void on_block(void *arg, const struct block_meta *m)
     (void)fflush(stdout);
 }
 
+static sonde_code write_blocks(struct import *im, struct sonde_err *err)
+{
+    sonde_code rc;
+
+    progress_begin(&im->progress, "writing blocks", PROGRESS_COUNT,
+                   im->spill.section_count);
+    im->progress.quiet = im->quiet;
+    rc = spill_merge(&im->spill, &im->progress, on_block, im, err);
+    progress_end(&im->progress);
+    return rc;
+}
+
 static sonde_code import(struct import *im, struct sonde_err *err)
 {
     sonde_code rc = fs_mkdirs(im->dir, 0777, err);
@@ -152,9 +164,7 @@ static sonde_code import(struct import *im, struct sonde_err *err)
                         err);
     if (rc == SONDE_OK)
         rc = read_input(im, err);
-    if (rc == SONDE_OK)
-        rc = spill_merge(&im->spill, &im->progress, on_block, im, err);
-    return rc;
+    return rc == SONDE_OK ? write_blocks(im, err) : rc;
 }
 
 /* ---- the command -------------------------------------------------------- */

@@ -282,6 +282,8 @@ static void test_import(void)
                         (sonde_msec)(j * 37 % IMPORT_SAMPLES) * 51 - 1530);
         add_one(&s, 3, -1530 + 51); /* is there already                   */
         CU_ASSERT_EQUAL(spill_run(&s, &err), SONDE_OK);
+        progress_begin(&p, "test", PROGRESS_COUNT, s.section_count);
+        p.quiet = true;
         CU_ASSERT_EQUAL(spill_merge(&s, &p, on_block, &made, &err), SONDE_OK);
         CU_ASSERT_EQUAL(made.blocks, 4); /* -2000, -1000, 0 and 1000       */
         CU_ASSERT_EQUAL(made.samples, IMPORT_SERIES * IMPORT_SAMPLES);
