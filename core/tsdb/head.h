@@ -42,6 +42,14 @@ struct series_alias {
     uint32_t to;
 };
 
+/* What was taken out of the head and may still be held by readers. */
+struct limbo {
+    uint32_t *places; /* of labels                                         */
+    size_t count, cap;
+    uint64_t mark; /* of `readers`                                         */
+    bool any;
+};
+
 struct head {
     const struct clock *clock;
     bool log_only;
@@ -74,6 +82,7 @@ struct head {
     struct readers readers;
     struct readers writers; /* transactions that are open                  */
     struct readers commits; /* commits that run                            */
+    struct limbo limbo;     /* the collector's                             */
 
     struct late late; /* samples out of order                             */
     struct exemplars exemplars;
@@ -258,6 +267,19 @@ void head_close_before(struct head *h, sonde_msec t);
  * before; `min_time` is at least `t` afterwards. */
 SONDE_NODISCARD sonde_code head_truncate(struct head *h, sonde_msec t,
                                          struct sonde_err *err);
+/* Gives up series whose last sample is before `t`, and the memory that only
+ * they needed; returns how many. Called by head_truncate; by itself it is for
+ * agent posture. */
+size_t head_collect(struct head *h, sonde_msec t);
+/* Deletes the files of chunks_head that nothing needs any more. Not at the
+ * same time as the two before. */
+void head_drop_files(struct head *h);
+/* Gives memory back that waits for readers; false: they are there yet. */
+bool head_release(struct head *h, sonde_msec wait_ms);
+/* index_drop.c: takes series out of the index; `gone` ascends, `places` are
+ * where their labels are. */
+void head_index_drop(struct head *h, const struct refs *gone,
+                     const uint32_t *places);
 /* log_cut.c: what of the log is older than `t` and lies before segment
  * `needed` (UINT64_MAX: nobody reads it) goes to a checkpoint, or away. On an
  * error nothing that is needed is lost, and the next call goes on. */

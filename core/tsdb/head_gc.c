@@ -34,7 +34,8 @@ struct collection {
     size_t chunks;     /* given up                                         */
     struct refs gone;  /* ids, ascending                                   */
     uint32_t *places;  /* of their labels                                  */
-    size_t place_cap;
+    series_ref *refs;
+    size_t place_cap, ref_cap;
 };
 
 /* ---- chunks ------------------------------------------------------------ */
@@ -217,6 +218,9 @@ static void unlink_one(struct collection *g, struct series_page *p,
 
     if (!s || !may_go(g, s))
         return;
+    g->refs =
+        mem_grow(g->refs, &g->ref_cap, g->gone.count + 1, sizeof(*g->refs));
+    g->refs[g->gone.count] = series_ref_of(s, l->ids[i]);
     label_hash_remove(&g->head->hash, l->hashes[i], l->ids[i]);
     series_page_remove(p, l->ids[i]);
     g->places = mem_grow(g->places, &g->place_cap, g->gone.count + 1,
@@ -255,6 +259,9 @@ static void unlink_series(struct collection *g)
         unlink_page(g, p, &leaving);
     }
     free(scratch);
+    for (size_t i = 0; i < g->gone.count; i++)
+        head_log_gone(h, g->refs[i]);
+    free(g->refs);
     atomic_fetch_sub(&h->series_count, g->gone.count);
     metric_add(h->metrics.series_removed, g->gone.count);
 }
@@ -298,6 +305,18 @@ bool head_release(struct head *h, sonde_msec wait_ms)
     free(l->places);
     *l = (struct limbo){ 0 };
     return true;
+}
+
+void head_drop_files(struct head *h)
+{
+    if (!h->files)
+        return;
+    head_files_cut(h->files);
+    if (head_files_delete(h->files, atomic_load(&h->min_time),
+                          late_oldest_file(&h->late)) == 0)
+        return;
+    h->limbo.any = true;
+    h->limbo.mark = readers_mark(&h->readers);
 }
 
 /* What was taken out waits for those who may have found it. */
@@ -385,9 +404,13 @@ sonde_code head_truncate(struct head *h, sonde_msec t, struct sonde_err *err)
     sonde_msec latest = oldest_to_come(h);
 
     (void)err;
+    if (h->log_only) {
+        (void)head_collect(h, t);
+        return SONDE_OK;
+    }
     head_close_before(h, t);
     collect(&g);
-    head_deleted_trim(&h->deleted, t);
+    head_deleted_trim(&h->deleted, t, &h->late);
     head_files_cut(h->files);
     (void)head_files_delete(h->files, t, late_oldest_file(&h->late));
     to_limbo(&g);

@@ -11,10 +11,10 @@
  * The first sample of a time stays: later ones are dropped while the buffer
  * shows them, and passed over by readers when it does not any more.
  *
- * A buffer is closed as soon as it is full, not by the sample that does not
- * fit: then the mark for the log ("up to here all is in that chunk") may come
- * at any time before the next sample of the series, and a mark that was never
- * written only costs a replay some work. See wbl.c.
+ * A buffer is closed at the end of the commit that made it full. The chunk is
+ * named in the log ("these samples are in that chunk") with the
+ * samples that are logged next; a mark that was never written only costs a
+ * replay some work. See wbl.c.
  */
 #include "tsdb/late.h"
 
@@ -23,7 +23,9 @@
 #include "tsdb/head.h"
 #include "util/mem.h"
 
-#define INSERT_RUN 256 /* samples under the lock at once                 */
+#define INSERT_RUN    256   /* samples under the lock at once                */
+#define CHUNK_SAMPLES 32768 /* of a buffer that one commit filled        */
+#define LAZY_MAX      1024  /* samples of a buffer in a replay               */
 
 void late_init(struct late *l)
 {
@@ -97,8 +99,8 @@ static struct late_series *find_or_make(struct late *l, series_ref ref)
 
 static void chunk_free(struct late_chunk *c)
 {
-    if (!c->file_ref)
-        free((char *)(uintptr_t)c->chunk.data.ptr);
+    if (c->len)
+        free(c->data);
 }
 
 void late_drop_chunks(struct late *l, struct late_series *s, uint32_t n)
@@ -124,6 +126,9 @@ void late_series_free(struct late *l, struct late_series *s)
 
 void late_fini(struct late *l)
 {
+    if (l->wbl && l->mark_count && wbl_append(l, NULL, 0, NULL) != SONDE_OK) {
+        /* without its marks the log is read all the same */
+    }
     for (size_t i = 0; i < l->table_size; i++)
         late_series_free(l, l->table[i]);
     free(l->table);
@@ -150,23 +155,53 @@ struct closing {
     struct late_series *series;
 };
 
+static struct late_chunk in_memory(const struct chunk *chunk)
+{
+    struct late_chunk c = { .mint = chunk->mint,
+                            .maxt = chunk->maxt,
+                            .len = (uint32_t)chunk->data.len,
+                            .encoding = (uint8_t)chunk->encoding,
+                            .named = true };
+
+    c.data = mem_alloc(c.len);
+    memcpy(c.data, chunk->data.ptr, c.len);
+    return c;
+}
+
+/* And the log shall know it. */
+static struct late_chunk in_files(struct late *l, series_ref ref,
+                                  const struct chunk *chunk)
+{
+    const struct head_chunk full = { ref, true, *chunk };
+    struct late_chunk c = { .mint = chunk->mint,
+                            .maxt = chunk->maxt,
+                            .place = head_files_add(l->files, &full),
+                            .encoding = (uint8_t)chunk->encoding,
+                            .named = true };
+
+    l->marks =
+        mem_grow(l->marks, &l->mark_cap, l->mark_count + 1, sizeof(*l->marks));
+    l->marks[l->mark_count++] =
+        (struct late_mark){ ref, head_files_ref(l->files, c.place) };
+    return c;
+}
+
 static sonde_code keep_chunk(void *arg, const struct chunk *chunk,
                              struct sonde_err *err)
 {
     struct closing *c = arg;
-    struct late_chunk kept = { .chunk = *chunk };
-    char *data = mem_alloc(chunk->data.len);
+    struct late_chunk kept = c->late->files
+                                 ? in_files(c->late, c->series->ref, chunk)
+                                 : in_memory(chunk);
 
     (void)err;
-    memcpy(data, chunk->data.ptr, chunk->data.len);
-    kept.chunk.data.ptr = data;
     chunk_add(c->late, c->series, &kept);
     return SONDE_OK;
 }
 
 void late_close_buffer(struct late *l, struct late_series *s)
 {
-    static const struct chunk_limits limits = { .samples = LATE_BUFFER_MAX,
+    static const struct chunk_limits limits = { .samples = CHUNK_SAMPLES,
                                                 .bytes = UINT32_MAX };
     struct closing c = { l, s };
     struct sonde_err err = { 0 };
@@ -188,15 +223,17 @@ void late_series_cut(struct late *l, struct late_series *s)
     s->epoch = l->epoch;
 }
 
-void late_found_chunk(struct late *l, series_ref ref,
-                      const struct late_chunk *chunk)
+void late_found_chunk(struct late *l, const struct head_chunk *c,
+                      chunk_place place)
 {
-    struct late_series *s;
+    const struct late_chunk found = { .mint = c->chunk.mint,
+                                      .maxt = c->chunk.maxt,
+                                      .place = place,
+                                      .encoding = (uint8_t)c->chunk.encoding };
 
     (void)pthread_mutex_lock(&l->lock);
-    s = find_or_make(l, ref);
-    chunk_add(l, s, chunk);
-    late_saw(l, chunk->chunk.mint, chunk->chunk.maxt);
+    chunk_add(l, find_or_make(l, c->series), &found);
+    late_saw(l, found.mint, found.maxt);
     (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -209,10 +246,13 @@ uint32_t late_oldest_file(struct late *l)
         const struct late_series *s = l->table[i];
 
         for (size_t k = 0; s && k < s->chunk_count; k++) {
-            uint64_t ref = s->chunks[k].file_ref;
+            uint32_t file;
 
-            if (ref && ref >> 32 < oldest)
-                oldest = (uint32_t)(ref >> 32);
+            if (s->chunks[k].len)
+                continue;
+            file =
+                (uint32_t)(head_files_ref(l->files, s->chunks[k].place) >> 32);
+            oldest = file < oldest ? file : oldest;
         }
     }
     (void)pthread_mutex_unlock(&l->lock);
@@ -277,36 +317,40 @@ static enum append_verdict insert(struct late_series *s,
     return APPEND_TAKEN;
 }
 
-static void insert_run(struct head *h, const struct late_sample *samples,
-                       size_t n, struct append_stats *stats)
+static void insert_one(struct late *l, struct late_series *s,
+                       const struct late_sample *x, struct append_stats *stats)
 {
-    struct late *l = &h->late;
+    enum append_verdict v;
 
-    for (size_t i = 0; i < n; i++) {
-        const struct late_sample *x = &samples[i];
-        struct late_series *s = find_or_make(l, x->ref);
-        enum append_verdict v;
-
-        late_series_cut(l, s);
-        v = insert(s, x);
-        append_stats_judged(stats, x->ref, x->t, v);
-        if (v != APPEND_TAKEN)
-            continue;
-        stats->out_of_order_taken++;
-        stats->histograms += x->h != NULL;
-        late_saw(l, x->t, x->t);
-        if (s->buffer.count >= l->buffer_max)
-            late_close_buffer(l, s);
-    }
+    late_series_cut(l, s);
+    v = insert(s, x);
+    append_stats_judged(stats, x->ref, x->t, v);
+    if (v != APPEND_TAKEN)
+        return;
+    stats->out_of_order_taken++;
+    stats->histograms += x->h != NULL;
+    late_saw(l, x->t, x->t);
 }
 
+/* A buffer is closed behind the last sample of its series, so that nothing
+ * that is logged before the chunk's mark is not in the chunk. */
 void late_insert(struct head *h, const struct late_sample *samples, size_t n,
                  struct append_stats *stats)
 {
-    for (size_t i = 0; i < n; i += INSERT_RUN) {
-        (void)pthread_mutex_lock(&h->late.lock);
-        insert_run(h, samples + i, n - i < INSERT_RUN ? n - i : INSERT_RUN,
-                   stats);
-        (void)pthread_mutex_unlock(&h->late.lock);
+    struct late *l = &h->late;
+    size_t full = l->lazy ? LAZY_MAX : l->buffer_max;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct late_sample *x = &samples[i];
+        struct late_series *s;
+
+        if (i % INSERT_RUN == 0)
+            (void)pthread_mutex_lock(&l->lock);
+        s = find_or_make(l, x->ref);
+        insert_one(l, s, x, stats);
+        if (s->buffer.count >= full && (i + 1 == n || x[1].ref != x->ref))
+            late_close_buffer(l, s);
+        if (i % INSERT_RUN == INSERT_RUN - 1 || i + 1 == n)
+            (void)pthread_mutex_unlock(&l->lock);
     }
 }

@@ -5,10 +5,9 @@
  * sorted buffer a series, chunks of full buffers, and a log of their own (the
  * WBL, DIR/wbl) which gives both back at a start. They leave it as blocks.
  *
- * Locks: `log_lock` (what goes to the WBL, in order) and `lock` (the series'
- * buffers and chunks) are never held together; both come after a page's lock,
- * `lock` before those of files and memory. Nothing waits for a disk under
- * `lock`.
+ * Locks, in order: a page's, `log_lock` (what goes to the WBL, in order),
+ * `lock` (the series' buffers and chunks), those of the files. Nothing waits
+ * for a disk under `lock`.
  */
 #ifndef TSDB_LATE_H
 #define TSDB_LATE_H
@@ -20,6 +19,7 @@
 
 #include "chunk/chunk.h"
 #include "storage/storage.h"
+#include "tsdb/head_files.h"
 #include "wal/wal.h"
 
 #define LATE_BUFFER_DEFAULT 32 /* samples; as Prometheus                  */
@@ -34,8 +34,14 @@ struct late_sample {
 
 /* A full buffer, or a part of it that is of one kind; never changes. */
 struct late_chunk {
-    struct chunk chunk; /* its data: the heap's, or mapped                 */
-    uint64_t file_ref;  /* in chunks_head; 0: in memory                    */
+    sonde_msec mint, maxt;
+    union {
+        chunk_place place; /* in chunks_head                               */
+        char *data;        /* on the heap                                  */
+    };
+    uint32_t len; /* 0: it is in chunks_head                               */
+    uint8_t encoding;
+    bool named; /* made here, or found and named by the log                */
 };
 
 struct late_series {
@@ -59,15 +65,19 @@ struct late {
     struct wal *wbl;          /* NULL: not opened yet                      */
     char *dir;                /* of it; NULL: nothing is written           */
     struct wal_options wal;
-    struct late_mark *marks; /* to be logged with the next samples        */
-    size_t mark_count, mark_cap;
 
     pthread_mutex_t lock; /* guards these                                  */
+    struct head_files *files; /* NULL: full buffers stay in memory         */
+    bool lazy; /* full buffers wait for the marks that may follow          */
+    struct late_mark *marks; /* to be logged with the next samples         */
+    size_t mark_count, mark_cap;
     struct late_series **table; /* by reference, open addressing           */
     size_t table_size, count;
     uint32_t epoch; /* raised by each cut                                  */
     _Atomic int64_t min_time, max_time; /* of all; min > max: none         */
     _Atomic uint64_t chunk_count;
+
+    atomic_bool due; /* a cut shall be made: the head gave samples up      */
 };
 
 struct head;
@@ -80,17 +90,15 @@ void late_set_cap(struct late *l, size_t samples);
 
 /* ---- appending: late.c ------------------------------------------------ */
 
-/* Puts samples that are logged into the buffers, telling `stats` what became
- * of each: one of a time that the buffer has is a duplicate. */
+/* Puts samples that are logged, those of a series together, into the buffers,
+ * telling `stats` what became of each: one of a time that the buffer has is a
+ * duplicate. */
 void late_insert(struct head *h, const struct late_sample *samples, size_t n,
                  struct append_stats *stats);
-/* A chunk out of order that was found in chunks_head. Its data stays where it
- * is as long as the head. */
-void late_found_chunk(struct late *l, series_ref ref,
-                      const struct late_chunk *chunk);
-
-/* The lowest number of a head chunk file that has a late chunk; UINT32_MAX:
- * none has. */
+/* A chunk out of order that was found in chunks_head. */
+void late_found_chunk(struct late *l, const struct head_chunk *c,
+                      chunk_place place);
+/* The first file of chunks_head that has such a chunk; UINT32_MAX: none. */
 uint32_t late_oldest_file(struct late *l);
 
 /* Of these files, under `lock`. */
@@ -104,6 +112,14 @@ void late_close_buffer(struct late *l, struct late_series *s);
 void late_series_cut(struct late *l, struct late_series *s);
 void late_drop_chunks(struct late *l, struct late_series *s, uint32_t n);
 void late_series_free(struct late *l, struct late_series *s);
+/* Takes series that have nothing any more out, and looks at all times. */
+void late_sweep(struct late *l);
+
+/* late_read.c: appends the samples of one chunk. */
+SONDE_NODISCARD sonde_code late_chunk_decode(struct late *l,
+                                             const struct late_chunk *c,
+                                             struct columns *out,
+                                             struct sonde_err *err);
 
 /* ---- the log: wbl.c --------------------------------------------------- */
 
@@ -118,7 +134,8 @@ SONDE_NODISCARD sonde_code late_open(struct head *h, const char *dir,
  * that is logged, and the window stays closed. */
 void late_set_window(struct late *l, sonde_msec window_ms);
 
-/* wbl_replay.c: reads DIR into the head. */
+/* wbl_replay.c: reads DIR into the head, NULL: there is none; finds the series
+ * of chunks that were found. */
 SONDE_NODISCARD sonde_code wbl_replay(struct head *h, const char *dir,
                                       const struct head_replay_options *o,
                                       struct sonde_err *err);
@@ -140,6 +157,11 @@ bool late_overlaps(struct late *l, uint32_t id, sonde_msec mint,
                    sonde_msec maxt);
 
 /* ---- making blocks of it: late_cut.c ---------------------------------- */
+
+/* The head made a block, so late samples shall leave too; and they do without
+ * it when they are very many. */
+void late_set_due(struct late *l);
+bool late_is_due(const struct late *l);
 
 /*
  * All that is there at one moment, to be written as blocks: one for each

@@ -13,7 +13,9 @@
  * While blocks are written the cut's chunks stay readable. When readers see
  * the blocks, the chunks and then the old segments are given up. A process
  * that dies in between reads those samples again at its next start and has
- * them twice until the next cut, which readers and merges do not mind.
+ * them twice until the next cut, which readers and merges do not mind. The
+ * chunks stay in their files until those can be deleted whole; a start passes
+ * over them, see wbl_replay.c.
  */
 #include <stdlib.h>
 
@@ -21,7 +23,18 @@
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
-#define CLOSE_RUN 64 /* buffers closed under the lock at once           */
+#define CHUNKS_MANY ((uint64_t)1 << 18)
+#define CLOSE_RUN   64 /* buffers closed under the lock at once           */
+
+void late_set_due(struct late *l)
+{
+    atomic_store(&l->due, true);
+}
+
+bool late_is_due(const struct late *l)
+{
+    return atomic_load(&l->due) || atomic_load(&l->chunk_count) > CHUNKS_MANY;
+}
 
 static int by_number(const void *a, const void *b)
 {
@@ -55,7 +68,7 @@ static void close_buffers(struct late *l, struct late_cut *cut)
         s = late_find(l, cut->refs[i]);
         late_series_cut(l, s);
         for (uint32_t k = 0; k < s->closed; k++) {
-            const struct chunk *c = &s->chunks[k].chunk;
+            const struct late_chunk *c = &s->chunks[k];
 
             cut->mint = c->mint < cut->mint ? c->mint : cut->mint;
             cut->maxt = c->maxt > cut->maxt ? c->maxt : cut->maxt;
@@ -117,9 +130,7 @@ static void give_up_series(struct head *h, uint32_t id, size_t *gone)
     walk_end(&w);
 }
 
-/* Takes series without samples out of the table, and finds the bounds of the
- * rest. */
-static void sweep(struct late *l)
+void late_sweep(struct late *l)
 {
     sonde_msec mint = INT64_MAX, maxt = INT64_MIN;
     size_t left = 0;
@@ -142,7 +153,7 @@ static void sweep(struct late *l)
                        : maxt;
         }
         for (size_t k = 0; k < s->chunk_count; k++) {
-            const struct chunk *c = &s->chunks[k].chunk;
+            const struct late_chunk *c = &s->chunks[k];
 
             mint = c->mint < mint ? c->mint : mint;
             maxt = c->maxt > maxt ? c->maxt : maxt;
@@ -164,9 +175,13 @@ sonde_code late_cut_end(struct late_cut *cut, bool written,
         give_up_series(cut->head, cut->refs[i], &gone);
     if (gone) {
         (void)pthread_mutex_lock(&l->lock);
-        sweep(l);
+        late_sweep(l);
         (void)pthread_mutex_unlock(&l->lock);
     }
+    if (written)
+        atomic_store(&l->due, false);
+    if (written)
+        head_drop_files(cut->head);
     if (written && l->wbl)
         rc = wal_truncate(l->wbl, cut->keep_segment, err);
     free(cut->refs);

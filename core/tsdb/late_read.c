@@ -88,8 +88,8 @@ sonde_code late_chunk_decode(struct late *l, const struct late_chunk *c,
     sonde_code rc;
 
     if (c->len)
-        return chunk_decode(c->encoding, (sonde_str){ c->data, c->len }, out,
-                            err);
+        return chunk_decode((enum chunk_encoding)c->encoding,
+                            (sonde_str){ c->data, c->len }, out, err);
     buf_init(&copy);
     head_files_read(l->files, c->place, &copy, &found, &copied);
     rc = chunk_decode(found.chunk.encoding, found.chunk.data, out, err);
