@@ -17,8 +17,10 @@
  * power: of a file what it had when it was synced last, of a folder the names
  * that it had when it was synced last. Files are known by inode and time of
  * birth, so renaming and removing change nothing until the folder is synced.
- * Syncing copies and does not wait for a disk. What is there when the first
- * process starts has survived. faultio.py puts the folder together again.
+ * Syncing copies and does not wait for a disk; what a sync that failed should
+ * have written is lost even if a later one succeeds, as on Linux. What is there
+ * when the first process starts has survived. faultio.py puts the folder
+ * together again.
  *
  * Rejected: a FUSE file system (rights, and a mount that outlives a kill).
  */
@@ -494,10 +496,23 @@ EXPORT ssize_t writev(int fd, const struct iovec *v, int n)
     return REAL(ssize_t, writev, int, const struct iovec *, int)(fd, v, n);
 }
 
+/* A sync failed: the kernel calls the pages clean all the same. */
+static void forget_dirty(int fd)
+{
+    struct stat st;
+
+    if (!io.shadow || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return;
+    (void)pthread_mutex_lock(&io.lock);
+    (void)take_dirty(st.st_ino, true);
+    (void)pthread_mutex_unlock(&io.lock);
+}
+
 static int sync_any(int fd, int (*real)(int))
 {
     if (check_fd(SYNC, fd) >= 0) {
-        errno = errno ? errno : EIO;
+        forget_dirty(fd);
+        errno = EIO;
         return -1;
     }
     return survives(fd) ? 0 : real(fd);
