@@ -10,8 +10,9 @@ EXTRA_DIST += tests/bench/footprint.py tests/bench/restart_bench.py \
 
 BENCH_FLAGS = --fetch
 
-.PHONY: bench bench-scrape bench-footprint bench-restart soak
-bench: bench-footprint bench-scrape bench-restart
+.PHONY: bench bench-scrape bench-footprint bench-restart bench-receive \
+	bench-promql soak
+bench: bench-footprint bench-scrape bench-restart bench-receive bench-promql
 bench-footprint: all
 	SONDE_BUILD_DIR=$(abs_top_builddir) $(PYTHON3) \
 		$(srcdir)/tests/bench/footprint.py
@@ -36,6 +37,7 @@ EXTRA_PROGRAMS += tests/bench/head_bench
 tests_bench_head_bench_SOURCES = tests/bench/head_bench.c
 tests_bench_head_bench_LDADD = $(LIB_TSDB)
 CLEANFILES += tests/bench/head_bench
+# An integration test uses it too.
 EXTRA_PROGRAMS += tests/bench/fill_bench
 tests_bench_fill_bench_SOURCES = tests/bench/fill_bench.c
 tests_bench_fill_bench_LDADD = $(LIB_TSDB)
@@ -48,7 +50,10 @@ EXTRA_PROGRAMS += tests/bench/query_bench
 tests_bench_query_bench_SOURCES = tests/bench/query_bench.c
 tests_bench_query_bench_LDADD = $(LIB_TSDB)
 CLEANFILES += tests/bench/query_bench
-EXTRA_DIST += tests/bench/receive_bench.py
+EXTRA_DIST += tests/bench/promql_bench.py tests/bench/receive_bench.py
+bench-promql: all tests/bench/remote_write_load$(EXEEXT)
+	$(PYTHON3) $(srcdir)/tests/bench/promql_bench.py \
+		--build-dir=$(abs_top_builddir) $(BENCH_FLAGS)
 bench-receive: all tests/bench/remote_write_load$(EXEEXT)
 	$(PYTHON3) $(srcdir)/tests/bench/receive_bench.py \
 		--build-dir=$(abs_top_builddir) --fetch

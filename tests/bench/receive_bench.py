@@ -113,6 +113,8 @@ def load(server, options, batch, steps, start_ms, every_ms, prebuild):
                f"--connections={options.connections}",
                f"--start-ms={start_ms}", f"--every-ms={every_ms}",
                f"--version={options.version}"]
+    if getattr(options, "families", 0):
+        command.append(f"--families={options.families}")
     if prebuild:
         command.append("--prebuild")
     out = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -2,7 +2,8 @@
 /*
  * A sender of remote writes, to compare those who receive: N series of
  * generated counters, gauges and histogram buckets with about nine labels
- * each, one sample a series and step, as a scraping sender does.
+ * each, one sample a series and step, as a scraping sender does. The series are
+ * divided among `--families` names.
  *
  * Each connection is a thread with a part of the series, and sends them in
  * order, `--batch` samples a request, one request at a time. With `--prebuild`
@@ -46,7 +47,7 @@
 
 struct settings {
     const char *host, *port, *path;
-    size_t series, steps, batch, connections;
+    size_t series, steps, batch, connections, families;
     sonde_msec start, every;
     int version;
     bool prebuild;
@@ -102,10 +103,11 @@ static const char *const label_names[LABELS] = {
     "job",      "method",  "namespace", "pod"
 };
 
-static void label_values(size_t i, char out[LABELS][NAME_BYTES])
+static void label_values(size_t i, size_t families,
+                         char out[LABELS][NAME_BYTES])
 {
     static const char *const methods[] = { "GET", "POST", "PUT", "DELETE" };
-    size_t family = i % FAMILIES, rest = i / FAMILIES;
+    size_t family = i % families, rest = i / families;
     size_t code = rest % 5, handler = rest / 5 % 10, pod = rest / 50;
 
     (void)snprintf(out[0], NAME_BYTES, "service_%02zu_http_%s_total", family,
@@ -166,7 +168,7 @@ static void make_series(struct sender *s)
             buf_init(out);
             (void)symbol_of(out, (sonde_str){ "", 0 }, &symbols, known, KNOWN);
         }
-        label_values(i, text);
+        label_values(i, s->set->families, text);
         for (size_t k = 0; k < LABELS; k++) {
             items[k] = (struct label){ sonde_cstr(label_names[k]),
                                        sonde_cstr(text[k]) };
@@ -407,18 +409,31 @@ static double cpu_seconds(void)
 
 static struct settings read_settings(int argc, char **argv)
 {
-    struct settings set = { "127.0.0.1", "9090", "/api/v1/write",
-                            100000,      10,     2000,
-                            4,           0,      15000,
-                            1,           false };
-    static const struct option options[] = {
-        { "host", 1, NULL, 'h' },        { "port", 1, NULL, 'p' },
-        { "path", 1, NULL, 'u' },        { "series", 1, NULL, 's' },
-        { "steps", 1, NULL, 'n' },       { "batch", 1, NULL, 'b' },
-        { "connections", 1, NULL, 'c' }, { "start-ms", 1, NULL, 't' },
-        { "every-ms", 1, NULL, 'e' },    { "version", 1, NULL, 'v' },
-        { "prebuild", 0, NULL, 'k' },    { 0 }
+    struct settings set = {
+        .host = "127.0.0.1",
+        .port = "9090",
+        .path = "/api/v1/write",
+        .series = 100000,
+        .steps = 10,
+        .batch = 2000,
+        .connections = 4,
+        .families = FAMILIES,
+        .every = 15000,
+        .version = 1,
     };
+    static const struct option options[] = { { "host", 1, NULL, 'h' },
+                                             { "port", 1, NULL, 'p' },
+                                             { "path", 1, NULL, 'u' },
+                                             { "series", 1, NULL, 's' },
+                                             { "steps", 1, NULL, 'n' },
+                                             { "batch", 1, NULL, 'b' },
+                                             { "connections", 1, NULL, 'c' },
+                                             { "start-ms", 1, NULL, 't' },
+                                             { "every-ms", 1, NULL, 'e' },
+                                             { "version", 1, NULL, 'v' },
+                                             { "prebuild", 0, NULL, 'k' },
+                                             { "families", 1, NULL, 'f' },
+                                             { 0 } };
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -458,11 +473,14 @@ static struct settings read_settings(int argc, char **argv)
         case 'k':
             set.prebuild = true;
             break;
+        case 'f':
+            set.families = n;
+            break;
         default:
             exit(2);
         }
     }
-    if (!set.batch || !set.connections || !set.series)
+    if (!set.batch || !set.connections || !set.series || !set.families)
         exit(2);
     if (!set.start)
         set.start =
