@@ -69,6 +69,7 @@ void collection_begin(struct collection *c, struct target *t,
     c->t = time_ms;
     c->started_ns = clock_ns();
     c->batched = 0;
+    c->open = false;
     c->scraped = c->kept = c->duplicates = 0;
     c->body_bytes = 0;
     c->over_sample_limit = c->over_body_limit = c->late = false;
@@ -82,6 +83,32 @@ void collection_begin(struct collection *c, struct target *t,
     (void)pthread_mutex_lock(&t->lock);
     family_cache_begin(&t->families);
     (void)pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- the transaction ---------------------------------------------------- */
+
+static bool still_held(void *arg, series_ref ref)
+{
+    struct collection *c = arg;
+
+    return appender_known(c->appender, ref);
+}
+
+/* Before the first line is looked up: a series that got no samples for hours
+ * (the target was away, or is asked once a day) may have left the store. */
+static void open_transaction(struct collection *c)
+{
+    struct target *t = c->target;
+    uint64_t generation;
+
+    if (c->open)
+        return;
+    c->open = true;
+    generation = appender_generation(c->appender);
+    if (generation == t->generation)
+        return;
+    series_cache_recheck(&t->cache, still_held, c);
+    t->generation = generation;
 }
 
 /* ---- lines ------------------------------------------------------------- */
@@ -217,6 +244,7 @@ bool collection_body(struct collection *c, sonde_str piece)
 
     if (c->err.code != SONDE_OK)
         return false;
+    open_transaction(c);
     c->body_bytes += piece.len;
     (void)pthread_mutex_lock(&c->target->lock);
     rc = expo_scan(&c->scanner, piece, &c->err);
@@ -349,6 +377,8 @@ static void fail_transaction(struct collection *c)
 {
     c->batched = 0;
     appender_rollback(c->appender);
+    c->open = false;
+    open_transaction(c);
     series_cache_fail(&c->target->cache, push_stale, c);
 }
 
@@ -396,6 +426,7 @@ void collection_finish(struct collection *c)
     double seconds = (double)(clock_ns() - c->started_ns) / 1e9;
     struct sonde_err err;
 
+    open_transaction(c);
     check_limits(c);
     if (c->err.code == SONDE_OK)
         series_cache_end(&t->cache, push_stale, c);

@@ -31,6 +31,7 @@ struct collection {
     struct labels_builder lb;
     struct storage_sample batch[COLLECTION_BATCH];
     size_t batched;
+    bool open; /* the transaction is, and the cache is good for it         */
 
     sonde_msec t;        /* of all samples without a time of their own  */
     sonde_msec deadline; /* monotonic                                   */

@@ -173,6 +173,20 @@ static void forget(struct series_cache *c, uint32_t i)
     c->count--;
 }
 
+/* Between rounds, or before the first line of one. */
+void series_cache_recheck(struct series_cache *c, series_cache_held *held,
+                          void *arg)
+{
+    size_t had = c->count;
+
+    for (uint32_t i = 0; i < c->end; i++)
+        if (c->items[i].used && !c->items[i].dropped &&
+            !held(arg, cached_ref(&c->items[i])))
+            forget(c, i);
+    if (c->count != had)
+        table_rebuild(c, c->table_size);
+}
+
 static bool is_tracked(const struct cached_series *e)
 {
     return e->used && !e->dropped && !e->timed;

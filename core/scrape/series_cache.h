@@ -60,6 +60,12 @@ static inline series_ref cached_ref(const struct cached_series *e)
     return (series_ref)e->ref_high << 32 | e->ref_low;
 }
 
+/* Forgets entries whose series the store does not hold any more, so that
+ * their lines are new ones. */
+typedef bool series_cache_held(void *arg, series_ref ref);
+void series_cache_recheck(struct series_cache *c, series_cache_held *held,
+                          void *arg);
+
 typedef void series_cache_gone(void *arg, series_ref ref);
 
 /* The scrape succeeded: entries that were not seen are forgotten; `gone` is

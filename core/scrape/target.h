@@ -86,6 +86,7 @@ struct target {
     struct http_client *client;
     struct plugin_instance *instance;
     struct series_cache cache;
+    uint64_t generation; /* of the store when it was checked               */
     struct exemplar_cache exemplars;
     series_ref report[REPORT_COUNT];
     bool reported;                 /* report series exist and are not stale */

@@ -89,8 +89,14 @@ struct appender_ops {
      * its bytes are copied. */
     sonde_code (*series)(struct appender *a, const struct labels *labels,
                          series_ref *out, struct sonde_err *err);
-    /* Whether a reference is (still) held. */
+    /* Whether a reference is (still) held; if so it stays until the end of
+     * the transaction, if one is open. */
     bool (*known)(struct appender *a, series_ref ref);
+    /* Opens the transaction; returns a number that is another one when series
+     * have left the store. References from a transaction in which it was the
+     * same, and was asked for first, stay until the end of this one; others
+     * are asked for by `known` or `series`. Optional: no series ever leaves. */
+    uint64_t (*generation)(struct appender *a);
     /* Takes a copy of samples; they may come in any order of series, runs of
      * ascending references are fastest. */
     void (*append)(struct appender *a, const struct storage_sample *samples,
@@ -126,6 +132,10 @@ static inline sonde_code appender_series(struct appender *a,
 static inline bool appender_known(struct appender *a, series_ref ref)
 {
     return a->ops->known(a, ref);
+}
+static inline uint64_t appender_generation(struct appender *a)
+{
+    return a->ops->generation ? a->ops->generation(a) : 0;
 }
 static inline void appender_append(struct appender *a,
                                    const struct storage_sample *samples,

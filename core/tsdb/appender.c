@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The appender: collects a transaction and hands it to the commit. It holds
- * memory only while a transaction is open. Series are made at once, because
- * their references are needed; they are seen with their first sample.
+ * memory only while a transaction is open: from the first series asked for or
+ * sample handed in until the end. Series are made at once, because their
+ * references are needed; they are seen with their first sample.
  *
  * One thread at a time uses an appender; any number of them may be open.
  */
@@ -15,7 +16,9 @@
 struct head_appender {
     struct appender base;
     struct head *head;
-    struct batch *batch; /* NULL: no transaction is open                  */
+    struct batch *batch;  /* NULL: nothing was handed in                   */
+    bool open;            /* a transaction is                              */
+    struct presence here; /* among the head's writers while it is          */
 };
 
 static struct head_appender *self(struct appender *base)
@@ -23,38 +26,49 @@ static struct head_appender *self(struct appender *base)
     return (struct head_appender *)base;
 }
 
+static void open_transaction(struct head_appender *a)
+{
+    if (!a->open)
+        readers_enter(&a->head->writers, &a->here);
+    a->open = true;
+}
+
 static struct batch *open_batch(struct head_appender *a)
 {
+    open_transaction(a);
     if (!a->batch)
         a->batch = batch_get(&a->head->batches);
     return a->batch;
 }
 
-static void close_batch(struct head_appender *a)
+static void close_transaction(struct head_appender *a)
 {
     batch_put(&a->head->batches, a->batch);
     a->batch = NULL;
+    if (a->open)
+        readers_leave(&a->head->writers, &a->here);
+    a->open = false;
 }
 
 static sonde_code appender_op_series(struct appender *base,
                                      const struct labels *labels,
                                      series_ref *out, struct sonde_err *err)
 {
-    uint32_t ref;
-    sonde_code rc = head_series(self(base)->head, labels, &ref, err);
-
-    if (rc == SONDE_OK)
-        *out = ref;
-    return rc;
+    open_transaction(self(base));
+    return head_series(self(base)->head, labels, out, err);
 }
 
 static bool appender_op_known(struct appender *base, series_ref ref)
 {
-    struct walk w = walk_of(self(base)->head);
-    bool known = walk_to(&w, ref) != NULL;
+    return head_hold(self(base)->head, ref);
+}
 
-    walk_end(&w);
-    return known;
+static uint64_t appender_op_generation(struct appender *base)
+{
+    struct head_appender *a = self(base);
+
+    open_transaction(a);
+    return atomic_load(&a->head->generation);
 }
 
 static void appender_op_append(struct appender *base,
@@ -101,7 +115,7 @@ static sonde_code appender_op_commit(struct appender *base,
 
     if (a->batch)
         rc = head_commit(a->head, a->batch, &own, err);
-    close_batch(a);
+    close_transaction(a);
     if (stats)
         *stats = own;
     return rc;
@@ -109,18 +123,19 @@ static sonde_code appender_op_commit(struct appender *base,
 
 static void appender_op_rollback(struct appender *base)
 {
-    close_batch(self(base));
+    close_transaction(self(base));
 }
 
 static void appender_op_free(struct appender *base)
 {
-    close_batch(self(base));
+    close_transaction(self(base));
     free(base);
 }
 
 static const struct appender_ops ops = {
     .series = appender_op_series,
     .known = appender_op_known,
+    .generation = appender_op_generation,
     .append = appender_op_append,
     .histogram = appender_op_histogram,
     .exemplar = appender_op_exemplar,

@@ -21,13 +21,14 @@
  * Threads: everything here is safe from any thread, but for what the replay
  * does before anybody else is there.
  */
-#include "tsdb/head.h"
-
 #include <stdlib.h>
 
+#include "tsdb/head_histograms.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 #include "util/str.h"
+
+#define WRITERS_WAIT_MS 10000
 
 static void rwlock_init(pthread_rwlock_t *lock)
 {
@@ -61,9 +62,12 @@ struct head *head_new(const struct clock *clock, bool log_only)
     readers_init(&h->commits);
     head_deleted_init(&h->deleted);
     late_init(&h->late);
+    exemplars_init(&h->exemplars);
     atomic_init(&h->min_time, INT64_MAX);
     atomic_init(&h->max_time, INT64_MIN);
     atomic_init(&h->min_valid, INT64_MIN);
+    h->collect_again = INT64_MIN;
+    h->writers_wait_ms = WRITERS_WAIT_MS;
     return h;
 }
 
@@ -75,6 +79,7 @@ void head_free(struct head *h)
     head_files_close(h->files);
     head_deleted_fini(&h->deleted);
     late_fini(&h->late);
+    exemplars_fini(&h->exemplars);
     chunk_mem_fini(&h->mem);
     readers_fini(&h->readers);
     readers_fini(&h->writers);
@@ -91,6 +96,7 @@ void head_free(struct head *h)
     free(h->limbo.places);
     free(h->aside);
     free(h->aliases);
+    gone_list_fini(&h->gone);
     free(h);
 }
 
@@ -279,9 +285,20 @@ static series_ref hold(struct head *h, uint32_t id)
     series_ref ref = s ? series_ref_of(s, id) : 0;
 
     if (s)
-        s->flags = (uint8_t)((s->flags | SERIES_HELD) & ~SERIES_AGING);
+        s->flags |= SERIES_HELD;
     walk_end(&w);
     return ref;
+}
+
+bool head_hold(struct head *h, series_ref ref)
+{
+    struct walk w = walk_of(h);
+    struct series *s = walk_to(&w, ref);
+
+    if (s)
+        s->flags |= SERIES_HELD;
+    walk_end(&w);
+    return s != NULL;
 }
 
 static bool is_taken(struct head *h, uint32_t id)

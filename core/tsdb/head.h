@@ -83,6 +83,10 @@ struct head {
     struct readers writers; /* transactions that are open                  */
     struct readers commits; /* commits that run                            */
     struct limbo limbo;     /* the collector's                             */
+    _Atomic uint64_t generation; /* raised before series leave             */
+    sonde_msec collect_again;    /* transactions were in the way; INT64_MIN:
+                                  * they were not                          */
+    sonde_msec writers_wait_ms;  /* how long to wait for transactions      */
 
     struct late late; /* samples out of order                             */
     struct exemplars exemplars;
@@ -112,6 +116,8 @@ void head_free(struct head *h);
  * the caller's transaction (`writers`). */
 SONDE_NODISCARD sonde_code head_series(struct head *h, const struct labels *l,
                                        series_ref *ref, struct sonde_err *err);
+/* Whether a series is there; if so it stays just as well. */
+bool head_hold(struct head *h, series_ref ref);
 /* For the replay, in one thread: the series shall have this reference;
  * `*found` is the id of another one if the labels are there already, which
  * then has the chunks of both. SONDE_ECORRUPT if the reference has other
@@ -271,9 +277,8 @@ SONDE_NODISCARD sonde_code head_truncate(struct head *h, sonde_msec t,
  * they needed; returns how many. Called by head_truncate; by itself it is for
  * agent posture. */
 size_t head_collect(struct head *h, sonde_msec t);
-/* Deletes the files of chunks_head that nothing needs any more. Not at the
- * same time as the two before. */
-void head_drop_files(struct head *h);
+/* What transactions or readers kept from going the last time. */
+void head_collect_rest(struct head *h);
 /* Gives memory back that waits for readers; false: they are there yet. */
 bool head_release(struct head *h, sonde_msec wait_ms);
 /* index_drop.c: takes series out of the index; `gone` ascends, `places` are

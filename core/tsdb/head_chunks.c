@@ -15,7 +15,7 @@
  */
 #include <stdlib.h>
 
-#include "tsdb/head.h"
+#include "tsdb/head_histograms.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
@@ -26,8 +26,8 @@
 
 /* ---- appending -------------------------------------------------------- */
 
-/* The end of the two-hour range of a time; division truncates as in Go. */
-static sonde_msec range_end(sonde_msec t)
+/* Division truncates as in Go. */
+sonde_msec head_range_end(sonde_msec t)
 {
     sonde_msec end;
 
@@ -37,12 +37,12 @@ static sonde_msec range_end(sonde_msec t)
     return end;
 }
 
-/* At a quarter of a chunk: where it ends if the rest of the range is to be
- * divided evenly. */
-static sonde_msec even_end(sonde_msec start, sonde_msec last, sonde_msec end)
+sonde_msec head_even_end(sonde_msec start, sonde_msec last, sonde_msec end,
+                         double ratio)
 {
     double left = (double)((uint64_t)end - (uint64_t)start);
-    double n = left / (((double)((uint64_t)last - (uint64_t)start) + 1) * 4);
+    double n =
+        left / (((double)((uint64_t)last - (uint64_t)start) + 1) * ratio);
 
     if (n <= 1)
         return end;
@@ -54,7 +54,8 @@ static bool is_full(struct series *s, sonde_msec t)
     if (xor_len(&s->open) > BYTES_MAX)
         return true;
     if (s->open.count == TARGET_SAMPLES / 4)
-        s->next_at = even_end(xor_first_time(s->chunk), s->open.t, s->next_at);
+        s->next_at =
+            head_even_end(xor_first_time(s->chunk), s->open.t, s->next_at, 4);
     return t >= s->next_at || s->open.count >= TARGET_SAMPLES * 2;
 }
 
@@ -69,7 +70,13 @@ void head_chunk_add(struct head *h, struct series *s, uint32_t id,
 
 void head_seal(struct head *h, struct series *s, uint32_t id)
 {
-    struct chunk c = {
+    struct chunk c;
+
+    if (s->flags & SERIES_HIST) {
+        head_hist_seal(h, s, id);
+        return;
+    }
+    c = (struct chunk){
         .encoding = CHUNK_XOR,
         .data = { (const char *)s->chunk, xor_len(&s->open) },
         .mint = xor_first_time(s->chunk),
@@ -87,6 +94,10 @@ void head_drop_open(struct head *h, struct series *s)
 {
     if (!s->chunk)
         return;
+    if (s->flags & SERIES_HIST) {
+        head_hist_free(s);
+        return;
+    }
     chunk_mem_put(&h->mem, s->size_class, s->chunk);
     s->chunk = NULL;
     s->open.count = 0;
@@ -96,7 +107,7 @@ static void begin(struct head *h, struct series *s, sonde_msec t)
 {
     s->size_class = (uint8_t)chunk_class_for(FIRST_BYTES);
     s->chunk = chunk_mem_get(&h->mem, s->size_class);
-    s->next_at = range_end(t);
+    s->next_at = head_range_end(t);
     xor_begin(&s->open);
 }
 
@@ -117,6 +128,8 @@ bool head_append(struct head *h, struct series *s, uint32_t id, sonde_msec t,
     bool begun = false;
     size_t need;
 
+    if (__builtin_expect(s->flags & SERIES_HIST, 0))
+        head_hist_leave(h, s, id);
     s->flags |= SERIES_SEEN;
     if (h->log_only) {
         s->open.t = t;
@@ -160,7 +173,6 @@ void head_saw(struct head *h, sonde_msec mint, sonde_msec maxt)
 
 sonde_code head_map_chunks(struct head *h, struct sonde_err *err)
 {
-    (void)head_release(h, 0);
     if (!h->files)
         return SONDE_OK;
     head_files_cool(h->files);
@@ -175,7 +187,9 @@ void head_free_chunks(struct head *h)
         for (uint32_t slot = 0; slot < PAGE_SERIES; slot++) {
             struct series *s = series_page_get(p, n * PAGE_SERIES + slot + 1);
 
-            if (s)
-                chunk_list_drop(&h->mem, &s->full, chunk_list_count(s->full));
+            if (!s)
+                continue;
+            head_hist_free(s);
+            chunk_list_drop(&h->mem, &s->full, chunk_list_count(s->full));
         }
 }

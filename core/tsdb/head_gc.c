@@ -9,12 +9,14 @@
  * who came before are gone does its memory serve again. If one stays long,
  * the rest waits in `limbo` for the next time, and nobody waits for it.
  *
- * A series that somebody asked for by its labels may be in his transaction
- * yet, without a sample. So asking marks it as held; the collector turns that
- * into aging, waits a moment for the transactions that are open now, and
- * then takes the aging ones that nobody asked for again. If a transaction
- * stays open, they live until the next time. Who only remembers a reference
- * is told at commit that it is unknown, and asks by the labels again.
+ * A transaction must not lose the series that it is about to write to. Those
+ * that it asked for, by labels or by reference, are marked as held. What it
+ * only remembers from earlier ones it may use as long as `generation` is what
+ * it was then. The collector takes the marks off, raises the generation, and
+ * waits until the transactions that were open then are over. Then no one can
+ * write to a series without a mark: who remembers it sees the new generation
+ * and asks, which marks it, or is told that it is gone. If a transaction stays
+ * open for long, no series goes for now.
  */
 #include <stdlib.h>
 
@@ -22,16 +24,16 @@
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
-#define WRITERS_WAIT_MS 2000
+#define COMMITS_WAIT_MS 2000
 #define READERS_WAIT_MS 2000
 #define RELEASE_STEP    256
 
 struct collection {
     struct head *head;
     sonde_msec mint;
-    bool writers_passed;
     sonde_msec oldest; /* of the open chunks that stay                     */
     size_t chunks;     /* given up                                         */
+    size_t candidates; /* series that may go                               */
     struct refs gone;  /* ids, ascending                                   */
     uint32_t *places;  /* of their labels                                  */
     series_ref *refs;
@@ -141,8 +143,8 @@ static void thin_page(struct collection *g, struct series_page *p,
         if (!g->head->log_only)
             drop_chunks(g, s, plan.drop[i]);
         if (is_empty(g->head, s, g->mint)) {
-            if (s->flags & SERIES_HELD)
-                s->flags = (uint8_t)((s->flags | SERIES_AGING) & ~SERIES_HELD);
+            s->flags &= (uint8_t)~SERIES_HELD;
+            g->candidates++;
         } else if (s->open.count && !g->head->log_only) {
             sonde_msec begins = head_open_chunk(s).mint;
 
@@ -167,11 +169,8 @@ static void thin_pages(struct collection *g)
 
 static bool may_go(const struct collection *g, const struct series *s)
 {
-    uint8_t keep = SERIES_HELD | SERIES_BUSY;
-
-    if (!g->writers_passed)
-        keep |= SERIES_AGING;
-    return s->labels && !(s->flags & keep) && is_empty(g->head, s, g->mint);
+    return s->labels && !(s->flags & (SERIES_HELD | SERIES_BUSY)) &&
+           is_empty(g->head, s, g->mint);
 }
 
 /* Series of one page that may go, with the hashes of their labels. */
@@ -307,18 +306,6 @@ bool head_release(struct head *h, sonde_msec wait_ms)
     return true;
 }
 
-void head_drop_files(struct head *h)
-{
-    if (!h->files)
-        return;
-    head_files_cut(h->files);
-    if (head_files_delete(h->files, atomic_load(&h->min_time),
-                          late_oldest_file(&h->late)) == 0)
-        return;
-    h->limbo.any = true;
-    h->limbo.mark = readers_mark(&h->readers);
-}
-
 /* What was taken out waits for those who may have found it. */
 static void to_limbo(struct collection *g)
 {
@@ -344,17 +331,36 @@ static void to_limbo(struct collection *g)
 
 /* ---- the whole --------------------------------------------------------- */
 
+/* True when nobody writes any more to what has no mark. */
+static bool writers_passed(struct head *h)
+{
+    atomic_fetch_add(&h->generation, 1);
+    return readers_wait(&h->writers, readers_mark(&h->writers),
+                        h->writers_wait_ms);
+}
+
 static void collect(struct collection *g)
 {
     struct head *h = g->head;
-    uint64_t mark;
 
     g->oldest = INT64_MAX;
     thin_pages(g);
-    mark = readers_mark(&h->writers);
-    g->writers_passed = readers_wait(&h->writers, mark, WRITERS_WAIT_MS);
+    if (g->candidates == 0)
+        return;
+    h->collect_again = INT64_MIN;
+    if (!writers_passed(h)) {
+        h->collect_again = g->mint;
+        return;
+    }
     unlink_series(g);
     head_index_drop(h, &g->gone, g->places);
+}
+
+void head_collect_rest(struct head *h)
+{
+    if (h->collect_again != INT64_MIN)
+        (void)head_collect(h, h->collect_again);
+    (void)head_release(h, 0);
 }
 
 void head_close_before(struct head *h, sonde_msec t)
@@ -365,7 +371,7 @@ void head_close_before(struct head *h, sonde_msec t)
     while (t > have && !atomic_compare_exchange_weak(&h->min_valid, &have, t))
         ;
     mark = readers_mark(&h->commits);
-    while (!readers_wait(&h->commits, mark, WRITERS_WAIT_MS))
+    while (!readers_wait(&h->commits, mark, COMMITS_WAIT_MS))
         ;
 }
 
@@ -410,7 +416,7 @@ sonde_code head_truncate(struct head *h, sonde_msec t, struct sonde_err *err)
     }
     head_close_before(h, t);
     collect(&g);
-    head_deleted_trim(&h->deleted, t, &h->late);
+    head_deleted_trim(&h->deleted, t);
     head_files_cut(h->files);
     (void)head_files_delete(h->files, t, late_oldest_file(&h->late));
     to_limbo(&g);

@@ -112,6 +112,7 @@ static sonde_code one_round(struct tsdb *db, struct sonde_err *err)
     sonde_code rc;
 
     (void)pthread_mutex_lock(&db->maint);
+    head_collect_rest(db->head);
     if (db->options.log_only)
         rc = cut_log(db, err);
     else

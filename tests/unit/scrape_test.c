@@ -122,6 +122,33 @@ static void test_same_twice(void)
     series_cache_fini(&c);
 }
 
+static bool is_vowel(void *arg, series_ref ref)
+{
+    (void)arg;
+    return strchr("aeiou", (int)ref) != NULL;
+}
+
+/* What the store gave up is new when it comes back, and nothing else is. */
+static void test_recheck(void)
+{
+    struct rounds r = { 0 };
+
+    series_cache_init(&r.cache);
+    (void)round_ok(&r, "abcde");
+    CU_ASSERT_EQUAL(r.cache.count, 5);
+    series_cache_recheck(&r.cache, is_vowel, NULL);
+    CU_ASSERT_EQUAL(r.cache.count, 3); /* d is dropped by relabeling */
+    CU_ASSERT_PTR_NULL(series_cache_find(&r.cache, hash_of('b')));
+    CU_ASSERT_PTR_NOT_NULL(series_cache_find(&r.cache, hash_of('d')));
+    CU_ASSERT_STRING_EQUAL(round_ok(&r, "abcd"), "e");
+    CU_ASSERT_EQUAL(r.cache.added, 2);
+    CU_ASSERT_STRING_EQUAL(round_ok(&r, "abcd"), "");
+    series_cache_recheck(&r.cache, is_vowel, NULL);
+    CU_ASSERT_STRING_EQUAL(round_failed(&r, ""), "a");
+    CU_ASSERT_STRING_EQUAL(round_ok(&r, "zyabx"), "");
+    series_cache_fini(&r.cache);
+}
+
 /* Round numbers wrap after 65535 scrapes: nothing may come back to life. */
 static void test_rounds_wrap(void)
 {
@@ -263,6 +290,7 @@ static void test_schedule(void)
 
 static const struct tap_test tests[] = {
     { "what was there and is not gets a stale marker", test_staleness },
+    { "series that the store gave up are new ones", test_recheck },
     { "the same series twice is noticed", test_same_twice },
     { "round numbers wrap", test_rounds_wrap },
     { "the cache agrees with a model", test_against_model },

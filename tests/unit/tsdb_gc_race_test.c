@@ -76,6 +76,7 @@ static void append_round(struct racer *r, struct appender *a,
 {
     struct append_stats stats;
 
+    (void)appender_generation(a);
     append_steady(r, a, arena, round);
     for (int i = 0; i < PASSING; i++)
         appender_append(
@@ -84,15 +85,9 @@ static void append_round(struct racer *r, struct appender *a,
                                            round / LIFE * PASSING + i),
                                       time_of(round), round },
             1);
-    if (appender_commit(a, &stats, NULL) != SONDE_OK)
+    if (appender_commit(a, &stats, NULL) != SONDE_OK || stats.unknown_series ||
+        stats.too_old)
         r->wrong++;
-    /* known was asked outside of the commit: the collector may have been
-     * faster, but never for what this transaction asked for by labels */
-    if (stats.unknown_series + stats.too_old) {
-        if (stats.unknown_series > STEADY)
-            r->wrong++;
-        memset(r->steady, 0, sizeof(r->steady));
-    }
 }
 
 static void *append_main(void *arg)
