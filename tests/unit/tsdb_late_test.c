@@ -354,6 +354,171 @@ static void test_model(void)
     model_run(100000, "model_all", 5, 255);
 }
 
+/* ---- blocks ----------------------------------------------------------- */
+
+static size_t hinted_blocks(struct kit *k, bool *aligned)
+{
+    size_t n, hinted = 0;
+    struct block **blocks = tsdb_blocks(k->db, &n);
+
+    *aligned = true;
+    for (size_t i = 0; i < n; i++) {
+        const struct block_meta *m = block_meta(blocks[i]);
+
+        if (!m->from_out_of_order)
+            continue;
+        hinted++;
+        *aligned = *aligned && m->mint % CHUNK_RANGE_MS == 0 &&
+                   m->maxt == m->mint + CHUNK_RANGE_MS;
+    }
+    tsdb_blocks_free(blocks, n);
+    return hinted;
+}
+
+static void check_all(struct kit *k)
+{
+    struct columns c = kit_read(k, "a", INT64_MIN, INT64_MAX);
+    bool same = true;
+
+    CU_ASSERT_EQUAL(c.count, 5 * 60 + 4 * 60);
+    for (size_t i = 0; i < c.count; i++)
+        same = same && c.v[i] == (double)(c.t[i] / 1000 % 1000) &&
+               (i == 0 || c.t[i] > c.t[i - 1]);
+    CU_ASSERT_TRUE(same);
+    columns_fini(&c);
+}
+
+/* In order every minute of five hours, late between those of the first
+ * four: they leave the head behind the samples in order, and nobody misses
+ * one at any time. */
+static void test_compaction(void)
+{
+    struct kit k;
+    bool aligned;
+
+    kit_init(&k, "compaction");
+    k.options.limits.out_of_order_ms = 6 * HOUR;
+    k.options.no_thread = true;
+    kit_reopen(&k);
+    for (sonde_msec t = KIT_NOW - 5 * HOUR; t < KIT_NOW; t += MINUTE)
+        (void)kit_put(&k, "a", t, (double)(t / 1000 % 1000));
+    for (sonde_msec t = KIT_NOW - 5 * HOUR; t < KIT_NOW - HOUR; t += MINUTE)
+        CU_ASSERT_EQUAL(
+            kit_put(&k, "a", t + 7000, (double)((t / 1000 + 7) % 1000))
+                .out_of_order_taken,
+            1);
+    check_all(&k);
+    CU_ASSERT_EQUAL(hinted_blocks(&k, &aligned), 0);
+    CU_ASSERT_EQUAL(tsdb_compact(k.db, NULL), SONDE_OK);
+    CU_ASSERT_TRUE(aligned);
+    check_all(&k);
+    CU_ASSERT_EQUAL(tsdb_compact(k.db, NULL), SONDE_OK);
+    check_all(&k);
+    kit_reopen(&k);
+    check_all(&k);
+    kit_fini(&k);
+}
+
+/* What is deleted does not come back by the late samples' own way out, nor
+ * does anything else go with it. */
+static void test_deleted(void)
+{
+    struct matcher m = { .op = MATCH_EQ,
+                         .name = SONDE_STR(LABEL_NAME),
+                         .value = SONDE_STR("a") };
+    struct columns c;
+    struct kit k;
+    bool gone = true;
+
+    kit_init(&k, "deleted");
+    k.options.limits.out_of_order_ms = 6 * HOUR;
+    k.options.no_thread = true;
+    kit_reopen(&k);
+    for (sonde_msec t = KIT_NOW - 5 * HOUR; t < KIT_NOW; t += MINUTE)
+        (void)kit_put(&k, "a", t, 1);
+    for (sonde_msec t = KIT_NOW - 5 * HOUR; t < KIT_NOW - HOUR; t += MINUTE)
+        (void)kit_put(&k, "a", t + 7000, 2);
+    CU_ASSERT_EQUAL(
+        tsdb_delete(k.db, KIT_NOW - 4 * HOUR, KIT_NOW - 3 * HOUR, &m, 1, NULL),
+        SONDE_OK);
+    for (int round = 0; round < 3; round++) {
+        c = kit_read(&k, "a", INT64_MIN, INT64_MAX);
+        CU_ASSERT_EQUAL(c.count, 5 * 60 + 4 * 60 - 61 - 60);
+        for (size_t i = 0; i < c.count; i++)
+            gone = gone &&
+                   (c.t[i] < KIT_NOW - 4 * HOUR || c.t[i] > KIT_NOW - 3 * HOUR);
+        CU_ASSERT_TRUE(gone);
+        columns_fini(&c);
+        if (round == 0)
+            CU_ASSERT_EQUAL(tsdb_compact(k.db, NULL), SONDE_OK);
+        if (round == 1)
+            kit_reopen(&k);
+    }
+    kit_fini(&k);
+}
+
+/* ---- damage ----------------------------------------------------------- */
+
+static void flip(const char *dir, const char *file, uint32_t *random)
+{
+    struct sonde_err err = { 0 };
+    struct buf data;
+    char path[700];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+    buf_init(&data);
+    CU_ASSERT_EQUAL(fs_read(path, 1 << 20, &data, &err), SONDE_OK);
+    CU_ASSERT_TRUE_FATAL(data.len > 100);
+    data.data[next_random(random) % data.len] ^=
+        (char)(1 << next_random(random) % 8);
+    CU_ASSERT_EQUAL(fs_write_atomic(path, buf_str(&data), 0640, &err),
+                    SONDE_OK);
+    buf_fini(&data);
+}
+
+/* Any byte of the WBL and of the head chunks: nothing that is read was not
+ * written, and what came in order is all there. */
+static void test_damaged(void)
+{
+    static const char *const files[] = { "wbl/00000000", "chunks_head/000001" };
+    uint32_t random = 9;
+    char from[512], command[1200];
+    struct kit k;
+
+    late_kit(&k, "damaged", HOUR);
+    (void)kit_put(&k, "a", KIT_NOW, 0);
+    for (int i = 1; i < 300; i++)
+        (void)kit_put(&k, "a", KIT_NOW - i * 1000, i);
+    tsdb_close(k.db);
+    (void)snprintf(from, sizeof(from), "%s", k.dir);
+    for (int round = 0; round < 60; round++) {
+        struct columns c;
+        size_t in_order = 0;
+        bool known = true;
+
+        (void)snprintf(k.dir, sizeof(k.dir), "%s/damaged-%d", tap_tmpdir(),
+                       round);
+        (void)snprintf(command, sizeof(command), "cp -a %s %s", from, k.dir);
+        CU_ASSERT_EQUAL(system(command), 0);
+        flip(k.dir, files[round % 2], &random);
+        kit_open(&k);
+        c = kit_read(&k, "a", INT64_MIN, INT64_MAX);
+        for (size_t i = 0; i < c.count; i++) {
+            known = known && c.v[i] == (double)((KIT_NOW - c.t[i]) / 1000);
+            in_order += c.t[i] == KIT_NOW;
+        }
+        CU_ASSERT_TRUE(known);
+        CU_ASSERT_EQUAL(in_order, 1);
+        /* The log has what a damaged chunk had. */
+        if (round % 2)
+            CU_ASSERT_EQUAL(c.count, 300);
+        columns_fini(&c);
+        tsdb_close(k.db);
+        k.db = NULL;
+    }
+    arena_fini(&k.arena);
+}
+
 /* ---- killed ----------------------------------------------------------- */
 
 /* Commits late samples and says so, until it is killed. */
@@ -422,6 +587,9 @@ static const struct tap_test tests[] = {
     { "what is too old is named", test_rejected },
     { "a batch may mix all kinds", test_mixed_batch },
     { "random samples against a model", test_model },
+    { "late samples leave as blocks", test_compaction },
+    { "and not what was deleted", test_deleted },
+    { "any byte may be damaged", test_damaged },
     { "killed, it keeps what it acknowledged", test_killed },
 };
 
