@@ -74,8 +74,9 @@ static size_t append_first(struct xor_state *s, uint8_t *data, size_t cap,
 }
 
 /* In a window that was chosen, or (NULL) by Prometheus' rule. */
-static inline void code_chosen(struct code *c, uint64_t x, uint8_t *leading,
-                               uint8_t *trailing, const struct xor_window *w)
+static inline __attribute__((always_inline)) void
+code_chosen(struct code *c, uint64_t x, uint8_t *leading, uint8_t *trailing,
+            const struct xor_window *w)
 {
     bool same = w && *leading == w->leading && *trailing == w->trailing;
 
@@ -127,8 +128,10 @@ static uint8_t store_wide_dod(const struct xor_state *s,
     return code_store(rest, data, cap, s->bits + 68, tail);
 }
 
-static inline size_t append(struct xor_state *s, uint8_t *data, size_t cap,
-                            sonde_msec t, double v, const struct xor_window *w)
+/* Two functions of one body: what has no window pays nothing for it. */
+static inline __attribute__((always_inline)) size_t
+append(struct xor_state *s, uint8_t *data, size_t cap, sonde_msec t, double v,
+       const struct xor_window *w)
 {
     uint64_t bits = double_bits(v);
     uint64_t delta = (uint64_t)t - (uint64_t)s->t;

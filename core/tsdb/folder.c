@@ -20,7 +20,8 @@
  *
  * The same look at the folder is taken each minute, so that blocks which
  * another program brings (a back-fill) are served and ones that somebody took
- * away are not.
+ * away are not. What does not open then may be half copied, and is left where
+ * it is.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -331,9 +332,9 @@ static void settle(struct scan *s, struct candidate *c)
     } else if (c->gone) {
         if (!keep)
             remove_bad_parent(db, c);
-    } else if (is_damage(c->rc)) {
+    } else if (is_damage(c->rc) && !db->blocks_loaded) {
         quarantine(db, c);
-    } else {
+    } else if (store_note_damaged(db, &c->ulid)) {
         log_error("tsdb",
                   "a block can not be read now; its samples are not "
                   "served",

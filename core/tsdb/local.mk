@@ -31,6 +31,7 @@ core_tsdb_libtsdb_la_SOURCES = \
 	core/tsdb/late.c core/tsdb/late.h core/tsdb/late_cut.c \
 	core/tsdb/late_read.c core/tsdb/wbl.c core/tsdb/wbl_replay.c \
 	core/tsdb/postings.c core/tsdb/postings.h \
+	core/tsdb/head_load.c core/tsdb/head_save.c core/tsdb/head_save.h \
 	core/tsdb/log_cut.c core/tsdb/log_cut.h \
 	core/tsdb/querier.c core/tsdb/replay.c \
 	core/tsdb/replay_lanes.c core/tsdb/replay_lanes.h \
@@ -75,9 +76,9 @@ tests_unit_tsdb_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_race_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 
 check_PROGRAMS += tests/unit/tsdb_plan_test tests/unit/tsdb_compact_test \
-	tests/unit/tsdb_store_test
+	tests/unit/tsdb_store_test tests/unit/tsdb_store_race_test
 TESTS += tests/unit/tsdb_plan_test tests/unit/tsdb_compact_test \
-	tests/unit/tsdb_store_test
+	tests/unit/tsdb_store_test tests/unit/tsdb_store_race_test
 tests_unit_tsdb_plan_test_SOURCES = tests/unit/tsdb_plan_test.c
 tests_unit_tsdb_plan_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_plan_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
@@ -114,6 +115,13 @@ tests_unit_tsdb_log_test_SOURCES = tests/unit/tsdb_log_test.c \
 	tests/unit/tsdb_kit.h
 tests_unit_tsdb_log_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_log_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+
+check_PROGRAMS += tests/unit/tsdb_save_test
+TESTS += tests/unit/tsdb_save_test
+tests_unit_tsdb_save_test_SOURCES = tests/unit/tsdb_save_test.c \
+	tests/unit/tsdb_kit.h
+tests_unit_tsdb_save_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_save_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 check_PROGRAMS += tests/unit/tsdb_files_test tests/unit/tsdb_gc_test
 TESTS += tests/unit/tsdb_files_test tests/unit/tsdb_gc_test
 tests_unit_tsdb_files_test_SOURCES = tests/unit/tsdb_files_test.c \
@@ -125,9 +133,7 @@ tests_unit_tsdb_gc_test_SOURCES = tests/unit/tsdb_gc_test.c \
 tests_unit_tsdb_gc_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_gc_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
 
-check_PROGRAMS += tests/unit/tsdb_gc_race_test
-TESTS += tests/unit/tsdb_gc_race_test
-tests_unit_tsdb_gc_race_test_SOURCES = tests/unit/tsdb_gc_race_test.c \
+tests_unit_tsdb_store_race_test_SOURCES = tests/unit/tsdb_store_race_test.c \
 	tests/unit/tsdb_kit.h
-tests_unit_tsdb_gc_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)
-tests_unit_tsdb_gc_race_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+tests_unit_tsdb_store_race_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_tsdb_store_race_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)

@@ -48,6 +48,7 @@ struct tsdb {
     struct block_sets sets;
     pthread_mutex_t maint;
     sonde_msec truncated_at; /* monotonic; log_only; under `maint`          */
+    bool blocks_loaded; /* once; what is found later may be on its way      */
     /* Blocks that go with their last reader: under `maint`. */
     struct ulid *doomed;
     size_t doomed_count, doomed_cap;
@@ -73,6 +74,9 @@ struct tsdb_limits store_limits(struct tsdb *db);
 char *store_path(const char *dir, const char *name);
 /* Counts damage; the caller logs it. */
 void store_corrupt(struct tsdb *db);
+
+/* Whether a block's damage is new to us: it is said once. */
+bool store_note_damaged(struct tsdb *db, const struct ulid *ulid);
 
 /* ---- folder.c: blocks on the disk --------------------------------------- */
 

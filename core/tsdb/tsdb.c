@@ -32,8 +32,7 @@ static struct appender *tsdb_op_appender(struct storage *s)
     return head_appender(tsdb_of(s)->head);
 }
 
-/* Whether a block's damage is new to us: it is said once. */
-static bool note_damaged(struct tsdb *db, const struct ulid *ulid)
+bool store_note_damaged(struct tsdb *db, const struct ulid *ulid)
 {
     size_t max = sizeof(db->damaged) / sizeof(db->damaged[0]);
     bool known = false;
@@ -53,7 +52,7 @@ static void block_damaged(void *arg, struct block *b,
 {
     struct tsdb *db = arg;
 
-    if (!note_damaged(db, &block_meta(b)->ulid))
+    if (!store_note_damaged(db, &block_meta(b)->ulid))
         return;
     store_corrupt(db);
     log_error("tsdb",
@@ -165,7 +164,7 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *out)
     struct block_set *set = block_set_get(&db->sets);
 
     (void)pthread_rwlock_rdlock(&h->index_lock);
-    *out = (struct tsdb_stats){ .label_pairs = h->postings.count };
+    *out = (struct tsdb_stats){ .label_pairs = postings_pairs(&h->postings) };
     (void)pthread_rwlock_unlock(&h->index_lock);
     out->series = atomic_load(&h->series_count);
     out->chunks = atomic_load(&h->chunk_count);
@@ -230,6 +229,7 @@ static sonde_code load_blocks(struct tsdb *db, struct sonde_err *err)
     rc = folder_reload(db, err);
     if (rc != SONDE_OK)
         return rc;
+    db->blocks_loaded = true;
     if (!db->options.read_only)
         store_retain(db);
     set = block_set_get(&db->sets);

@@ -19,9 +19,9 @@ def enter_namespace():
     os.execvp("unshare", ["unshare", "-rm", sys.executable] + sys.argv)
 
 
-def small_disk(case, mib):
+def small_disk(case, mib, name="data"):
     need_namespace()
-    path = case.path("data")
+    path = case.path(name)
     os.makedirs(path)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs",
                     path], check=True)
@@ -110,6 +110,26 @@ def test_retention_makes_room(case):
     wait_for("blocks to go", lambda: not any(
         os.path.exists(os.path.join(data, n)) for n in names))
     wait_for("samples", lambda: (s.value("counter_total") or 0) > 3)
+
+
+def test_compaction_without_room(case):
+    """what was acknowledged is there after compacting into a full disk"""
+    for mib in 1, 2:
+        data = small_disk(case, mib, f"data{mib}")
+        out = subprocess.run([FILL, data, "400", "900", "60"], text=True,
+                             capture_output=True, timeout=PATIENCE,
+                             env=dict(os.environ, FILL_TELL="1"))
+        need("No space left" in out.stderr, out.stderr)
+        rounds = len(out.stdout.splitlines())
+        before = promtool_dump(case.copy(data, f"before{mib}"))
+        subprocess.run(["mount", "-o", "remount,size=64m", data], check=True)
+        out = subprocess.run([FILL, data, "400", "0", "60"], text=True,
+                             capture_output=True, timeout=PATIENCE)
+        equal((out.returncode, out.stderr), (0, ""), "with room")
+        after = promtool_dump(case.copy(data, f"after{mib}"))
+        need(all(len(v) >= rounds for v in before.values()), "acknowledged")
+        equal(len(before), 400)
+        equal(after, before)
 
 
 CAN_MOUNT = enter_namespace()

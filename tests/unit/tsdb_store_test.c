@@ -431,6 +431,34 @@ static void the_folder_is_looked_at_again(void)
     kit_fini(&k);
 }
 
+/* A block that somebody copies here is not put aside half-way. */
+static void half_copied_ones_are_left_alone(void)
+{
+    struct kit k, other;
+    char meta[1024];
+    struct ulid u;
+
+    folder_init(&other, "half_from");
+    folder_init(&k, "half_to");
+    kit_open(&k);
+    u = make_block(other.dir, 0, 100);
+    (void)snprintf(meta, sizeof(meta), "%s/%s/meta.json", other.dir, u.text);
+    CU_ASSERT_EQUAL(rename(meta, path_in(other.dir, "meta")), 0);
+    CU_ASSERT_EQUAL(rename(path_in(other.dir, u.text), path_in(k.dir, u.text)),
+                    0);
+    log_setup(LOG_ERROR + 1, LOG_LOGFMT);
+    compact(&k);
+    CU_ASSERT_TRUE(there(&k, u.text));
+    CU_ASSERT_EQUAL(block_count(&k), 0);
+    CU_ASSERT_EQUAL(rename(path_in(other.dir, "meta"),
+                           path_in(path_in(k.dir, u.text), "meta.json")),
+                    0);
+    compact(&k);
+    CU_ASSERT_EQUAL(kit_count(&k, "m"), 100);
+    kit_fini(&k);
+    kit_fini(&other);
+}
+
 /* ---- deleting --------------------------------------------------------- */
 
 static void delete_m(struct kit *k, sonde_msec mint, sonde_msec maxt)
@@ -553,6 +581,7 @@ static const struct tap_test tests[] = {
     { "old blocks go", old_blocks_go },
     { "readers keep blocks", readers_keep_blocks },
     { "the folder is looked at again", the_folder_is_looked_at_again },
+    { "half-copied ones are left alone", half_copied_ones_are_left_alone },
     { "deleting in blocks", deleting_in_blocks },
     { "deleting in the head", deleting_in_the_head },
     { "snapshots", snapshots },
