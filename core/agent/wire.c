@@ -136,6 +136,24 @@ static sonde_str config_yaml(void *arg, struct arena *arena)
     return yaml;
 }
 
+static void external_labels(void *arg, struct arena *arena, struct labels *out)
+{
+    struct agent *a = arg;
+    struct labels_builder lb;
+
+    labels_builder_init(&lb, arena);
+    (void)pthread_mutex_lock(&a->lock);
+    if (a->config) {
+        const struct config_map *m = &a->config->globals.external_labels;
+
+        for (size_t i = 0; i < m->count; i++)
+            labels_builder_set(&lb, arena_str(arena, m->items[i].key),
+                               arena_str(arena, m->items[i].values.items[0]));
+    }
+    (void)pthread_mutex_unlock(&a->lock);
+    *out = labels_builder_view(&lb);
+}
+
 static sonde_code reload(void *arg, struct sonde_err *err)
 {
     return agent_reload_wait(arg, err);
@@ -283,6 +301,7 @@ void agent_wire_api(struct agent *a, struct api_ops *ops)
         .targets = targets,
         .metadata = metadata,
         .config_yaml = config_yaml,
+        .external_labels = external_labels,
         .reload = reload,
         .quit = quit,
         .ready = ready,

@@ -71,6 +71,8 @@ struct api_ops {
                      size_t *n);
     /* The running configuration as normalised YAML, secrets masked. */
     sonde_str (*config_yaml)(void *arg, struct arena *a);
+    /* Of the running configuration, sorted. */
+    void (*external_labels)(void *arg, struct arena *a, struct labels *out);
     /* Reloads and waits; the error is what a person reads. */
     sonde_code (*reload)(void *arg, struct sonde_err *err);
     /* Asks for termination; false if it was asked before. */
@@ -78,6 +80,14 @@ struct api_ops {
     bool (*ready)(void *arg);
     bool (*stopping)(void *arg);
     void (*runtime)(void *arg, struct arena *a, struct api_runtime *out);
+    /* The store's administration; each waits until it is done. `with_head`:
+     * what is not in a block yet too; the folder's name below snapshots/. */
+    sonde_code (*snapshot)(void *arg, bool with_head, struct arena *a,
+                           sonde_str *name, struct sonde_err *err);
+    sonde_code (*delete_series)(void *arg, sonde_msec start, sonde_msec end,
+                                const struct matcher *matchers, size_t n,
+                                struct sonde_err *err);
+    sonde_code (*clean_tombstones)(void *arg, struct sonde_err *err);
     /* Answers POST /api/v1/write; its body may have `receive_max_bytes`. NULL:
      * there is no such page. */
     void (*receive)(void *arg, struct http_call *call);

@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "api/json.h"
+#include "promql/ast.h"
 #include "storage/matcher.h"
 #include "util/regex.h"
 
@@ -67,7 +68,10 @@ api_fn api_handle_config, api_handle_flags, api_handle_runtimeinfo,
     api_handle_buildinfo, api_handle_tsdb, api_handle_walreplay,
     api_handle_version; /* status.c */
 api_fn api_handle_query, api_handle_query_range,
-    api_handle_format_query; /* query.c */
+    api_handle_format_query;       /* query.c */
+api_fn api_handle_query_exemplars; /* exemplars.c */
+api_fn api_handle_parse_query;     /* parse_query.c */
+api_fn api_handle_federate;        /* federate.c */
 api_fn api_handle_series, api_handle_labels,
     api_handle_label_values; /* labels.c */
 api_fn api_handle_snapshot, api_handle_delete_series,
@@ -116,8 +120,14 @@ static inline bool api_answer_flush(struct api_answer *a)
 /* result.c: at most `limit` series (0: all). */
 void api_reply_result(struct http_call *call, const struct promql_result *r,
                       size_t limit);
+/* "vector", as results and syntax trees name it. */
+const char *api_type_name(enum promql_type t);
+/* The expression in parameter `query`; false: it was replied to. */
+bool api_parse_query(struct api *api, struct http_call *call,
+                     struct promql_expr **out);
 #define API_TRUNCATED "results truncated due to limit"
 
+#define API_SHOWN_MAX 200 /* of a bad value, in an error */
 /* Parameters; the bool ones answer 400 themselves and return false. Absent
  * and empty ones leave `*out` alone. */
 sonde_str api_param(const struct http_call *call, const char *name);

@@ -11,8 +11,6 @@
 #include "api/times.h"
 #include "util/str.h"
 
-#define SHOWN_MAX 200 /* of a bad value, in an error */
-
 static const struct {
     const char *type;
     int status;
@@ -135,7 +133,7 @@ bool api_time_param(struct http_call *call, const char *name, sonde_msec *out)
     api_error(call, API_BAD_DATA,
               "invalid parameter \"%s\": invalid time value for '%s': cannot "
               "parse \"%.*s\" to a valid timestamp",
-              name, name, SONDE_ARG(str_sub(v, 0, SHOWN_MAX)));
+              name, name, SONDE_ARG(str_sub(v, 0, API_SHOWN_MAX)));
     return false;
 }
 
@@ -144,7 +142,7 @@ static bool bad_duration(struct http_call *call, const char *name, sonde_str v)
     api_error(call, API_BAD_DATA,
               "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid "
               "duration",
-              name, SONDE_ARG(str_sub(v, 0, SHOWN_MAX)));
+              name, SONDE_ARG(str_sub(v, 0, API_SHOWN_MAX)));
     return false;
 }
 
@@ -192,7 +190,7 @@ bool api_limit_param(struct http_call *call, size_t *out)
         api_error(call, API_BAD_DATA,
                   "invalid parameter \"limit\": strconv.Atoi: parsing "
                   "\"%.*s\": invalid syntax",
-                  SONDE_ARG(str_sub(v, 0, SHOWN_MAX)));
+                  SONDE_ARG(str_sub(v, 0, API_SHOWN_MAX)));
         return false;
     }
     if (n < 0) {

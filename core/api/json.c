@@ -11,6 +11,7 @@
 #include "api/json.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "model/number.h"
 #include "util/clock.h"
@@ -108,37 +109,66 @@ static bool is_plain(unsigned char c)
            c != '>' && c != '&';
 }
 
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* The high bit of each byte that is zero (and maybe of one above it). */
+static uint64_t zero_bytes(uint64_t x)
+{
+    return (x - EACH_BYTE(1)) & ~x & EACH_BYTE(0x80);
+}
+
+/* How many bytes at `p` surely stand for themselves: a multiple of eight. */
+static size_t plain_run(const unsigned char *p, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        uint64_t x, odd;
+
+        memcpy(&x, p + i, sizeof(x));
+        odd = (x | ((x - EACH_BYTE(0x20)) & ~x)) & EACH_BYTE(0x80);
+        odd |= zero_bytes(x ^ EACH_BYTE('"')) | zero_bytes(x ^ EACH_BYTE('&'));
+        odd |= zero_bytes(x ^ EACH_BYTE('<')) | zero_bytes(x ^ EACH_BYTE('>'));
+        odd |= zero_bytes(x ^ EACH_BYTE('\\'));
+        if (odd)
+            break;
+    }
+    return i;
+}
+
+/* What does not stand for itself is at `i`; returns where it ends. */
+static size_t put_odd(struct buf *b, sonde_str s, size_t i)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr + i;
+    size_t n = utf8_len(p, s.len - i);
+
+    if (n == 1)
+        put_escape(b, p[0]);
+    else if (n == 0)
+        buf_cstr(b, "\\ufffd");
+    else if (n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8)
+        buf_printf(b, "\\u20%02x", p[2] - 0x80);
+    else
+        buf_bytes(b, p, n);
+    return i + (n ? n : 1);
+}
+
 static void put_string(struct buf *b, sonde_str s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
-    size_t from = 0, i = 0;
+    size_t i = 0;
 
     buf_char(b, '"');
     while (i < s.len) {
-        size_t n = 1;
+        size_t from = i;
 
-        if (is_plain(p[i])) {
+        i += plain_run(p + i, s.len - i);
+        while (i < s.len && is_plain(p[i]))
             i++;
-            continue;
-        }
-        n = utf8_len(p + i, s.len - i);
-        if (n > 1 && !(n == 3 && p[i] == 0xe2 && p[i + 1] == 0x80 &&
-                       (p[i + 2] & 0xfe) == 0xa8)) {
-            i += n;
-            continue;
-        }
         buf_bytes(b, p + from, i - from);
-        if (n == 1)
-            put_escape(b, p[i]);
-        else if (n == 0)
-            buf_cstr(b, "\\ufffd");
-        else
-            buf_printf(b, "\\u20%02x", p[i + 2] - 0x80);
-        i += n ? n : 1;
-        from = i;
+        if (i < s.len)
+            i = put_odd(b, s, i);
     }
-    if (s.len > from)
-        buf_bytes(b, p + from, s.len - from);
     buf_char(b, '"');
 }
 
@@ -212,16 +242,54 @@ void jsonw_value(struct jsonw *j, double v)
     buf_char(j->out, '"');
 }
 
-void jsonw_seconds(struct jsonw *j, sonde_msec t)
+#define STAMP_BYTES (NUMBER_UINT_BYTES + 8)
+#define POINT_BYTES (NUMBER_MAX_BYTES + STAMP_BYTES + 8)
+
+static size_t put_seconds(char *out, sonde_msec t)
 {
     uint64_t abs = t < 0 ? 0 - (uint64_t)t : (uint64_t)t;
+    unsigned ms = (unsigned)(abs % 1000);
+    char *p = out;
+
+    if (t < 0)
+        *p++ = '-';
+    p += number_format_uint(p, abs / 1000);
+    if (ms) {
+        *p++ = '.';
+        *p++ = (char)('0' + ms / 100);
+        *p++ = (char)('0' + ms / 10 % 10);
+        *p++ = (char)('0' + ms % 10);
+    }
+    return (size_t)(p - out);
+}
+
+void jsonw_seconds(struct jsonw *j, sonde_msec t)
+{
+    char *at;
 
     jsonw_next(j);
-    if (t < 0)
-        buf_char(j->out, '-');
-    buf_uint(j->out, abs / 1000);
-    if (abs % 1000 != 0)
-        buf_printf(j->out, ".%03u", (unsigned)(abs % 1000));
+    at = buf_reserve(j->out, STAMP_BYTES);
+    if (at)
+        buf_added(j->out, put_seconds(at, t));
+}
+
+void jsonw_point(struct jsonw *j, sonde_msec t, double v)
+{
+    char *begin = buf_reserve(j->out, POINT_BYTES), *p = begin;
+
+    if (!begin)
+        return;
+    if (j->comma)
+        *p++ = ',';
+    *p++ = '[';
+    p += put_seconds(p, t);
+    *p++ = ',';
+    *p++ = '"';
+    p += number_format(p, v, NUMBER_API);
+    *p++ = '"';
+    *p++ = ']';
+    buf_added(j->out, (size_t)(p - begin));
+    j->comma = true;
 }
 
 void jsonw_time(struct jsonw *j, sonde_msec t)

@@ -45,6 +45,8 @@ void jsonw_null(struct jsonw *j);
 void jsonw_value(struct jsonw *j, double v);
 void jsonw_seconds(struct jsonw *j, sonde_msec t);
 void jsonw_time(struct jsonw *j, sonde_msec t);
+/* [seconds,"value"] */
+void jsonw_point(struct jsonw *j, sonde_msec t, double v);
 void jsonw_labels(struct jsonw *j, const struct labels *l);
 
 #endif

@@ -99,6 +99,19 @@ struct query_params {
     sonde_str text;
 };
 
+static bool lookback_param(struct http_call *call, sonde_msec *out)
+{
+    sonde_str v = api_param(call, "lookback_delta");
+
+    if (v.len == 0 || api_duration_parse(v, out))
+        return true;
+    api_error(call, API_BAD_DATA,
+              "error parsing lookback delta duration: cannot parse \"%.*s\" "
+              "to a valid duration",
+              SONDE_ARG(str_sub(v, 0, API_SHOWN_MAX)));
+    return false;
+}
+
 /* What both kinds of query take. */
 static bool common_params(struct api *api, struct http_call *call,
                           struct query_params *p)
@@ -107,7 +120,7 @@ static bool common_params(struct api *api, struct http_call *call,
     p->lookback = api->options.lookback_ms;
     p->text = api_param(call, "query");
     if (!api_duration_param(call, "timeout", &p->timeout) ||
-        !api_duration_param(call, "lookback_delta", &p->lookback))
+        !lookback_param(call, &p->lookback))
         return false;
     if (p->timeout > api->options.query_timeout_ms)
         p->timeout = api->options.query_timeout_ms;
@@ -134,12 +147,12 @@ static bool bound_param(struct http_call *call, const char *name,
 {
     sonde_str v = api_param(call, name);
 
-    if (v.len)
-        return api_time_param(call, name, out);
+    if (v.len && api_time_parse(v, out))
+        return true;
     api_error(call, API_BAD_DATA,
-              "invalid parameter \"%s\": cannot parse \"\" to a valid "
+              "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid "
               "timestamp",
-              name);
+              name, SONDE_ARG(str_sub(v, 0, API_SHOWN_MAX)));
     return false;
 }
 
@@ -189,14 +202,14 @@ static bool range_params(struct api *api, struct http_call *call,
     return common_params(api, call, p);
 }
 
-static bool parse_query(struct api *api, struct http_call *call, sonde_str text,
-                        struct promql_expr **out)
+bool api_parse_query(struct api *api, struct http_call *call,
+                     struct promql_expr **out)
 {
     struct promql_limits limits = { .features = api->options.promql_features };
     struct sonde_err err = { 0 };
 
-    if (promql_parse(http_call_arena(call), text, &limits, out, &err) ==
-        SONDE_OK)
+    if (promql_parse(http_call_arena(call), api_param(call, "query"), &limits,
+                     out, &err) == SONDE_OK)
         return true;
     api_error(call, API_BAD_DATA, "invalid parameter \"query\": %s", err.text);
     return false;
@@ -266,7 +279,7 @@ void api_handle_query(struct api *api, struct http_call *call)
     struct query_params p;
 
     if (!api_store(api, call) || !instant_params(api, call, &p) ||
-        !parse_query(api, call, p.text, &expr))
+        !api_parse_query(api, call, &expr))
         return;
     answer(api, call, &p, expr);
     promql_fini(expr);
@@ -290,7 +303,7 @@ void api_handle_query_range(struct api *api, struct http_call *call)
     struct query_params p;
 
     if (!api_store(api, call) || !range_params(api, call, &p) ||
-        !parse_query(api, call, p.text, &expr))
+        !api_parse_query(api, call, &expr))
         return;
     if (has_steps(call, expr))
         answer(api, call, &p, expr);
@@ -304,7 +317,7 @@ void api_handle_format_query(struct api *api, struct http_call *call)
     struct jsonw *j;
     struct buf text;
 
-    if (!parse_query(api, call, api_param(call, "query"), &expr))
+    if (!api_parse_query(api, call, &expr))
         return;
     buf_init(&text);
     promql_print(&text, expr);

@@ -25,15 +25,6 @@ static void put_scalar(struct jsonw *j, sonde_msec t, double v)
     put_stamped(j, t, (sonde_str){ text, n });
 }
 
-/* [time, "value"]; in instant answers each value has a key of its own. */
-static void put_value(struct jsonw *j, sonde_msec t, double v)
-{
-    jsonw_array(j);
-    jsonw_seconds(j, t);
-    jsonw_value(j, v);
-    jsonw_array_end(j);
-}
-
 static sonde_msec time_of(const struct promql_result *r,
                           const struct promql_series *s, size_t i)
 {
@@ -102,7 +93,7 @@ static void put_values(struct jsonw *j, const struct promql_result *r,
         if (h)
             put_histogram(j, time_of(r, s, i), h);
         else
-            put_value(j, time_of(r, s, i), s->v[i]);
+            jsonw_point(j, time_of(r, s, i), s->v[i]);
     }
     if (any)
         jsonw_array_end(j);
@@ -116,7 +107,7 @@ static void put_instant(struct jsonw *j, const struct promql_result *r,
         put_histogram(j, r->start, s->h[0]);
     } else {
         jsonw_key(j, "value");
-        put_value(j, r->start, s->v[0]);
+        jsonw_point(j, r->start, s->v[0]);
     }
 }
 
@@ -135,12 +126,15 @@ static void put_series(struct jsonw *j, const struct promql_result *r,
     jsonw_object_end(j);
 }
 
-static const char *type_name(enum promql_type t)
+const char *api_type_name(enum promql_type t)
 {
-    return t == PROMQL_SCALAR   ? "scalar"
-           : t == PROMQL_STRING ? "string"
-           : t == PROMQL_VECTOR ? "vector"
-                                : "matrix";
+    static const char *const names[] = {
+        [PROMQL_NONE] = "none",     [PROMQL_SCALAR] = "scalar",
+        [PROMQL_STRING] = "string", [PROMQL_VECTOR] = "vector",
+        [PROMQL_MATRIX] = "matrix",
+    };
+
+    return names[t];
 }
 
 static struct sonde_list notes_of(struct http_call *call,
@@ -165,7 +159,7 @@ void api_reply_result(struct http_call *call, const struct promql_result *r,
 
     jsonw_object(j);
     jsonw_key(j, "resultType");
-    jsonw_cstr(j, type_name(r->type));
+    jsonw_cstr(j, api_type_name(r->type));
     jsonw_key(j, "result");
     if (r->type == PROMQL_SCALAR) {
         put_scalar(j, r->start, r->scalar);

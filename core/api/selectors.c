@@ -75,9 +75,11 @@ struct select_hints api_selectors_hints(const struct api_selectors *p)
 
 bool api_selectors_given(struct http_call *call)
 {
-    if (http_call_params_broken(call))
-        api_error(call, API_BAD_DATA,
-                  "error parsing form values: invalid escape or semicolon");
+    struct sonde_err why;
+
+    if (http_call_params_broken(call, &why))
+        api_error(call, API_BAD_DATA, "error parsing form values: %s",
+                  why.text);
     else if (api_param(call, "match[]").len == 0)
         api_error(call, API_BAD_DATA, "no match[] parameter provided");
     else

@@ -14,9 +14,9 @@
  *
  * Printing. The shortest digits that read back, nearest to the value among
  * these, by the Schubfach method (Giulietti, 2020): three multiplications by
- * a 128-bit power of ten, no loop, no fallback. Whole numbers below 2^53
- * take a path of their own. printf with growing precision was tried first:
- * twenty times slower, and wrong at powers of two.
+ * a 128-bit power of ten, no loop, no fallback. Whole numbers below 2^53 and
+ * what has at most six decimals take paths of their own. printf with growing
+ * precision was tried first: twenty times slower, and wrong at powers of two.
  *
  * Durations and sizes of configuration files are in units.c.
  */
@@ -34,14 +34,15 @@
 
 typedef unsigned __int128 uint128;
 
-#define DIGITS_MAX    19    /* fit a uint64_t whatever they are            */
-#define EXPONENT_MAX  99999 /* larger ones are strtod's                   */
-#define EXACT_MAX     22    /* 10^22 is the largest exact power            */
-#define FRACTION_BITS 52
-#define FRACTION_MASK ((UINT64_C(1) << FRACTION_BITS) - 1)
-#define HIDDEN_BIT    (UINT64_C(1) << FRACTION_BITS)
-#define EXPONENT_BIAS 1023
-#define EXPONENT_INF  0x7ff
+#define DIGITS_MAX     19    /* fit a uint64_t whatever they are            */
+#define EXPONENT_MAX   99999 /* larger ones are strtod's                   */
+#define EXACT_MAX      22    /* 10^22 is the largest exact power            */
+#define FRACTION_BITS  52
+#define FRACTION_MASK  ((UINT64_C(1) << FRACTION_BITS) - 1)
+#define HIDDEN_BIT     (UINT64_C(1) << FRACTION_BITS)
+#define EXPONENT_BIAS  1023
+#define EXPONENT_INF   0x7ff
+#define FEW_DIGITS_MAX 999999999999999.0
 
 /* ---- reading ------------------------------------------------------------ */
 
@@ -292,6 +293,22 @@ static struct decimal schubfach(double v)
     return (struct decimal){ s + above, k };
 }
 
+/* Most values have few decimals. Where w / 10^k reads back, and w has at most
+ * 15 digits, it is the shortest: no two decimals of so few digits are the same
+ * double (and the division rounds as reading does). */
+static bool few_decimals(double a, double power, int k, struct decimal *out)
+{
+    uint64_t w;
+
+    if (!(a * power < FEW_DIGITS_MAX))
+        return false;
+    w = (uint64_t)(a * power + 0.5);
+    if ((double)w / power != a)
+        return false;
+    *out = (struct decimal){ w, -k };
+    return true;
+}
+
 static struct decimal shortest(double v)
 {
     double a = fabs(v);
@@ -299,13 +316,45 @@ static struct decimal shortest(double v)
 
     if (a < (double)(HIDDEN_BIT << 1) && a == (double)(uint64_t)a)
         d = (struct decimal){ (uint64_t)a, 0 };
-    else
+    else if (!few_decimals(a, 1e3, 3, &d) && !few_decimals(a, 1e6, 6, &d))
         d = schubfach(v);
     if (d.digits == 0)
         return d;
     for (; d.digits % 10 == 0; d.exponent++)
         d.digits /= 10;
     return d;
+}
+
+/* The digits of `v`, ending before `end`; returns where they begin. */
+static char *digits_before(char *end, uint64_t v)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021"
+                                "22232425262728293031323334353637383940414243"
+                                "44454647484950515253545556575859606162636465"
+                                "66676869707172737475767778798081828384858687"
+                                "888990919293949596979899";
+
+    for (; v >= 100; v /= 100) {
+        end -= 2;
+        memcpy(end, pairs + v % 100 * 2, 2);
+    }
+    if (v < 10) {
+        *--end = (char)('0' + v);
+        return end;
+    }
+    end -= 2;
+    memcpy(end, pairs + v * 2, 2);
+    return end;
+}
+
+size_t number_format_uint(char out[NUMBER_UINT_BYTES], uint64_t v)
+{
+    char digits[NUMBER_UINT_BYTES];
+    char *end = digits + sizeof(digits);
+    char *first = digits_before(end, v);
+
+    memcpy(out, first, (size_t)(end - first));
+    return (size_t)(end - first);
 }
 
 static char *put_zeros(char *p, int n)
@@ -391,11 +440,7 @@ size_t number_format(char out[NUMBER_MAX_BYTES], double v,
     if (!isfinite(v))
         return format_special(out, v);
     d = shortest(v);
-    for (uint64_t left = d.digits;; left /= 10) {
-        *--first = (char)('0' + left % 10);
-        if (left < 10)
-            break;
-    }
+    first = digits_before(first, d.digits);
     n = (int)(digits + sizeof(digits) - first);
     e = d.exponent + n - 1;
     if (signbit(v) && !(v == 0 && encoder))

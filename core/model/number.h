@@ -27,6 +27,8 @@ enum number_style {
 size_t number_format(char out[NUMBER_MAX_BYTES], double v,
                      enum number_style style);
 void buf_number(struct buf *b, double v, enum number_style style);
+#define NUMBER_UINT_BYTES 20
+size_t number_format_uint(char out[NUMBER_UINT_BYTES], uint64_t v);
 
 /* Durations as Prometheus writes them: 1y 1w 1d 1h 1m 1s 1ms, units
  * descending, each once; "0" is fine. */

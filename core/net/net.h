@@ -240,9 +240,9 @@ sonde_str http_call_header(const struct http_call *c, const char *name);
  * false if absent. `i` counts repeated ones from 0. */
 bool http_call_param(const struct http_call *c, const char *name, size_t i,
                      sonde_str *out);
-/* Whether pairs of the form or query string were dropped as malformed (a
- * bad escape, a semicolon). */
-bool http_call_params_broken(const struct http_call *c);
+/* Whether pairs of the form or query string were dropped as malformed; says
+ * why as Go does, if `why` is not NULL. */
+bool http_call_params_broken(const struct http_call *c, struct sonde_err *why);
 /* As sent; bounded by the route's limit. */
 sonde_str http_call_body(const struct http_call *c);
 struct arena *http_call_arena(struct http_call *c);

@@ -25,6 +25,15 @@ static int hex_digit(char c)
     return -1;
 }
 
+/* What "%XX" at `i` stands for; -1: it is none. */
+static int escaped_byte(sonde_str s, size_t i)
+{
+    int hi = i + 1 < s.len ? hex_digit(s.ptr[i + 1]) : -1;
+    int lo = i + 2 < s.len ? hex_digit(s.ptr[i + 2]) : -1;
+
+    return hi < 0 || lo < 0 ? -1 : hi * 16 + lo;
+}
+
 static bool needs_decoding(sonde_str s, bool form)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -47,12 +56,11 @@ bool http_decode(struct arena *a, sonde_str s, bool form, sonde_str *out)
         char c = s.ptr[i];
 
         if (c == '%') {
-            int hi = i + 1 < s.len ? hex_digit(s.ptr[i + 1]) : -1;
-            int lo = i + 2 < s.len ? hex_digit(s.ptr[i + 2]) : -1;
+            int byte = escaped_byte(s, i);
 
-            if (hi < 0 || lo < 0)
+            if (byte < 0)
                 return false;
-            c = (char)(hi * 16 + lo);
+            c = (char)byte;
             i += 2;
         } else if (form && c == '+') {
             c = ' ';
@@ -91,7 +99,8 @@ static void params_add(struct arena *a, sonde_str text, size_t cap,
             !http_decode(a, str_sub(pair, 0, eq), true, &out->name) ||
             !http_decode(a, str_sub(pair, eq + (eq < pair.len), pair.len), true,
                          &out->value)) {
-            p->broken = true;
+            if (!p->broken.ptr)
+                p->broken = pair;
             continue;
         }
         p->count++;
@@ -111,6 +120,23 @@ void http_params_parse(struct arena *a, sonde_str form, sonde_str query,
     out->items = arena_array(a, struct http_param, cap + 1);
     params_add(a, form, cap, out);
     params_add(a, query, cap, out);
+}
+
+void http_params_why(const struct http_params *p, struct sonde_err *why)
+{
+    sonde_str pair = p->broken;
+    size_t at = 0;
+
+    if (str_index(pair, ';') < pair.len) {
+        (void)sonde_err_set(why, SONDE_EPARSE,
+                            "invalid semicolon separator in query");
+        return;
+    }
+    while (at < pair.len &&
+           (pair.ptr[at] != '%' || escaped_byte(pair, at) >= 0))
+        at++;
+    (void)sonde_err_set(why, SONDE_EPARSE, "invalid URL escape \"%.*s\"",
+                        SONDE_ARG(str_sub(pair, at, at + 3)));
 }
 
 bool http_params_get(const struct http_params *p, const char *name, size_t i,

@@ -17,14 +17,17 @@ struct http_param {
 struct http_params {
     struct http_param *items;
     size_t count;
-    bool broken;   /* a pair was dropped: bad escape or a semicolon */
-    bool too_many; /* pairs beyond the limit were dropped           */
+    sonde_str broken; /* the first pair that was dropped: bad escape or a
+                         semicolon; no pointer: none was                */
+    bool too_many;    /* pairs beyond the limit were dropped           */
 };
 
 /* The form's pairs first, so that they win over the query string's. Strings
  * are decoded into the arena. */
 void http_params_parse(struct arena *a, sonde_str form, sonde_str query,
                        struct http_params *out);
+/* Why a pair was dropped, as Go says it. */
+void http_params_why(const struct http_params *p, struct sonde_err *why);
 /* The i-th value of a name. */
 bool http_params_get(const struct http_params *p, const char *name, size_t i,
                      sonde_str *out);

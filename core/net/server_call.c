@@ -57,9 +57,11 @@ bool http_call_param(const struct http_call *c, const char *name, size_t i,
     return http_params_get(&c->params, name, i, out);
 }
 
-bool http_call_params_broken(const struct http_call *c)
+bool http_call_params_broken(const struct http_call *c, struct sonde_err *why)
 {
-    return c->params.broken;
+    if (c->params.broken.ptr && why)
+        http_params_why(&c->params, why);
+    return c->params.broken.ptr != NULL;
 }
 
 sonde_str http_call_body(const struct http_call *c)

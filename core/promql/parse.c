@@ -742,10 +742,12 @@ sonde_code promql_parse(struct arena *a, sonde_str text,
         if (limits && limits->depth)
             p.depth_max = limits->depth;
         p.features = limits ? limits->features : 0;
-        if (p.token.kind == TOKEN_END)
-            parse_fail(&p, p.token.begin, "no expression found in input");
-        else
+        if (p.token.kind != TOKEN_END)
             e = parse_binary(&p, 0);
+        else
+            p.failed = sonde_err_set(err, SONDE_EPARSE,
+                                     "unknown position: parse error: no "
+                                     "expression found in input") != SONDE_OK;
     }
     return finish(&p, e, out);
 }
@@ -759,6 +761,7 @@ sonde_code promql_parse_selector(struct arena *a, sonde_str text,
     sonde_code rc;
 
     if (begin(&p, a, text, err)) {
+        p.any_selector = true;
         if (p.token.kind != TOKEN_LBRACE && !token_is_metric_name(&p.token))
             parse_unexpected(&p, NULL, NULL);
         else

@@ -16,6 +16,7 @@ struct parser {
     unsigned features; /* enum promql_feature                             */
     struct sonde_err *err;
     bool failed;
+    bool any_selector; /* also one that accepts everything                */
     struct promql_expr *selectors; /* all that were made, newest first    */
 };
 

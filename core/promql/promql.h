@@ -35,7 +35,7 @@ SONDE_NODISCARD sonde_code promql_parse(struct arena *a, sonde_str text,
                                         struct promql_expr **out,
                                         struct sonde_err *err);
 /* A series selector alone (match[]): its matchers, each to be released by
- * matcher_fini. */
+ * matcher_fini. One that accepts everything is for the caller to refuse. */
 SONDE_NODISCARD sonde_code promql_parse_selector(struct arena *a,
                                                  sonde_str text,
                                                  struct matcher **out,

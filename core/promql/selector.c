@@ -142,7 +142,7 @@ struct promql_expr *parse_selector(struct parser *p)
     if (!p->failed && p->token.kind == TOKEN_LBRACE)
         parse_matchers(p, e);
     e->end = p->token.begin;
-    if (!p->failed && !selects_something(e))
+    if (!p->failed && !p->any_selector && !selects_something(e))
         parse_fail(p, e->begin,
                    "vector selector must contain at least one non-empty "
                    "matcher");

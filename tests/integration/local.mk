@@ -3,17 +3,14 @@ INTEGRATION = \
 	tests/integration/admin.py \
 	tests/integration/bad_input.py \
 	tests/integration/compaction.py \
-	tests/integration/compat.py \
 	tests/integration/crash.py \
 	tests/integration/door.py \
-	tests/integration/durability.py \
 	tests/integration/exporters.py \
 	tests/integration/full_disk.py \
+	tests/integration/grafana.py \
 	tests/integration/histograms.py \
-	tests/integration/log_cut.py \
 	tests/integration/out_of_order.py \
 	tests/integration/plugins.py \
-	tests/integration/promql_diff.py \
 	tests/integration/receiver.py \
 	tests/integration/remote_write.py \
 	tests/integration/store.py \

@@ -126,6 +126,15 @@ static sonde_code ops_reload(void *arg, struct sonde_err *err)
     return SONDE_OK;
 }
 
+static void ops_external(void *arg, struct arena *a, struct labels *out)
+{
+    LABELS(external, L("aa", "1"), L("job", "ext"), L("zone", "z"));
+
+    (void)arg;
+    (void)a;
+    *out = external;
+}
+
 static bool ops_quit(void *arg)
 {
     struct agent *g = arg;
@@ -250,6 +259,7 @@ static void agent_start_with(struct agent *g, struct api_options o)
         .targets = ops_targets,
         .metadata = ops_metadata,
         .config_yaml = ops_config,
+        .external_labels = ops_external,
         .reload = ops_reload,
         .quit = ops_quit,
         .ready = ops_ready,
@@ -459,6 +469,119 @@ static void queries(void)
     struct agent g;
 
     agent_start(&g);
+    CHECK_ROWS(&g, rows);
+    agent_stop(&g);
+}
+
+static void federation(void)
+{
+    static const struct row rows[] = {
+        { __LINE__, "GET /federate", 200, "" },
+        { __LINE__, "GET /federate?match[]=%7B%7D", 200, "" },
+        { __LINE__, "GET /federate?match[]=up&match[]=%7Binstance=%22a%22%7D",
+          200,
+          "# TYPE up untyped\n"
+          "up{instance=\"a\",job=\"x\",aa=\"1\",zone=\"z\"} 1 1699999999000\n"
+          "up{instance=\"b\",job=\"x\",aa=\"1\",zone=\"z\"} 0 "
+          "1699999999000\n" },
+        { __LINE__, "GET /federate?match[]=odd", 200,
+          "# TYPE odd untyped\n"
+          "odd{job=\"<y>\",z_z=\"1\",aa=\"1\",instance=\"\",zone=\"z\"} NaN "
+          "1699999999001\n" },
+        { __LINE__, "GET /federate?match[]=up%7B", 400,
+          "~parse error: unexpected" },
+        { __LINE__, "GET /federate?match[]=up;x", 400,
+          "error parsing form values: invalid semicolon separator in query\n" },
+        { __LINE__, "GET /federate?match[]=up&y=%zz", 400,
+          "error parsing form values: invalid URL escape \"%zz\"\n" },
+        { __LINE__, "POST /federate match[]=up", 405, "Method Not Allowed\n" },
+    };
+    struct agent g;
+
+    agent_start(&g);
+    CHECK_ROWS(&g, rows);
+    agent_stop(&g);
+}
+
+#define SELECTOR(name, rest)                                                   \
+    "{\"anchored\":false,\"matchers\":[{\"name\":\"__name__\",\"type\":\"=\"," \
+    "\"value\":\"" name "\"}],\"name\":\"" name                                \
+    "\",\"offset\":0,\"offsetExpr\":null," rest                                \
+    "\"smoothed\":false,\"startOrEnd\":null,\"timestamp\":null,"
+
+static void syntax_trees(void)
+{
+    static const struct row rows[] = {
+        { __LINE__, "GET /api/v1/parse_query?query=-(1)", 200,
+          OK("{\"expr\":{\"expr\":{\"type\":\"numberLiteral\",\"val\":\"1\"},"
+             "\"type\":\"parenExpr\"},\"op\":\"-\",\"type\":\"unaryExpr\"}") },
+        { __LINE__, "POST /api/v1/parse_query query=x", 200,
+          OK(SELECTOR("x", "") "\"type\":\"vectorSelector\"}") },
+        { __LINE__, "GET /api/v1/parse_query?query=rate(x[5m])", 200,
+          OK("{\"args\":[" SELECTOR(
+              "x", "\"range\":300000,\"rangeExpr\":"
+                   "null,") "\"type\":\"matrixSelector\""
+                            "}],\"func\":{\"argTypes\":[\"matrix\"],\"name\":"
+                            "\"rate\","
+                            "\"returnType\":\"vector\",\"variadic\":0},"
+                            "\"type\":\"call\"}") },
+        { __LINE__, "GET /api/v1/parse_query?query=a*on(j)group_left(k)b", 200,
+          "~\"matching\":{\"card\":\"many-to-one\",\"fillValues\":{\"lhs\":"
+          "null,\"rhs\":null},\"include\":[\"k\"],\"labels\":[\"j\"],\"on\":"
+          "true},\"op\":\"*\",\"rhs\":" },
+        { __LINE__, "GET /api/v1/parse_query?query=topk(2,a)", 200,
+          "~\"grouping\":[],\"op\":\"topk\",\"param\":{\"type\":"
+          "\"numberLiteral\",\"val\":\"2\"},\"type\":\"aggregation\","
+          "\"without\":false}" },
+        { __LINE__, "GET /api/v1/parse_query?query=a[1h:5m]%20@%20end()", 200,
+          "~\"offset\":0,\"offsetExpr\":null,\"range\":3600000,\"rangeExpr\":"
+          "null,\"startOrEnd\":\"end\",\"step\":300000,\"stepExpr\":null,"
+          "\"timestamp\":null,\"type\":\"subquery\"}" },
+        { __LINE__, "GET /api/v1/parse_query?query=sum(", 400,
+          "~\"errorType\":\"bad_data\",\"error\":\"invalid parameter "
+          "\\\"query\\\": 1:5: parse error: " },
+    };
+    struct agent g;
+
+    agent_start(&g);
+    CHECK_ROWS(&g, rows);
+    agent_stop(&g);
+}
+
+static void exemplars(void)
+{
+    LABELS(up, L("__name__", "up"), L("instance", "a"), L("job", "x"));
+    LABELS(trace, L("trace_id", "7"));
+    static const struct row rows[] = {
+        { __LINE__, "GET /api/v1/query_exemplars?query=rate(up[5m])", 200,
+          OK("[{\"seriesLabels\":{\"__name__\":\"up\",\"instance\":\"a\","
+             "\"job\":\"x\"},\"exemplars\":[{\"labels\":{\"trace_id\":\"7\"},"
+             "\"value\":\"1.5\",\"timestamp\":1699999999.500}]}]") },
+        { __LINE__, "POST /api/v1/query_exemplars query=odd", 200, OK("[]") },
+        { __LINE__, "GET /api/v1/query_exemplars?query=up&end=1600000000", 200,
+          OK("[]") },
+        /* How Grafana asks whether there are any. */
+        { __LINE__,
+          "GET /api/v1/query_exemplars?query=test&start=1700000000000&end="
+          "1700000300000",
+          200, OK("[]") },
+        { __LINE__, "GET /api/v1/query_exemplars?query=1", 204, "" },
+        { __LINE__, "GET /api/v1/query_exemplars?query=sum(", 400,
+          "~\"error\":\"1:5: parse error: " },
+        { __LINE__, "GET /api/v1/query_exemplars?query=up&start=5&end=4", 400,
+          ERR("bad_data", "end timestamp must not be before start timestamp") },
+    };
+    struct exemplar e = { trace, NOW - 500, 1.5 };
+    struct agent g;
+    struct appender *a;
+    series_ref ref;
+
+    agent_start(&g);
+    a = storage_appender(g.storage);
+    CU_ASSERT_EQUAL_FATAL(appender_series(a, &up, &ref, NULL), SONDE_OK);
+    appender_exemplar(a, ref, &e);
+    CU_ASSERT_EQUAL_FATAL(appender_commit(a, NULL, NULL), SONDE_OK);
+    appender_free(a);
     CHECK_ROWS(&g, rows);
     agent_stop(&g);
 }
@@ -978,6 +1101,9 @@ static const struct tap_test tests[] = {
     { "lifecycle", lifecycle },
     { "queries", queries },
     { "series and labels", series_and_labels },
+    { "federation", federation },
+    { "syntax trees", syntax_trees },
+    { "exemplars", exemplars },
     { "warnings of the store", warnings_of_the_store },
     { "targets and metadata", targets },
     { "status", status },

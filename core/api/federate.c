@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /federate: the newest sample of each selected series, for a Prometheus that
+ * scrapes this one. Text format 0.0.4, one TYPE line a name, everything
+ * untyped, with the samples' own times; external labels are added where a
+ * series has none of that name, and an empty `instance` so that the scraper
+ * puts none of its own. Native histograms have no place in the text format
+ * and are left out, as Prometheus leaves them out of it.
+ *
+ * A name that is not legal in the text format is shown by its underscored
+ * form, unless the client says that it reads quoted names.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api_int.h"
+#include "expo/expo.h"
+#include "model/number.h"
+#include "promql/promql.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#define SELECTORS_MAX 1000
+#define UTF8          "escaping=allow-utf-8"
+
+struct fed_sample {
+    const struct labels *labels;
+    sonde_str name;
+    sonde_msec t;
+    double v;
+};
+
+struct federation {
+    struct http_call *call;
+    struct selector_list {
+        struct matcher *items;
+        size_t count;
+    } * selectors;
+    size_t selector_count;
+    struct series_set **sets;
+    size_t set_count;
+    struct fed_sample *samples;
+    size_t count, cap;
+    struct labels external; /* sorted, with `instance`                     */
+    bool utf8;              /* the client reads quoted names               */
+    sonde_msec from, to;    /* closed                                      */
+};
+
+/* ---- selectors ---------------------------------------------------------- */
+
+static bool parse_selectors(struct federation *f, struct sonde_err *err)
+{
+    struct arena *a = http_call_arena(f->call);
+    sonde_str v;
+    size_t n = 0;
+
+    if (http_call_params_broken(f->call, err)) {
+        (void)sonde_err_prefix(err, "error parsing form values");
+        return false;
+    }
+    while (n < SELECTORS_MAX && http_call_param(f->call, "match[]", n, &v))
+        n++;
+    f->selectors = arena_array(a, struct selector_list, n + 1);
+    f->sets = arena_array(a, struct series_set *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        struct selector_list *s = &f->selectors[f->selector_count];
+
+        (void)http_call_param(f->call, "match[]", i, &v);
+        if (promql_parse_selector(a, v, &s->items, &s->count, err) != SONDE_OK)
+            return false;
+        f->selector_count += s->count > 0; /* {} selects nothing */
+    }
+    return true;
+}
+
+static bool taken_before(const struct federation *f, size_t i,
+                         const struct labels *l)
+{
+    for (size_t k = 0; k < i; k++)
+        if (matchers_match(f->selectors[k].items, f->selectors[k].count, l))
+            return true;
+    return false;
+}
+
+/* ---- samples ------------------------------------------------------------ */
+
+static void take_newest(struct federation *f, const struct storage_series *s,
+                        const struct columns *c)
+{
+    struct fed_sample *out;
+    sonde_str name = labels_get(&s->labels, SONDE_STR(LABEL_NAME));
+    size_t last = c->count - 1;
+
+    if (c->count == 0 || name.len == 0 || is_stale_nan(c->v[last]) ||
+        (c->h && c->h[last]))
+        return;
+    f->samples =
+        mem_grow(f->samples, &f->cap, f->count + 1, sizeof(*f->samples));
+    out = &f->samples[f->count++];
+    *out = (struct fed_sample){ &s->labels, name, c->t[last], c->v[last] };
+}
+
+static sonde_code select_series(struct federation *f, struct querier *q,
+                                size_t i, struct columns *c,
+                                struct sonde_err *err)
+{
+    struct select_hints hints = { .mint = f->from, .maxt = f->to };
+    struct storage_series *s;
+    struct series_set *set = NULL;
+    sonde_code rc = q->ops->select(q, f->selectors[i].items,
+                                   f->selectors[i].count, &hints, &set, err);
+
+    if (set)
+        f->sets[f->set_count++] = set;
+    while (rc == SONDE_OK && (rc = set->ops->next(set, &s, err)) == SONDE_OK) {
+        if (taken_before(f, i, &s->labels))
+            continue;
+        if (http_call_gone(f->call))
+            return sonde_err_set(err, SONDE_ECANCELED, "the client has gone");
+        columns_reset(c);
+        rc = s->ops->read(s, f->from, f->to, c, err);
+        if (rc != SONDE_OK)
+            return rc;
+        take_newest(f, s, c);
+    }
+    return rc == SONDE_ENOTFOUND ? SONDE_OK : rc;
+}
+
+static int by_name(const void *x, const void *y)
+{
+    const struct fed_sample *a = x, *b = y;
+    int c = str_cmp(a->name, b->name);
+
+    return c ? c : labels_cmp(a->labels, b->labels);
+}
+
+/* ---- text --------------------------------------------------------------- */
+
+/* A metric or label name as the client reads it; `colon`: in a metric's. */
+static void put_name(struct buf *b, sonde_str name, bool colon)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.ptr[i];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        bool digit = c >= '0' && c <= '9' && i > 0;
+
+        if ((c & 0xc0) == 0x80)
+            continue; /* one underscore for a whole character */
+        buf_char(b, letter || digit || c == '_' || (c == ':' && colon) ? (char)c
+                                                                       : '_');
+    }
+}
+
+static void put_quoted(struct buf *b, sonde_str s)
+{
+    buf_char(b, '"');
+    expo_write_escaped(b, s);
+    buf_char(b, '"');
+}
+
+static void put_label(struct federation *f, struct buf *b,
+                      const struct label *l, bool *comma)
+{
+    buf_char(b, *comma ? ',' : '{');
+    *comma = true;
+    if (label_name_is_legacy(l->name) || !f->utf8)
+        put_name(b, l->name, false);
+    else
+        put_quoted(b, l->name);
+    buf_char(b, '=');
+    put_quoted(b, l->value);
+}
+
+static void put_sample(struct federation *f, struct buf *b,
+                       const struct fed_sample *s)
+{
+    bool quoted = f->utf8 && !metric_name_is_legacy(s->name), comma = false;
+
+    if (quoted) {
+        buf_char(b, '{');
+        put_quoted(b, s->name);
+        comma = true;
+    } else {
+        put_name(b, s->name, true);
+    }
+    for (size_t i = 0; i < s->labels->count; i++)
+        if (!str_eq_cstr(s->labels->items[i].name, LABEL_NAME))
+            put_label(f, b, &s->labels->items[i], &comma);
+    for (size_t i = 0; i < f->external.count; i++)
+        if (labels_get(s->labels, f->external.items[i].name).len == 0)
+            put_label(f, b, &f->external.items[i], &comma);
+    if (comma)
+        buf_char(b, '}');
+    buf_char(b, ' ');
+    buf_number(b, s->v, NUMBER_TEXT);
+    buf_char(b, ' ');
+    buf_int(b, s->t);
+    buf_char(b, '\n');
+}
+
+static void put_type(struct federation *f, struct buf *b, sonde_str name)
+{
+    buf_cstr(b, "# TYPE ");
+    if (f->utf8 && !metric_name_is_legacy(name))
+        put_quoted(b, name);
+    else
+        put_name(b, name, true);
+    buf_cstr(b, " untyped\n");
+}
+
+static void reply(struct federation *f)
+{
+    struct http_stream h;
+
+    if (f->count > 0)
+        qsort(f->samples, f->count, sizeof(*f->samples), by_name);
+    http_stream_open(&h, f->call, 200,
+                     f->utf8 ? EXPO_CONTENT_TYPE "; escaping=allow-utf-8"
+                             : EXPO_CONTENT_TYPE "; escaping=underscores");
+    for (size_t i = 0; i < f->count && http_stream_flush(&h); i++) {
+        if (i == 0 || !sonde_str_eq(f->samples[i].name, f->samples[i - 1].name))
+            put_type(f, &h.buf, f->samples[i].name);
+        put_sample(f, &h.buf, &f->samples[i]);
+    }
+    http_stream_close(&h);
+}
+
+/* ---- the page ----------------------------------------------------------- */
+
+/* The external labels and, if it is not among them, an empty instance. */
+static struct labels external_labels(struct api *api, struct arena *a)
+{
+    const struct api_ops *ops = &api->options.ops;
+    struct labels l = { 0 };
+    struct label *items;
+    size_t n = 0;
+
+    if (ops->external_labels)
+        ops->external_labels(ops->arg, a, &l);
+    if (labels_get(&l, SONDE_STR("instance")).len)
+        return l;
+    items = arena_array(a, struct label, l.count + 1);
+    while (n < l.count && str_cmp(l.items[n].name, SONDE_STR("instance")) < 0) {
+        items[n] = l.items[n];
+        n++;
+    }
+    items[n] = (struct label){ SONDE_STR("instance"), SONDE_STR("") };
+    for (size_t i = n; i < l.count; i++)
+        items[i + 1] = l.items[i];
+    return (struct labels){ items, l.count + 1 };
+}
+
+static void fail(struct http_call *call, int status, const char *text)
+{
+    struct buf b;
+
+    buf_init(&b);
+    buf_printf(&b, "%s\n", text);
+    http_call_set_header(call, "X-Content-Type-Options", SONDE_STR("nosniff"));
+    http_reply_take(call, status, "text/plain; charset=utf-8", &b);
+}
+
+static void federate(struct federation *f, struct storage *store)
+{
+    struct columns c = { 0 };
+    struct sonde_err err = { 0 };
+    struct querier *q = NULL;
+    sonde_code rc = store->ops->querier(store, f->from, f->to, &q, &err);
+
+    for (size_t i = 0; rc == SONDE_OK && i < f->selector_count; i++)
+        rc = select_series(f, q, i, &c, &err);
+    columns_fini(&c);
+    if (rc == SONDE_OK)
+        reply(f);
+    else
+        fail(f->call, 500, err.text);
+    for (size_t i = 0; i < f->set_count; i++)
+        f->sets[i]->ops->free(f->sets[i]);
+    if (q)
+        q->ops->free(q);
+}
+
+void api_handle_federate(struct api *api, struct http_call *call)
+{
+    sonde_msec now = clock_now(api->options.clock);
+    struct storage *store = atomic_load(&api->storage);
+    sonde_str accept = http_call_header(call, "Accept");
+    struct federation f = { .call = call,
+                            .from = now - api->options.lookback_ms + 1,
+                            .to = now };
+    struct sonde_err err = { 0 };
+
+    f.utf8 = accept.len &&
+             memmem(accept.ptr, accept.len, UTF8, strlen(UTF8)) != NULL;
+    f.external = external_labels(api, http_call_arena(call));
+    if (!store)
+        fail(call, 503, "the store is not open yet");
+    else if (!parse_selectors(&f, &err))
+        fail(call, 400, err.text);
+    else
+        federate(&f, store);
+    for (size_t i = 0; i < f.selector_count; i++)
+        api_matchers_fini(f.selectors[i].items, f.selectors[i].count);
+    free(f.samples);
+}

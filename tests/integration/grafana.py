@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The requests that Grafana's Prometheus data source makes, and every other
+JSON endpoint with its odd parameters, asked of the agent and of a real
+Prometheus (the newest) that were fed the same data: the answers are the same.
+"""
+import json
+import time
+
+from harness import *
+from remote_body import *
+
+RECEIVER = "--web.enable-remote-write-receiver"
+FEATURES = "--enable-feature=exemplar-storage,native-histograms," \
+    "promql-experimental-functions"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def data(start):
+    """Counters, a classic and a native histogram, odd names, exemplars."""
+    out = []
+    for i in range(3):
+        out.append(({"__name__": "http_requests_total", "job": "web",
+                     "instance": f"web{i}:80", "code": "200"},
+                    [Sample(start + k * 15000, 10.0 * k + i)
+                     for k in range(120)]))
+    for le in ("0.1", "1", "+Inf"):
+        out.append(({"__name__": "lat_seconds_bucket", "le": le, "job": "web"},
+                    [Sample(start + k * 15000, float(k))
+                     for k in range(120)]))
+    out.append(({"__name__": "odd.name", "job": "a<b>&\"c\"", "näme": "ä"},
+                [Sample(start + k * 15000 + 250, 0.1 * k)
+                 for k in range(120)]))
+    out.append(({"__name__": "nat", "job": "web"},
+                [Histogram(start + k * 15000, 3 * k, 1.5 * k, schema=1, zero=k,
+                           positive=(((0, 2),), [k, 0]))
+                 for k in range(1, 100)]))
+    out.append(({"__name__": "gone", "job": "web"},
+                [Sample(start, 1.0), Sample(start + 15000, STALE)]))
+    return out
+
+
+def ask(url, path, params, method="GET", headers=None):
+    text = urllib.parse.urlencode(params, doseq=True)
+    if method == "POST":
+        status, body = get(f"{url}{path}", data=text.encode(),
+                           headers={**FORM, **(headers or {})})
+    else:
+        status, body = get(f"{url}{path}" + ("?" + text if text else ""),
+                           headers=headers, method=method)
+    try:
+        return status, json.loads(body)
+    except ValueError:
+        return status, body
+
+
+def ordered(doc):
+    """Lists whose order means nothing, sorted."""
+    if isinstance(doc, dict):
+        data = doc.get("data")
+        if isinstance(data, dict) and data.get("resultType") == "vector":
+            data["result"].sort(key=lambda s: json.dumps(s["metric"],
+                                                         sort_keys=True))
+        if isinstance(data, list) and data and isinstance(data[0], dict):
+            data.sort(key=lambda s: json.dumps(s, sort_keys=True))
+    return doc
+
+
+def pair(case):
+    """The agent, Prometheus, and the time at which their data begins."""
+    start = (int(time.time()) - 2000) * 1000
+    peer = case.prometheus("global: {}\n", RECEIVER, FEATURES,
+                           binary=newest("prometheus"))
+    s = case.sonde("scrape_configs: []\n", RECEIVER,
+                   "--enable-feature=promql-experimental-functions")
+    for url in (peer.url, s.url):
+        write(url, data(start))
+    return s, peer, start // 1000
+
+
+def compare(s, peer, requests):
+    differing = []
+    for request in requests:
+        ours = ask(s.url, *request)
+        theirs = ask(peer.url, *request)
+        if (ours[0], ordered(ours[1])) != (theirs[0], ordered(theirs[1])):
+            differing.append(f"{request}\n  ours   {str(ours)[:700]}\n"
+                             f"  theirs {str(theirs)[:700]}")
+    need(not differing, f"{len(differing)} of {len(requests)} differ\n" +
+         "\n".join(differing))
+
+
+QUERY = "/api/v1/query"
+RANGE = "/api/v1/query_range"
+
+
+def test_queries(case):
+    """query and query_range: GET and POST, shapes, parameters, errors"""
+    s, peer, t = pair(case)
+    at = t + 900
+    span = {"start": t, "end": t + 900, "step": 15}
+    texts = ["http_requests_total", "rate(http_requests_total[5m])", "1+1",
+             '"text"', "nat", "rate(nat[5m])", '{"odd.name"}', "gone",
+             "http_requests_total[1m]", "nat[1m]", "sum by (code) ("
+             "rate(http_requests_total[1m]))", "vector(1e21)", "1e21",
+             "vector(1e-7)", "-0.0", "vector(NaN)", "Inf", "no_such",
+             "histogram_quantile(0.9, lat_seconds_bucket)", "time()",
+             "sum(", "a b", "rate(x)", "x offset", "1 + 2",
+             'label_replace(vector(1), "a", "$1", "b", "(")',
+             "http_requests_total * on(job) http_requests_total",
+             "count_values(\"v\", http_requests_total)", ""]
+    requests = []
+    for text in texts:
+        for method in ("GET", "POST"):
+            requests.append((QUERY, {"query": text, "time": at}, method))
+            requests.append((RANGE, {"query": text, **span}, method))
+    requests += [
+        (QUERY, {"query": "http_requests_total", "time": f"{at}.25"}),
+        (QUERY, {"query": "http_requests_total", "time": "2020-01-01T00:00:00Z"}),
+        (QUERY, {"query": "1", "time": "1.5"}),
+        (QUERY, {"query": "1", "time": "2020-01-01"}),
+        (QUERY, {"query": "1", "time": "x"}),
+        (QUERY, {"query": "1", "time": "4", "timeout": "5M"}),
+        (QUERY, {"query": "1", "time": "4", "timeout": "-1s"}),
+        (QUERY, {"query": "1", "time": "4", "limit": "x"}),
+        (QUERY, {"query": "1", "time": "4", "limit": "-1"}),
+        (QUERY, {"query": "1", "time": "4", "lookback_delta": "x"}),
+        (QUERY, {"query": "http_requests_total", "time": at,
+                 "lookback_delta": "1ms"}),
+        (QUERY, {"time": "4"}),
+        (QUERY, {"query": ["1", "2"], "time": "4"}),
+        (RANGE, {"query": "up"}),
+        (RANGE, {**span, "query": "up", "start": "x"}),
+        (RANGE, {**span, "query": "up", "end": t - 1}),
+        (RANGE, {**span, "query": "up", "step": "0"}),
+        (RANGE, {**span, "query": "up", "step": "-1"}),
+        (RANGE, {**span, "query": "up", "step": "x"}),
+        (RANGE, {**span, "query": "up", "step": ""}),
+        (RANGE, {"query": "up", "start": 0, "end": 11001, "step": 1}),
+        (RANGE, {"query": "up", "start": 0, "end": 11000, "step": 1}),
+        (RANGE, {"query": "vector(2)", "start": 0, "end": 3, "step": "1s500ms"}),
+        (RANGE, {**span, "query": "http_requests_total", "limit": "1"}),
+        (RANGE, {**span, "query": "http_requests_total", "limit": "3"}),
+        (RANGE, {**span, "query": "up[5m]"}),
+        (RANGE, {**span, "query": '"x"'}),
+        (QUERY, {"query": "1"}, "PUT"),
+        (QUERY, {"query": "1"}, "DELETE"),
+    ]
+    compare(s, peer, requests)
+
+
+def test_metadata_endpoints(case):
+    """series, labels and label values with match[], times and limits"""
+    s, peer, t = pair(case)
+    span = {"start": t, "end": t + 2000}
+    web = '{job="web"}'
+    requests = []
+    for method in ("GET", "POST"):
+        for extra in ({}, span, {"limit": 2}, {"limit": 0}, {"limit": 100}):
+            requests += [
+                ("/api/v1/labels", {**extra}, method),
+                ("/api/v1/labels", {"match[]": web, **extra}, method),
+            ]
+            if extra != {"limit": 2}:
+                requests += [
+                    ("/api/v1/series", {"match[]": web, **extra}, method),
+                    ("/api/v1/series", {"match[]": [web, "http_requests_total"],
+                                        **extra}, method),
+                ]
+    # Prometheus cuts values before it sorts them: which ones stay is luck.
+    for name in ("job", "__name__", "le", "no_such", "n%C3%A4me",
+                 "U__n_e4_me", "a-b"):
+        for extra in ({}, span, {"match[]": web}, {"limit": 100},
+                      {"match[]": ["gone", "nat"]}):
+            requests.append((f"/api/v1/label/{name}/values", extra))
+    requests += [
+        ("/api/v1/series", {}),
+        ("/api/v1/series", {"match[]": "{"}),
+        ("/api/v1/series", {"match[]": "{}"}),
+        ("/api/v1/series", {"match[]": '{x=""}'}),
+        ("/api/v1/series", {"match[]": '{x=~".*"}'}),
+        ("/api/v1/series", {"match[]": "up", "start": "x"}),
+        ("/api/v1/series", {"match[]": "up", "limit": "x"}),
+        ("/api/v1/series", {"match[]": "rate(up[5m])"}),
+        ("/api/v1/series", {"match[]": web, "start": t + 5000,
+                            "end": t + 6000}),
+        ("/api/v1/labels", {"match[]": "{"}),
+        ("/api/v1/labels", {"match[]": '{x=""}'}),
+        ("/api/v1/labels", {"end": "x"}),
+        ("/api/v1/label/job/values", {"match[]": "{"}),
+        ("/api/v1/label/job/values", {}, "POST"),
+        ("/api/v1/label/job/value", {}),
+        ("/api/v1/metadata", {}),
+        ("/api/v1/metadata", {"limit": "x"}),
+        ("/api/v1/metadata", {"limit": "0"}),
+        ("/api/v1/metadata", {"limit_per_metric": "x"}),
+        ("/api/v1/metadata", {"metric": "up"}),
+        ("/api/v1/targets/metadata", {}),
+        ("/api/v1/targets/metadata", {"limit": "x"}),
+        ("/api/v1/targets/metadata", {"match_target": "{"}),
+    ]
+    compare(s, peer, requests)
+
+
+def test_language_tools(case):
+    """format_query and parse_query"""
+    s, peer, t = pair(case)
+    texts = ["up", "sum by (a,b) (rate(x{a=~'b.*',c!=\"d\"}[5m] offset 1m))",
+             "a + on(x) group_left(y) b", "a and b", "a > bool 1",
+             "x[5m:1m] @ 5", "max_over_time(x[1h:5m] @ start() offset -5m)",
+             "-x", "+x", "(x)", "topk(3, x)", "quantile without(z)(0.5, x)",
+             "'a\\nb'", "1e9", "0x10", "Inf", "NaN", "1h", "count_values('a', x)",
+             "{__name__=~'a.*'}", '{"a.b","c d"="e"}', "sum(", "",
+             "absent(x)", "time()", "round(x, 5)", "label_join(x,'a','b','c')",
+             "x @ end()", "x @ 1.5", "a atan2 b", "a unless ignoring(z) b"]
+    requests = []
+    for text in texts:
+        requests.append(("/api/v1/format_query", {"query": text}))
+        requests.append(("/api/v1/format_query", {"query": text}, "POST"))
+    compare(s, peer, requests)
+    differing = []
+    for text in texts:
+        ours = ask(s.url, "/api/v1/parse_query", {"query": text})
+        theirs = ask(peer.url, "/api/v1/parse_query", {"query": text})
+        if (ours[0], older(ours[1])) != (theirs[0], theirs[1]):
+            differing.append(f"{text}\n  {older(ours[1])}\n  {theirs[1]}")
+    need(not differing, "\n".join(differing))
+
+
+LATER = {"offsetExpr", "rangeExpr", "stepExpr", "anchored", "smoothed",
+         "fillValues"}
+
+
+def older(doc):
+    """Without the keys of a tree that versions after 3.5 have."""
+    if isinstance(doc, dict):
+        return {k: older(v) for k, v in doc.items() if k not in LATER}
+    if isinstance(doc, list):
+        return [older(v) for v in doc]
+    return doc
+
+
+def test_exemplars(case):
+    """query_exemplars"""
+    s, peer, t = pair(case)
+    compare(s, peer, [
+        ("/api/v1/query_exemplars", {"query": "http_requests_total",
+                                     "start": t, "end": t + 900}),
+        ("/api/v1/query_exemplars", {"query": "test", "start": t * 1000,
+                                     "end": (t + 900) * 1000}),
+        ("/api/v1/query_exemplars", {"query": "1"}),
+        ("/api/v1/query_exemplars", {"query": ""}),
+        ("/api/v1/query_exemplars", {"query": "sum("}),
+        ("/api/v1/query_exemplars", {"query": "up", "start": "x"}),
+        ("/api/v1/query_exemplars", {"query": "up", "start": 5, "end": 4}),
+        ("/api/v1/query_exemplars", {"query": "up"}, "POST"),
+    ])
+
+
+def test_federate(case):
+    """/federate gives what Prometheus gives, line by line"""
+    s, peer, t = pair(case)
+    peer_now = time.time()
+    fresh = [({"__name__": "fed", "job": "j", "n": str(i)},
+              [Sample(int(peer_now * 1000) - 20000, 1.5 * i)])
+             for i in range(4)]
+    fresh += [({"__name__": "fed.odd", "a.b": "c\"\n\\d"},
+               [Sample(int(peer_now * 1000) - 20000, 1e9)]),
+              ({"__name__": "fed_stale"},
+               [Sample(int(peer_now * 1000) - 20000, 1.0),
+                Sample(int(peer_now * 1000) - 10000, STALE)])]
+    for url in (peer.url, s.url):
+        write(url, fresh)
+    for text in ("match[]=fed", "match[]={__name__=~%22fed.*%22}", "",
+                 "match[]={}", "match[]={", "match[]=fed&match[]={n=%221%22}",
+                 "match[]=fed;x", "match[]=fed{n=%22%22}"):
+        for accept in (None, "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                       "application/openmetrics-text;version=1.0.0;"
+                       "escaping=allow-utf-8,text/plain;version=1.0.0;"
+                       "escaping=allow-utf-8;q=0.6"):
+            head = {"Accept": accept} if accept else {}
+            ours = get(f"{s.url}/federate?{text}", headers=head)
+            theirs = get(f"{peer.url}/federate?{text}", headers=head)
+            equal((ours[0], sorted(ours[1].splitlines())),
+                  (theirs[0], sorted(theirs[1].splitlines())),
+                  f"{text} {accept}")
+
+
+run(globals())
