@@ -19,6 +19,7 @@
 #include "util/clock.h"
 #include "util/str.h"
 
+#define ASK_EVERY_MS        5 /* whether the client is still there       */
 #define LOOKBACK_DEFAULT_MS (INT64_C(5) * 60 * 1000)
 #define DEFAULT_STEP_MS     (INT64_C(60) * 1000)
 
@@ -36,17 +37,28 @@ struct evaluation {
 
 /* ---- limits ------------------------------------------------------------- */
 
+/* Asking the client costs a system call: once in a while will do. */
+static bool is_canceled(struct exec *x, sonde_msec now)
+{
+    const struct promql_query *q = x->query;
+    sonde_msec last = atomic_load_explicit(&x->asked, memory_order_relaxed);
+
+    if (!q->canceled || now - last < ASK_EVERY_MS)
+        return false;
+    atomic_store_explicit(&x->asked, now, memory_order_relaxed);
+    return q->canceled(q->canceled_arg);
+}
+
 sonde_code exec_check(struct exec *x, struct sonde_err *err)
 {
     const struct promql_query *q = x->query;
+    sonde_msec now = clock_monotonic(&clock_system);
 
-    if (atomic_load_explicit(&x->failed, memory_order_relaxed))
+    if (atomic_load_explicit(&x->failed, memory_order_relaxed) ||
+        is_canceled(x, now))
         return sonde_err_set(err, SONDE_ECANCELED,
                              "query was canceled in query execution");
-    if (q->canceled && q->canceled(q->canceled_arg))
-        return sonde_err_set(err, SONDE_ECANCELED,
-                             "query was canceled in query execution");
-    if (q->deadline_ms && clock_monotonic(&clock_system) > q->deadline_ms)
+    if (q->deadline_ms && now > q->deadline_ms)
         return sonde_err_set(err, SONDE_ETIMEOUT,
                              "query timed out in query execution");
     return SONDE_OK;

@@ -62,6 +62,7 @@ struct exec {
         struct querier *querier;
     } * queriers; /* asked for their warnings at the end                    */
     _Atomic uint64_t held, peak; /* samples                                */
+    _Atomic int64_t asked;       /* when the client was asked for last      */
     _Atomic bool failed;         /* no further row is needed               */
     pthread_mutex_t mutex;       /* guards all below                       */
     sonde_code failure;
