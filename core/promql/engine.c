@@ -16,10 +16,10 @@
 
 #include <stdlib.h>
 
+#include "promql/explain.h"
 #include "util/clock.h"
 #include "util/str.h"
 
-#define ASK_EVERY_MS        5 /* whether the client is still there       */
 #define LOOKBACK_DEFAULT_MS (INT64_C(5) * 60 * 1000)
 #define DEFAULT_STEP_MS     (INT64_C(60) * 1000)
 
@@ -37,28 +37,17 @@ struct evaluation {
 
 /* ---- limits ------------------------------------------------------------- */
 
-/* Asking the client costs a system call: once in a while will do. */
-static bool is_canceled(struct exec *x, sonde_msec now)
-{
-    const struct promql_query *q = x->query;
-    sonde_msec last = atomic_load_explicit(&x->asked, memory_order_relaxed);
-
-    if (!q->canceled || now - last < ASK_EVERY_MS)
-        return false;
-    atomic_store_explicit(&x->asked, now, memory_order_relaxed);
-    return q->canceled(q->canceled_arg);
-}
-
 sonde_code exec_check(struct exec *x, struct sonde_err *err)
 {
     const struct promql_query *q = x->query;
-    sonde_msec now = clock_monotonic(&clock_system);
 
-    if (atomic_load_explicit(&x->failed, memory_order_relaxed) ||
-        is_canceled(x, now))
+    if (atomic_load_explicit(&x->failed, memory_order_relaxed))
         return sonde_err_set(err, SONDE_ECANCELED,
                              "query was canceled in query execution");
-    if (q->deadline_ms && now > q->deadline_ms)
+    if (q->canceled && q->canceled(q->canceled_arg))
+        return sonde_err_set(err, SONDE_ECANCELED,
+                             "query was canceled in query execution");
+    if (q->deadline_ms && clock_monotonic(&clock_system) > q->deadline_ms)
         return sonde_err_set(err, SONDE_ETIMEOUT,
                              "query timed out in query execution");
     return SONDE_OK;
@@ -111,10 +100,8 @@ static void fail(struct exec *x, sonde_code code, const struct sonde_err *err)
     atomic_store(&x->failed, true);
 }
 
-static bool each_piece(void *arg, size_t worker, size_t from, size_t to)
+static bool piece_rows(struct each *e, struct worker *w, size_t from, size_t to)
 {
-    struct each *e = arg;
-    struct worker *w = &e->exec->workers[worker];
 
     for (size_t i = from; i < to; i++) {
         struct sonde_err err;
@@ -128,6 +115,21 @@ static bool each_piece(void *arg, size_t worker, size_t from, size_t to)
         }
     }
     return true;
+}
+
+static bool each_piece(void *arg, size_t worker, size_t from, size_t to)
+{
+    struct each *e = arg;
+    struct worker *w = &e->exec->workers[worker];
+    struct explain_meter began;
+    bool ok;
+
+    if (!e->exec->trace)
+        return piece_rows(e, w, from, to);
+    began = explain_piece_begin(w);
+    ok = piece_rows(e, w, from, to);
+    explain_piece_end(w, &began);
+    return ok;
 }
 
 sonde_code exec_each(struct exec *x, size_t n, size_t piece,
@@ -347,6 +349,8 @@ sonde_code promql_run(const struct promql_query *q, const struct promql_expr *e,
     v->result.start = q->start;
     v->result.step = q->step;
     exec_init(&v->exec, &v->query);
+    if (q->explain)
+        v->exec.trace = explain_new(&v->exec);
     rc = evaluate(v, e, err);
     if (rc != SONDE_OK) {
         promql_result_free(&v->result);
@@ -354,6 +358,8 @@ sonde_code promql_run(const struct promql_query *q, const struct promql_expr *e,
     }
     notes_take(&v->exec, &v->result);
     take_stats(v);
+    if (v->exec.trace)
+        explain_take(&v->exec, &v->result);
     *out = &v->result;
     return SONDE_OK;
 }

@@ -61,8 +61,8 @@ struct exec {
         struct exec_querier *next;
         struct querier *querier;
     } * queriers; /* asked for their warnings at the end                    */
+    struct trace *trace; /* NULL unless the plan was asked for: explain.c  */
     _Atomic uint64_t held, peak; /* samples                                */
-    _Atomic int64_t asked;       /* when the client was asked for last      */
     _Atomic bool failed;         /* no further row is needed               */
     pthread_mutex_t mutex;       /* guards all below                       */
     sonde_code failure;
@@ -136,7 +136,8 @@ struct node {
     /* Of a range vector: the window of step i is (right - range, right],
      * with right = window_right(n, i). */
     sonde_msec range_ms;
-    struct scratch *scratch; /* by worker                                  */
+    struct scratch *scratch;  /* by worker                                  */
+    struct trace_node *trace; /* NULL unless its operations are metered    */
 };
 
 /* ---- the evaluation: engine.c ------------------------------------------ */
@@ -232,6 +233,8 @@ static inline const struct histogram *row_histogram(const struct row *r,
 
 /* Whether making a row may leave notes: not for selectors and what is kept. */
 bool node_tells(const struct node *n);
+/* Whether all its rows are there already. */
+bool node_is_kept(const struct node *n);
 /* A node with the same series whose rows are all there: computed on all
  * workers, held until the end. Rows are shared. */
 SONDE_NODISCARD sonde_code node_keep(struct node *n, struct node **out,

@@ -8,6 +8,7 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/check.c core/promql/count_values.c \
 	core/promql/dates.c core/promql/element.c core/promql/element.h \
 	core/promql/engine.c core/promql/engine.h \
+	core/promql/explain.c core/promql/explain.h \
 	core/promql/fold.c \
 	core/promql/functions.c \
 	core/promql/hist.c core/promql/hist.h \

@@ -35,7 +35,7 @@ SONDE_NODISCARD sonde_code promql_parse(struct arena *a, sonde_str text,
                                         struct promql_expr **out,
                                         struct sonde_err *err);
 /* A series selector alone (match[]): its matchers, each to be released by
- * matcher_fini. One that accepts everything is for the caller to refuse. */
+ * matcher_fini. */
 SONDE_NODISCARD sonde_code promql_parse_selector(struct arena *a,
                                                  sonde_str text,
                                                  struct matcher **out,
@@ -62,6 +62,7 @@ struct promql_query {
     void *canceled_arg;
     size_t max_samples; /* held at once; 0: 50 million                     */
     unsigned features;
+    bool explain; /* the result has the plan                              */
 };
 
 /* Marks "no value here" among the values of a series: a bit pattern that no
@@ -94,6 +95,17 @@ struct promql_stats {
     uint64_t series;
 };
 
+/* A node of the plan, those below it next with a greater depth. What it cost
+ * includes them, and is added up over all threads: times may be more than the
+ * query took. A step-invariant node has one step. */
+struct promql_plan_node {
+    sonde_str text; /* its expression                                     */
+    unsigned depth;
+    size_t steps, series, rows; /* rows: how many were made               */
+    uint64_t samples;           /* read                                   */
+    uint64_t wall_ns, cpu_ns;
+};
+
 /* All of it lives until promql_result_free. A vector or matrix is sorted by
  * labels in a range query, else as Prometheus orders it. Series without any
  * value are left out. */
@@ -107,6 +119,8 @@ struct promql_result {
     struct promql_note *notes;
     size_t note_count;
     struct promql_stats stats;
+    struct promql_plan_node *plan; /* in the order of the makings         */
+    size_t plan_count;
 };
 
 /* Evaluates a checked tree. SONDE_EINVAL: what Prometheus calls an execution
