@@ -146,7 +146,7 @@ sonde_code head_saved_read(const char *path, const struct saved_visitor *v,
     sonde_code rc;
 
     arena_init(&g.arena);
-    rc = wal_replay(path, (struct wal_position){ 0 }, &replay, err);
+    rc = wal_replay_ahead(path, (struct wal_position){ 0 }, &replay, err);
     if (rc == SONDE_OK && g.why)
         rc = bad(&g, err, g.why);
     arena_fini(&g.arena);

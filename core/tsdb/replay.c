@@ -366,7 +366,7 @@ static sonde_code replay_log(struct replay *r, const char *wal_dir,
     if (r->options->saved_dir)
         rc = load_saved(r, wal_dir, &from, err);
     if (rc == SONDE_OK)
-        rc = wal_replay(wal_dir, from, &callbacks, err);
+        rc = wal_replay_ahead(wal_dir, from, &callbacks, err);
     return rc;
 }
 

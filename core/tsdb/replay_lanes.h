@@ -16,7 +16,7 @@
 #define LANES         256
 #define LANE_ITEMS    170 /* a block is a page of memory                */
 #define LANES_BLOCKS  4096
-#define LANES_THREADS 4
+#define LANES_THREADS 1
 
 enum lane_kind {
     LANE_SAMPLE,

@@ -1,6 +1,7 @@
 noinst_LTLIBRARIES += core/wal/libwal.la
 core_wal_libwal_la_SOURCES = \
 	core/wal/wal.h \
+	core/wal/ahead.c \
 	core/wal/bulk.c \
 	core/wal/checkpoint.c \
 	core/wal/cursor.c \

@@ -121,6 +121,13 @@ SONDE_NODISCARD sonde_code wal_replay(const char *dir, struct wal_position from,
                                       const struct wal_replay *replay,
                                       struct sonde_err *err);
 
+/* The same, with a thread of its own that reads ahead; the callbacks run on
+ * the caller's, in order. ahead.c */
+SONDE_NODISCARD sonde_code wal_replay_ahead(const char *dir,
+                                            struct wal_position from,
+                                            const struct wal_replay *replay,
+                                            struct sonde_err *err);
+
 /* A cursor that follows the log. `from` {0,0} begins at the oldest segment;
  * checkpoints are not read. One thread at a time. */
 struct wal_cursor;

@@ -289,6 +289,91 @@ static void test_damaged_checkpoint(void)
     buf_fini(&bytes);
 }
 
+/* ---- agent posture ---------------------------------------------------- */
+
+#define HOUR_MS INT64_C(3600000)
+
+static uint64_t need_segment_1(void *arg)
+{
+    (void)arg;
+    return 1;
+}
+
+static size_t series_there(struct kit *k)
+{
+    struct tsdb_stats stats;
+
+    tsdb_stats(k->db, &stats);
+    return stats.series;
+}
+
+static void compact(struct kit *k)
+{
+    struct sonde_err err = { 0 };
+
+    CU_ASSERT_EQUAL(tsdb_compact(k->db, &err), SONDE_OK);
+}
+
+/* Series without a sample for hours go, what is younger stays, and a reader
+ * holds the segments that it needs. */
+static void test_agent_posture(void)
+{
+    struct kit k;
+
+    kit_init(&k, "agent");
+    k.options.log_only = true;
+    k.options.no_thread = true;
+    k.options.log_needed = need_segment_1;
+    kit_reopen(&k);
+    (void)kit_put(&k, "idle", KIT_NOW - 5 * HOUR_MS, 1);
+    fill_segments(&k);
+    compact(&k);
+    CU_ASSERT_EQUAL(series_there(&k), 8); /* not due */
+    clock_manual_advance(&k.clock, 3 * HOUR_MS);
+    (void)kit_put(&k, "old", KIT_NOW + 3 * HOUR_MS, 1);
+    compact(&k); /* who was asked for lately stays once more */
+    clock_manual_advance(&k.clock, 3 * HOUR_MS);
+    compact(&k);
+    CU_ASSERT_EQUAL(series_there(&k), 1);
+    CU_ASSERT_FALSE(has_file(&k, "00000000"));
+    CU_ASSERT_TRUE(has_file(&k, "00000001"));
+    k.options.log_needed = NULL;
+    kit_reopen(&k);
+    clock_manual_advance(&k.clock, 3 * HOUR_MS);
+    compact(&k);
+    CU_ASSERT_FALSE(has_file(&k, "00000001"));
+    CU_ASSERT_EQUAL(corruptions(&k), 0);
+    (void)kit_put(&k, "old", KIT_NOW + 9 * HOUR_MS, 2);
+    kit_fini(&k);
+}
+
+/* A series left the head, but a later segment has samples of it: its record
+ * stays until a checkpoint stands for that segment. */
+static void test_gone_series_keep_their_record(void)
+{
+    struct selfmetrics *metrics = selfmetrics_new();
+    struct kit k;
+
+    kit_init(&k, "gone");
+    k.options.metrics = metrics;
+    k.options.log_only = true;
+    k.options.no_thread = true;
+    kit_reopen(&k);
+    fill_segments(&k); /* s4 has its samples in segment 5 */
+    for (int i = 0; i < 2; i++) {
+        clock_manual_advance(&k.clock, 10 * HOUR_MS);
+        compact(&k);
+        CU_ASSERT_EQUAL(corruptions(&k), 0);
+        tsdb_close(k.db);
+        k.db = NULL;
+        kit_open(&k);
+        CU_ASSERT_EQUAL(corruptions(&k), 0);
+    }
+    CU_ASSERT_EQUAL(metric_get(k.db->head->metrics.replay_unknown), 0);
+    kit_fini(&k);
+    selfmetrics_free(metrics);
+}
+
 static const struct tap_test tests[] = {
     { "a long replay", test_long_replay },
     { "a replay is stopped", test_canceled },
@@ -297,6 +382,9 @@ static const struct tap_test tests[] = {
     { "cut again and again", test_cut_often },
     { "damaged series records are mended", test_cut_mends_series },
     { "a damaged checkpoint", test_damaged_checkpoint },
+    { "agent posture", test_agent_posture },
+    { "series that are gone keep their record",
+      test_gone_series_keep_their_record },
 };
 
 int main(void)

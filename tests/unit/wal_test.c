@@ -682,6 +682,88 @@ static sonde_code stop_at_once(void *arg, sonde_str record,
     return sonde_err_set(err, SONDE_ECANCELED, "enough");
 }
 
+/* The same records, damage and order as of a plain replay; stopped anywhere. */
+struct ahead_log {
+    struct log log;
+    size_t stop_at, segments;
+};
+
+static sonde_code ahead_record(void *arg, sonde_str record,
+                               struct wal_position end, struct sonde_err *err)
+{
+    struct ahead_log *l = arg;
+
+    if (l->log.records == l->stop_at)
+        return sonde_err_set(err, SONDE_ECANCELED, "enough");
+    return log_record(&l->log, record, end, err);
+}
+
+static void ahead_damage(void *arg, const struct wal_damage *d)
+{
+    CU_ASSERT_PTR_NOT_NULL(strstr(d->path, "/0000"));
+    log_damage(&((struct ahead_log *)arg)->log, d);
+}
+
+static void ahead_segment(void *arg, uint64_t segment, uint64_t last)
+{
+    struct ahead_log *l = arg;
+
+    CU_ASSERT_EQUAL(segment, l->segments++);
+    CU_ASSERT_EQUAL(last, 5);
+}
+
+static void replay_ahead(const char *dir, struct ahead_log *l, size_t stop_at,
+                         sonde_code want)
+{
+    struct wal_replay replay = { .record = ahead_record,
+                                 .damage = ahead_damage,
+                                 .segment = ahead_segment,
+                                 .arg = l };
+    struct sonde_err err;
+
+    log_reset(&l->log);
+    l->stop_at = stop_at;
+    l->segments = 0;
+    CU_ASSERT_EQUAL(
+        wal_replay_ahead(dir, (struct wal_position){ 0 }, &replay, &err), want);
+}
+
+static void test_replay_ahead(void)
+{
+    struct wal_options options = { .segment_bytes = 2 << 20 };
+    struct ahead_log l = { 0 };
+    struct log plain = { 0 };
+    struct arena arena;
+    const char *dir;
+    struct wal *w;
+    int fd;
+    char path[512];
+
+    arena_init(&arena);
+    dir = fresh_dir(&arena);
+    w = open_wal(dir, &options);
+    CU_ASSERT_EQUAL(append_numbered(w, 0, 1100, 10000), 1100);
+    CU_ASSERT_EQUAL(wal_end(w).segment, 5);
+    wal_close(w);
+    (void)snprintf(path, sizeof(path), "%s/00000002", dir);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    CU_ASSERT_EQUAL(pwrite(fd, "XXXX", 4, 500000), 4);
+    (void)close(fd);
+    replay_dir(dir, (struct wal_position){ 0 }, &plain);
+    replay_ahead(dir, &l, SIZE_MAX, SONDE_OK);
+    CU_ASSERT_EQUAL(plain.damages, 1);
+    CU_ASSERT_EQUAL(l.log.damages, 1);
+    CU_ASSERT_EQUAL(l.log.lost_bytes, plain.lost_bytes);
+    CU_ASSERT_EQUAL(l.segments, 6);
+    CU_ASSERT_TRUE(sonde_str_eq(buf_str(&l.log.bytes), buf_str(&plain.bytes)));
+    for (size_t stop = 0; stop < 1099; stop += 97)
+        replay_ahead(dir, &l, stop, SONDE_ECANCELED);
+    replay_ahead("/nonexistent", &l, SIZE_MAX, SONDE_ENOTFOUND);
+    buf_fini(&l.log.bytes);
+    buf_fini(&plain.bytes);
+    arena_fini(&arena);
+}
+
 static void test_replay_stops(void)
 {
     int calls = 0;
@@ -1013,6 +1095,7 @@ static const struct tap_test tests[] = {
     { "bad compression is damage", test_bad_compression },
     { "checkpoint first; a gap is said", test_checkpoint_and_gap },
     { "a callback ends the replay", test_replay_stops },
+    { "a thread reads ahead", test_replay_ahead },
     { "a failed write is taken back", test_failed_write_is_taken_back },
     { "no new segment, then one again", test_no_new_segment },
     { "cursors follow a writer", test_cursors_follow },
