@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `sonde check config FILE...`: reads everything a start would read, with the
- * plugins' own checks, and starts nothing.
+ * `sonde check ...`. `config FILE...` reads everything a start would read,
+ * with the plugins' own checks, and starts nothing; the others have files of
+ * their own.
  */
+#include "cli/check.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +16,9 @@
 static int usage(void)
 {
     cli_error("usage: sonde check config [--plugin.path=DIR] "
-              "[--config.expand-env] FILE...");
+              "[--config.expand-env] FILE...\n"
+              "       sonde check metrics [--extended] [FILE]\n"
+              "       sonde check query [--format] EXPR|-f FILE");
     return CLI_USAGE;
 }
 
@@ -40,7 +45,7 @@ static int check_files(int argc, char **argv, struct config_load *load)
     int code = CLI_OK;
     int files = 0;
 
-    for (int i = 2; i < argc; i++) {
+    for (int i = 1; i < argc; i++) {
         int rc;
 
         if (strcmp(argv[i], "--config.expand-env") == 0) {
@@ -57,7 +62,7 @@ static int check_files(int argc, char **argv, struct config_load *load)
     return files ? code : usage();
 }
 
-int cli_check(int argc, char **argv)
+static int check_config(int argc, char **argv)
 {
     struct config_load load = { 0 };
     struct sonde_list given;
@@ -68,12 +73,7 @@ int cli_check(int argc, char **argv)
     int code;
 
     arena_init(&a);
-    log_setup(LOG_ERROR, LOG_LOGFMT);
     cli_take_plugin_path(&a, &argc, argv, &given);
-    if (argc < 3 || strcmp(argv[1], "config") != 0) {
-        arena_fini(&a);
-        return usage();
-    }
     cli_plugin_dirs(&a, &given, &dirs, &n);
     plugins = plugins_new(dirs, n);
     load.plugins = plugins;
@@ -81,4 +81,40 @@ int cli_check(int argc, char **argv)
     plugins_free(plugins);
     arena_fini(&a);
     return code;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} checks[] = {
+    { "config", check_config },
+    { "metrics", check_metrics },
+    { "query", check_query },
+};
+
+/* Flags may stand before the word, as --plugin.path did from the first. */
+static int word_at(int argc, char **argv)
+{
+    int i = 1;
+
+    while (i < argc && strncmp(argv[i], "--plugin.path", 13) == 0)
+        i += strchr(argv[i], '=') ? 1 : 2;
+    return i;
+}
+
+int cli_check(int argc, char **argv)
+{
+    int at = word_at(argc, argv);
+
+    log_setup(LOG_ERROR, LOG_LOGFMT);
+    for (size_t i = 0; at < argc && i < sizeof(checks) / sizeof(*checks); i++)
+        if (strcmp(argv[at], checks[i].name) == 0) {
+            char *word = argv[at];
+
+            /* The word comes first. */
+            memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
+            argv[1] = word;
+            return checks[i].run(argc - 1, argv + 1);
+        }
+    return usage();
 }

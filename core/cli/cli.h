@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The command line: one file per sub-command. Exit codes: 0, 1 for a failure
- * at run time, 2 for wrong usage or configuration.
+ * at run time, 2 for wrong usage or configuration, 3 for what a lint found.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -15,7 +15,8 @@
 enum {
     CLI_OK = 0,
     CLI_FAILED = 1,
-    CLI_USAGE = 2
+    CLI_USAGE = 2,
+    CLI_LINT = 3 /* what was checked can be read, and breaks conventions    */
 };
 
 /* Picks the sub-command and runs it; `run` with flags is the default. */
@@ -27,6 +28,7 @@ int cli_check(int argc, char **argv);
 int cli_scrape(int argc, char **argv);
 int cli_document(int argc, char **argv);
 int cli_tsdb(int argc, char **argv);
+int cli_query(int argc, char **argv);
 
 /* docs/configuration.md. */
 void cli_document_text(struct buf *b);

@@ -1,6 +1,8 @@
 noinst_LTLIBRARIES += core/cli/libcli.la
 core_cli_libcli_la_SOURCES = \
-	core/cli/check.c \
+	core/cli/check.c core/cli/check.h \
+	core/cli/check_metrics.c \
+	core/cli/check_query.c \
 	core/cli/cli.c core/cli/cli.h \
 	core/cli/paths.c \
 	core/cli/plugins_cmd.c core/cli/plugins_cmd.h \
@@ -18,7 +20,16 @@ core_cli_libcli_la_SOURCES += \
 	core/cli/args.c core/cli/args.h \
 	core/cli/import_merge.c core/cli/import_run.c \
 	core/cli/import_spill.c core/cli/import_spill.h \
+	core/cli/chart.c core/cli/chart.h \
+	core/cli/lint.c core/cli/lint.h \
 	core/cli/progress.c core/cli/progress.h \
+	core/cli/query_cmd.c core/cli/query_cmd.h \
+	core/cli/query_data.c \
+	core/cli/query_explain.c \
+	core/cli/query_json.c \
+	core/cli/query_print.c \
+	core/cli/query_server.c \
+	core/cli/query_table.c \
 	core/cli/tsdb_analyze.c \
 	core/cli/tsdb_blocks.c \
 	core/cli/tsdb_check.c core/cli/tsdb_check.h \
