@@ -33,7 +33,7 @@ enum promql_kind {
 };
 
 enum promql_op {
-    /* binary, in the order of op_names in print.c */
+    /* binary, in the order of op_names in ast.c */
     PROMQL_ADD,
     PROMQL_SUB,
     PROMQL_MUL,
@@ -77,11 +77,42 @@ enum promql_at {
     PROMQL_AT_END
 };
 
+enum promql_span_kind {
+    PROMQL_SPAN_NUMBER,
+    PROMQL_SPAN_STEP,  /* step()                                           */
+    PROMQL_SPAN_RANGE, /* range()                                          */
+    PROMQL_SPAN_MIN,   /* min_of(lhs, rhs)                                 */
+    PROMQL_SPAN_MAX,
+    PROMQL_SPAN_NEGATE, /* -rhs                                            */
+    PROMQL_SPAN_BINARY, /* lhs op rhs                                      */
+};
+
+/* Arithmetic with durations, in brackets and after `offset`: worked out for
+ * each query, since it may ask for the query's step and range. What is only a
+ * number is worked out by the parser, its place has no such tree. */
+struct promql_span {
+    enum promql_span_kind kind;
+    enum promql_op op; /* of BINARY                                        */
+    struct promql_span *lhs, *rhs;
+    double value;  /* of NUMBER, in seconds                                */
+    bool duration; /* written as 5m                                        */
+    bool wrapped;  /* in parentheses                                       */
+    size_t begin, end;
+};
+
 /* `offset` and `@` of a selector or subquery. */
 struct promql_shift {
-    sonde_msec offset_ms; /* 0: none */
+    sonde_msec offset_ms;       /* 0: none                                 */
+    struct promql_span *offset; /* NULL, or what gives offset_ms           */
     enum promql_at at;
     sonde_msec at_ms;
+};
+
+/* How a window's edges are treated. */
+enum promql_edges {
+    PROMQL_EDGES_PLAIN,
+    PROMQL_EDGES_ANCHORED,
+    PROMQL_EDGES_SMOOTHED,
 };
 
 enum promql_card {
@@ -127,14 +158,17 @@ struct promql_expr {
             size_t count, cap;
             struct promql_expr *older; /* the parser's chain              */
             struct promql_shift shift;
+            enum promql_edges edges;
         } selector;
         struct {
             struct promql_expr *selector;
             sonde_msec range_ms;
+            struct promql_span *range; /* NULL, or what gives range_ms    */
         } range;
         struct {
             struct promql_expr *expr;
-            sonde_msec range_ms, step_ms; /* step 0: the default          */
+            sonde_msec range_ms, step_ms;     /* step 0: the default      */
+            struct promql_span *range, *step; /* NULL, or what gives them */
             struct promql_shift shift;
         } subquery;
         struct {
@@ -161,6 +195,10 @@ struct promql_expr {
         struct promql_expr *paren;
     };
 };
+
+/* What an expression is made of, in the order of evaluation; NULL behind the
+ * last. */
+struct promql_expr *promql_child(const struct promql_expr *e, size_t i);
 
 /* "sum", "+", ... */
 const char *promql_op_name(enum promql_op op);

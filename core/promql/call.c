@@ -2,6 +2,7 @@
 /* Which function is made by whom. */
 #include "promql/call.h"
 
+#include "promql/edges.h"
 #include "util/str.h"
 
 static const struct call_maker *const tables[] = {
@@ -36,6 +37,7 @@ static const struct range_function *find_range(const char *name)
 static void by_windows(struct range_call *c, const struct columns *cols,
                        struct worker *w, struct row *out)
 {
+    bool anchored = range_edges(c->range) == PROMQL_EDGES_ANCHORED;
     struct slide s = slide_begin(c->range, cols);
     struct window win;
 
@@ -43,7 +45,9 @@ static void by_windows(struct range_call *c, const struct columns *cols,
         struct point p = { 0 };
 
         w->queryable += win.n;
-        if (win.n && c->function->window(c, &win, k, w, &p))
+        if ((anchored && !edges_anchor(&win)) || win.n == 0)
+            continue;
+        if (c->function->window(c, &win, k, w, &p))
             row_put(&c->node, w, out, k, &p);
     }
 }
@@ -59,7 +63,8 @@ static sonde_code range_call_row(struct node *n, size_t i, struct worker *w,
         return rc;
     row_begin(n, w, out);
     w->series = i;
-    if (c->function->floats && !cols->h)
+    if (c->function->floats && !cols->h &&
+        range_edges(c->range) == PROMQL_EDGES_PLAIN)
         c->function->floats(c, cols, w, out);
     else
         by_windows(c, cols, w, out);
@@ -127,7 +132,10 @@ sonde_code call_make(struct exec *x, const struct promql_expr *e,
     const char *name = e->call.function->name;
     const struct range_function *f = find_range(name);
     const struct call_maker *m = f ? NULL : find_maker(name);
+    sonde_code rc = edges_check(e, err);
 
+    if (rc != SONDE_OK)
+        return rc;
     if (f)
         return range_call_make(x, e, f, steps, out, err);
     if (m)

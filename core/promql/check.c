@@ -86,9 +86,13 @@ static void check_matching(struct parser *p, const struct promql_expr *e)
     bool scalar = e->binary.lhs->type == PROMQL_SCALAR ||
                   e->binary.rhs->type == PROMQL_SCALAR;
 
-    if (scalar && m->given)
+    if (scalar && m->labels.count)
         parse_fail(p, e->begin,
                    "vector matching only allowed between instant vectors");
+    else if (scalar && (m->fill_lhs || m->fill_rhs))
+        parse_fail(p, e->begin,
+                   "filling in missing series only allowed between instant "
+                   "vectors");
     if (!promql_op_is_set(e->binary.op))
         return;
     if (scalar)
@@ -99,6 +103,9 @@ static void check_matching(struct parser *p, const struct promql_expr *e)
     else if (m->card != PROMQL_MANY_TO_MANY)
         parse_fail(p, e->begin, "no grouping allowed for \"%s\" operation",
                    promql_op_name(e->binary.op));
+    else if (m->fill_lhs || m->fill_rhs)
+        parse_fail(p, e->begin,
+                   "filling in missing series not allowed for set operators");
 }
 
 /* Errors point at the operator, which parse.c left in `end`. */
@@ -146,6 +153,34 @@ static void check_subquery(struct parser *p, const struct promql_expr *e)
                    promql_type_name(e->subquery.expr->type));
 }
 
+/* A name before the braces is the only one, and the first matcher. */
+static void check_names(struct parser *p, const struct promql_expr *e)
+{
+    for (size_t i = 1; i < e->selector.count; i++) {
+        const struct matcher *m = &e->selector.matchers[i];
+
+        if (sonde_str_eq(m->name, SONDE_STR(LABEL_NAME)))
+            parse_fail(p, e->begin,
+                       "metric name must not be set twice: \"%.*s\" or "
+                       "\"%.*s\"",
+                       SONDE_ARG(e->selector.name), SONDE_ARG(m->value));
+    }
+}
+
+/* One matcher at least is not satisfied by an absent label. */
+static void check_selector(struct parser *p, const struct promql_expr *e)
+{
+    if (e->selector.name.len) {
+        check_names(p, e);
+        return;
+    }
+    for (size_t i = 0; i < e->selector.count; i++)
+        if (!matcher_matches(&e->selector.matchers[i], (sonde_str){ 0 }))
+            return;
+    parse_fail(p, e->begin,
+               "vector selector must contain at least one non-empty matcher");
+}
+
 void parse_check(struct parser *p, const struct promql_expr *e)
 {
     if (p->failed)
@@ -169,10 +204,14 @@ void parse_check(struct parser *p, const struct promql_expr *e)
     case PROMQL_PAREN:
         parse_check(p, e->paren);
         break;
+    case PROMQL_SELECTOR:
+        check_selector(p, e);
+        break;
+    case PROMQL_RANGE:
+        check_selector(p, e->range.selector);
+        break;
     case PROMQL_NUMBER:
     case PROMQL_TEXT:
-    case PROMQL_SELECTOR:
-    case PROMQL_RANGE:
         break;
     }
 }

@@ -16,7 +16,7 @@
 
 #include <stdlib.h>
 
-#include "promql/explain.h"
+#include "promql/edges.h"
 #include "util/clock.h"
 #include "util/str.h"
 
@@ -100,8 +100,10 @@ static void fail(struct exec *x, sonde_code code, const struct sonde_err *err)
     atomic_store(&x->failed, true);
 }
 
-static bool piece_rows(struct each *e, struct worker *w, size_t from, size_t to)
+static bool each_piece(void *arg, size_t worker, size_t from, size_t to)
 {
+    struct each *e = arg;
+    struct worker *w = &e->exec->workers[worker];
 
     for (size_t i = from; i < to; i++) {
         struct sonde_err err;
@@ -115,21 +117,6 @@ static bool piece_rows(struct each *e, struct worker *w, size_t from, size_t to)
         }
     }
     return true;
-}
-
-static bool each_piece(void *arg, size_t worker, size_t from, size_t to)
-{
-    struct each *e = arg;
-    struct worker *w = &e->exec->workers[worker];
-    struct explain_meter began;
-    bool ok;
-
-    if (!e->exec->trace)
-        return piece_rows(e, w, from, to);
-    began = explain_piece_begin(w);
-    ok = piece_rows(e, w, from, to);
-    explain_piece_end(w, &began);
-    return ok;
 }
 
 sonde_code exec_each(struct exec *x, size_t n, size_t piece,
@@ -265,7 +252,10 @@ static sonde_code take_windows(struct evaluation *v, struct node *n,
         if (rc != SONDE_OK)
             break;
         s = slide_begin(n, c);
-        if (!slide_next(&s, &win) || win.n == 0)
+        if (!slide_next(&s, &win))
+            continue;
+        rc = edges_extend(n, a, &win, err);
+        if (rc != SONDE_OK || win.n == 0)
             continue;
         rc = exec_hold(&v->exec, win.n, err);
         r->series[r->count++] = window_copy(a, &n->series[i].labels, &win);
@@ -349,17 +339,15 @@ sonde_code promql_run(const struct promql_query *q, const struct promql_expr *e,
     v->result.start = q->start;
     v->result.step = q->step;
     exec_init(&v->exec, &v->query);
-    if (q->explain)
-        v->exec.trace = explain_new(&v->exec);
-    rc = evaluate(v, e, err);
+    rc = spans_check(&v->query, e, err);
+    if (rc == SONDE_OK)
+        rc = evaluate(v, e, err);
     if (rc != SONDE_OK) {
         promql_result_free(&v->result);
         return rc;
     }
     notes_take(&v->exec, &v->result);
     take_stats(v);
-    if (v->exec.trace)
-        explain_take(&v->exec, &v->result);
     *out = &v->result;
     return SONDE_OK;
 }

@@ -61,7 +61,6 @@ struct exec {
         struct exec_querier *next;
         struct querier *querier;
     } * queriers; /* asked for their warnings at the end                    */
-    struct trace *trace; /* NULL unless the plan was asked for: explain.c  */
     _Atomic uint64_t held, peak; /* samples                                */
     _Atomic bool failed;         /* no further row is needed               */
     pthread_mutex_t mutex;       /* guards all below                       */
@@ -136,8 +135,10 @@ struct node {
     /* Of a range vector: the window of step i is (right - range, right],
      * with right = window_right(n, i). */
     sonde_msec range_ms;
-    struct scratch *scratch;  /* by worker                                  */
-    struct trace_node *trace; /* NULL unless its operations are metered    */
+    /* How much farther than its window what a window's function sees
+     * reaches: anchored and smoothed look for samples outside. */
+    sonde_msec before_ms, after_ms;
+    struct scratch *scratch; /* by worker                                  */
 };
 
 /* ---- the evaluation: engine.c ------------------------------------------ */
@@ -233,8 +234,6 @@ static inline const struct histogram *row_histogram(const struct row *r,
 
 /* Whether making a row may leave notes: not for selectors and what is kept. */
 bool node_tells(const struct node *n);
-/* Whether all its rows are there already. */
-bool node_is_kept(const struct node *n);
 /* A node with the same series whose rows are all there: computed on all
  * workers, held until the end. Rows are shared. */
 SONDE_NODISCARD sonde_code node_keep(struct node *n, struct node **out,
@@ -311,7 +310,26 @@ SONDE_NODISCARD sonde_code range_make(struct exec *x,
                                       const struct promql_expr *e,
                                       const struct steps *steps,
                                       struct node **out, struct sonde_err *err);
-/* Where `offset` and `@` put the time of step i. */
+/* ---- duration expressions: span.c --------------------------------------- */
+
+/* Works out all of a tree; SONDE_EPARSE says which is wrong, and where. */
+SONDE_NODISCARD sonde_code spans_check(const struct promql_query *q,
+                                       const struct promql_expr *e,
+                                       struct sonde_err *err);
+/* The value of one that was checked, `literal` where there is none. */
+sonde_msec span_ms(const struct exec *x, const struct promql_span *s,
+                   sonde_msec literal);
+/* A shift whose offset is a number. */
+static inline struct promql_shift shift_settled(const struct exec *x,
+                                                const struct promql_shift *s)
+{
+    struct promql_shift settled = *s;
+
+    settled.offset_ms = span_ms(x, s->offset, s->offset_ms);
+    return settled;
+}
+
+/* Where `offset` and `@` put the time of step i; the shift is settled. */
 static inline sonde_msec shift_time(const struct exec *x,
                                     const struct promql_shift *s,
                                     const struct steps *steps, size_t i)
@@ -330,7 +348,8 @@ static inline sonde_msec shift_time(const struct exec *x,
 /* The right edge of a range vector's window at step i. */
 sonde_msec window_right(const struct node *range, size_t i);
 
-/* What a function over a range sees at one step. */
+/* What a function over a range sees at one step: samples of the window, and
+ * with anchored and smoothed ranges those outside too. */
 struct window {
     const sonde_msec *t;
     const double *v;

@@ -42,16 +42,29 @@ enum token_kind {
     TOKEN_GROUP_LEFT,
     TOKEN_GROUP_RIGHT,
     TOKEN_BOOL,
+    TOKEN_ANCHORED,
+    TOKEN_SMOOTHED,
+    TOKEN_FILL,
+    TOKEN_FILL_LEFT,
+    TOKEN_FILL_RIGHT,
+    /* those that messages name as symbols */
     TOKEN_START,
     TOKEN_ENDWORD,
+    /* and that stand among durations */
+    TOKEN_STEP,
+    TOKEN_RANGE,
+    TOKEN_MIN_OF,
+    TOKEN_MAX_OF,
 };
 
 struct token {
     enum token_kind kind;
     size_t begin, end;
-    sonde_str text; /* as written; unescaped for STRING                  */
+    sonde_str raw;  /* as written                                        */
+    sonde_str text; /* the same; unescaped for STRING                    */
     enum promql_op op;
     double number;
+    const char *problem; /* with the number, told if it is wanted; or NULL */
 };
 
 struct lexer {
@@ -60,6 +73,10 @@ struct lexer {
     size_t at;
     int parens;
     bool braces, brackets;
+    /* In brackets: any duration so far (until one is there, only what
+     * durations are made of is known), a number (behind which the rest of the
+     * language is, so that errors name its tokens), the colon. */
+    bool got_duration, got_number, got_colon;
     size_t error_at;
     char error[256];
 };
@@ -71,5 +88,7 @@ const char *token_describe(struct arena *a, const struct token *t);
 /* Keywords may be metric names and label names where nothing else fits. */
 bool token_is_metric_name(const struct token *t);
 bool token_is_label_name(const struct token *t);
+/* step, range, min_of, max_of: what stands among durations. */
+bool token_is_span_word(const struct token *t);
 
 #endif

@@ -23,46 +23,14 @@ struct order {
     size_t count, found; /* parts so far; 1 + that of the place's owner     */
 };
 
-static void visit(struct order *o, const struct promql_expr *e);
-
-/* The parts below one: at most three, or a call's arguments. */
-static void visit_child(struct order *o, const struct promql_expr *child,
-                        bool *owner)
-{
-    if (!child)
-        return;
-    *owner |= child == o->place;
-    visit(o, child);
-}
-
 static void visit(struct order *o, const struct promql_expr *e)
 {
+    const struct promql_expr *child;
     bool owner = e == o->place;
 
-    switch (e->kind) {
-    case PROMQL_CALL:
-        for (size_t i = 0; i < e->call.count; i++)
-            visit_child(o, e->call.args[i], &owner);
-        break;
-    case PROMQL_AGGREGATE:
-        visit_child(o, e->aggregate.param, &owner);
-        visit_child(o, e->aggregate.expr, &owner);
-        break;
-    case PROMQL_BINARY:
-        visit_child(o, e->binary.lhs, &owner);
-        visit_child(o, e->binary.rhs, &owner);
-        break;
-    case PROMQL_UNARY:
-        visit_child(o, e->unary.expr, &owner);
-        break;
-    case PROMQL_PAREN:
-        visit_child(o, e->paren, &owner);
-        break;
-    case PROMQL_SUBQUERY:
-        visit_child(o, e->subquery.expr, &owner);
-        break;
-    default:
-        break;
+    for (size_t i = 0; (child = promql_child(e, i)) != NULL; i++) {
+        owner |= child == o->place;
+        visit(o, child);
     }
     o->count++;
     if (owner)

@@ -16,9 +16,6 @@
 
 #define TEXT_BYTES_DEFAULT ((size_t)1 << 20)
 #define DEPTH_DEFAULT      200
-/* a + b + c + ... and x[1m:][1m:]... do not nest in the text, but in the tree,
- * which is walked by recursion. */
-#define CHAIN_MAX 1000
 
 /* ---- errors -------------------------------------------------------------- */
 
@@ -61,6 +58,8 @@ void parse_advance(struct parser *p)
 void parse_unexpected(struct parser *p, const char *context,
                       const char *expected)
 {
+    if (!context && p->aggregations)
+        context = "aggregation";
     parse_fail(p, p->token.begin, "unexpected %s%s%s%s%s",
                token_describe(p->arena, &p->token), context ? " in " : "",
                context ? context : "", expected ? ", expected " : "",
@@ -78,7 +77,7 @@ struct promql_expr *parse_node(struct parser *p, enum promql_kind kind,
     return e;
 }
 
-static bool accept(struct parser *p, enum token_kind kind)
+bool parse_accept(struct parser *p, enum token_kind kind)
 {
     if (p->token.kind != kind)
         return false;
@@ -86,19 +85,44 @@ static bool accept(struct parser *p, enum token_kind kind)
     return true;
 }
 
-static bool expect(struct parser *p, enum token_kind kind, const char *context,
-                   const char *expected)
+bool parse_expect(struct parser *p, enum token_kind kind, const char *context,
+                  const char *expected)
 {
-    if (accept(p, kind))
+    if (parse_accept(p, kind))
         return true;
     parse_unexpected(p, context, expected);
     return false;
 }
 
+double parse_number(struct parser *p)
+{
+    double v = p->token.number;
+
+    if (p->token.problem)
+        parse_fail(p, p->token.begin, "%s", p->token.problem);
+    parse_advance(p);
+    return v;
+}
+
+bool parse_enter(struct parser *p)
+{
+    if (++p->depth <= p->depth_max)
+        return true;
+    parse_fail(p, p->token.begin,
+               "expression nests too deeply (more than %zu levels)",
+               p->depth_max);
+    return false;
+}
+
 static struct promql_expr *parse_binary(struct parser *p, int level);
 
-static void chain(struct parser *p, struct promql_expr *e,
-                  const struct promql_expr *below)
+struct promql_expr *parse_expression(struct parser *p)
+{
+    return parse_binary(p, 0);
+}
+
+void parse_chain(struct parser *p, struct promql_expr *e,
+                 const struct promql_expr *below)
 {
     e->chain = below->chain + 1;
     if (e->chain > CHAIN_MAX)
@@ -108,196 +132,23 @@ static void chain(struct parser *p, struct promql_expr *e,
                    CHAIN_MAX);
 }
 
-/* ---- label lists --------------------------------------------------------- */
-
-#define LABELS_MAX 256
-
-static struct sonde_list parse_labels(struct parser *p)
-{
-    sonde_str *items = arena_array(p->arena, sonde_str, LABELS_MAX);
-    struct sonde_list list = { .items = items };
-
-    if (!expect(p, TOKEN_LPAREN, "grouping opts", "\"(\""))
-        return list;
-    while (!p->failed && p->token.kind != TOKEN_RPAREN) {
-        if (!token_is_label_name(&p->token) && p->token.kind != TOKEN_STRING)
-            parse_unexpected(p, "grouping opts", "label");
-        else if (p->token.kind == TOKEN_METRIC)
-            parse_unexpected(p, "grouping opts", "label");
-        else if (p->token.kind == TOKEN_STRING &&
-                 (p->token.text.len == 0 || !str_is_utf8(p->token.text)))
-            parse_fail(p, p->token.begin,
-                       "invalid label name for grouping: \"%.*s\"",
-                       SONDE_ARG(p->token.text));
-        else if (list.count == LABELS_MAX)
-            parse_fail(p, p->token.begin, "more than %d labels", LABELS_MAX);
-        if (p->failed)
-            return list;
-        items[list.count++] = p->token.text;
-        parse_advance(p);
-        if (!accept(p, TOKEN_COMMA) && p->token.kind != TOKEN_RPAREN)
-            parse_unexpected(p, "grouping opts", "\",\" or \")\"");
-    }
-    parse_advance(p);
-    return list;
-}
-
-/* ---- calls and aggregations ---------------------------------------------- */
-
-#define ARGS_MAX 64
-
-static size_t parse_args(struct parser *p, struct promql_expr ***out)
-{
-    struct promql_expr **args =
-        arena_array(p->arena, struct promql_expr *, ARGS_MAX);
-    size_t n = 0;
-
-    *out = args;
-    if (!expect(p, TOKEN_LPAREN, "function call", "\"(\""))
-        return 0;
-    if (accept(p, TOKEN_RPAREN))
-        return 0;
-    while (!p->failed) {
-        if (n == ARGS_MAX) {
-            parse_fail(p, p->token.begin, "more than %d arguments", ARGS_MAX);
-            return n;
-        }
-        args[n++] = parse_binary(p, 0);
-        if (accept(p, TOKEN_RPAREN))
-            return n;
-        if (!expect(p, TOKEN_COMMA, NULL, NULL))
-            return n;
-        if (p->token.kind == TOKEN_RPAREN)
-            parse_fail(p, p->token.begin,
-                       "trailing commas not allowed in function call args");
-    }
-    return n;
-}
-
-static struct promql_expr *parse_call(struct parser *p,
-                                      const struct token *name)
-{
-    struct promql_expr *e;
-    const struct promql_function *f = promql_function_find(name->text);
-    struct promql_expr **args;
-    size_t n;
-
-    if (!f) {
-        parse_fail(p, name->begin, "unknown function with name \"%.*s\"",
-                   SONDE_ARG(name->text));
-        return NULL;
-    }
-    n = parse_args(p, &args);
-    e = parse_node(p, PROMQL_CALL, name->begin);
-    e->type = f->returns;
-    e->call.function = f;
-    e->call.args = args;
-    e->call.count = n;
-    if (f->experimental && !(p->features & PROMQL_EXPERIMENTAL_FUNCTIONS))
-        parse_fail(p, name->begin, "function \"%s\" is not enabled", f->name);
-    return e;
-}
-
-static bool op_has_param(enum promql_op op)
-{
-    switch (op) {
-    case PROMQL_TOPK:
-    case PROMQL_BOTTOMK:
-    case PROMQL_COUNT_VALUES:
-    case PROMQL_QUANTILE:
-    case PROMQL_LIMITK:
-    case PROMQL_LIMIT_RATIO:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool at_grouping(const struct parser *p)
-{
-    return p->token.kind == TOKEN_BY || p->token.kind == TOKEN_WITHOUT;
-}
-
-static void parse_grouping(struct parser *p, struct promql_expr *e)
-{
-    e->aggregate.without = p->token.kind == TOKEN_WITHOUT;
-    parse_advance(p);
-    e->aggregate.labels = parse_labels(p);
-}
-
-static void take_aggregate_args(struct parser *p, struct promql_expr *e,
-                                struct promql_expr **args, size_t n)
-{
-    size_t want = op_has_param(e->aggregate.op) ? 2 : 1;
-
-    if (p->failed)
-        return;
-    if (n == 0)
-        parse_fail(p, e->begin,
-                   "no arguments for aggregate expression provided");
-    else if (n != want)
-        parse_fail(p, e->begin,
-                   "wrong number of arguments for aggregate expression "
-                   "provided, expected %zu, got %zu",
-                   want, n);
-    if (p->failed)
-        return;
-    e->aggregate.param = want == 2 ? args[0] : NULL;
-    e->aggregate.expr = args[want - 1];
-}
-
-static struct promql_expr *parse_aggregate(struct parser *p,
-                                           const struct token *name)
-{
-    struct promql_expr *e = parse_node(p, PROMQL_AGGREGATE, name->begin);
-    bool grouped = at_grouping(p);
-    struct promql_expr **args;
-    size_t n;
-
-    e->type = PROMQL_VECTOR;
-    e->aggregate.op = name->op;
-    if (grouped)
-        parse_grouping(p, e);
-    if (!p->failed && p->token.kind != TOKEN_LPAREN) {
-        parse_unexpected(p, "aggregation", NULL);
-        return e;
-    }
-    n = parse_args(p, &args);
-    take_aggregate_args(p, e, args, n);
-    if (!p->failed && at_grouping(p)) {
-        if (grouped)
-            parse_unexpected(p, "aggregation", NULL);
-        else
-            parse_grouping(p, e);
-    }
-    if ((name->op == PROMQL_LIMITK || name->op == PROMQL_LIMIT_RATIO) &&
-        !(p->features & PROMQL_EXPERIMENTAL_FUNCTIONS))
-        parse_fail(p, name->begin,
-                   "%s() is experimental and must be enabled with "
-                   "--enable-feature=promql-experimental-functions",
-                   promql_op_name(name->op));
-    e->end = p->token.begin;
-    return e;
-}
-
 /* ---- atoms --------------------------------------------------------------- */
 
 static struct promql_expr *parse_literal(struct parser *p)
 {
-    struct token t = p->token;
-    struct promql_expr *e = parse_node(p, PROMQL_NUMBER, t.begin);
+    struct promql_expr *e = parse_node(p, PROMQL_NUMBER, p->token.begin);
 
-    e->end = t.end;
-    if (t.kind == TOKEN_STRING) {
+    e->end = p->token.end;
+    if (p->token.kind == TOKEN_STRING) {
         e->kind = PROMQL_TEXT;
         e->type = PROMQL_STRING;
-        e->text = t.text;
+        e->text = p->token.text;
+        parse_advance(p);
     } else {
         e->type = PROMQL_SCALAR;
-        e->number.value = t.number;
-        e->number.duration = t.kind == TOKEN_DURATION;
+        e->number.duration = p->token.kind == TOKEN_DURATION;
+        e->number.value = parse_number(p);
     }
-    parse_advance(p);
     return e;
 }
 
@@ -308,9 +159,9 @@ static struct promql_expr *parse_paren(struct parser *p)
     struct promql_expr *e;
 
     parse_advance(p);
-    inner = parse_binary(p, 0);
+    inner = parse_expression(p);
     if (!p->failed)
-        (void)expect(p, TOKEN_RPAREN, NULL, NULL);
+        (void)parse_expect(p, TOKEN_RPAREN, NULL, NULL);
     e = parse_node(p, PROMQL_PAREN, begin);
     e->paren = inner;
     e->type = inner ? inner->type : PROMQL_NONE;
@@ -338,8 +189,7 @@ static struct promql_expr *parse_word(struct parser *p)
         parse_advance(p);
         return parse_aggregate(p, &name);
     }
-    if ((name.kind == TOKEN_IDENT || name.kind == TOKEN_START ||
-         name.kind == TOKEN_ENDWORD || name.kind == TOKEN_METRIC) &&
+    if ((name.kind == TOKEN_IDENT || name.kind >= TOKEN_START) &&
         next == TOKEN_LPAREN) {
         parse_advance(p);
         return parse_call(p, &name);
@@ -367,173 +217,28 @@ static struct promql_expr *parse_atom(struct parser *p)
     return NULL;
 }
 
-/* ---- postfix: ranges, offset, @ ------------------------------------------ */
+/* ---- operators ----------------------------------------------------------- */
 
-static struct promql_shift *shift_of(struct promql_expr *e)
+int parse_op_level(enum promql_op op)
 {
-    switch (e->kind) {
-    case PROMQL_SELECTOR:
-        return &e->selector.shift;
-    case PROMQL_RANGE:
-        return &e->range.selector->selector.shift;
-    case PROMQL_SUBQUERY:
-        return &e->subquery.shift;
+    switch (op) {
+    case PROMQL_OR:
+        return PARSE_LEVEL_OR;
+    case PROMQL_AND:
+    case PROMQL_UNLESS:
+        return PARSE_LEVEL_AND;
+    case PROMQL_ADD:
+    case PROMQL_SUB:
+        return PARSE_LEVEL_ADD;
+    case PROMQL_POW:
+        return PARSE_LEVEL_POW;
+    case PROMQL_TRIM_UPPER:
+    case PROMQL_TRIM_LOWER:
+        return PARSE_LEVEL_COMPARE;
     default:
-        return NULL;
+        return promql_op_is_comparison(op) ? PARSE_LEVEL_COMPARE
+                                           : PARSE_LEVEL_MUL;
     }
-}
-
-/* A signed number or duration, in milliseconds. */
-static bool parse_seconds(struct parser *p, const char *context,
-                          const char *expected, double *out)
-{
-    double sign = 1;
-
-    if (p->token.kind == TOKEN_OP &&
-        (p->token.op == PROMQL_ADD || p->token.op == PROMQL_SUB)) {
-        sign = p->token.op == PROMQL_SUB ? -1 : 1;
-        parse_advance(p);
-    }
-    if (p->token.kind != TOKEN_NUMBER && p->token.kind != TOKEN_DURATION) {
-        if (!p->failed)
-            parse_unexpected(p, context, expected);
-        return false;
-    }
-    *out = sign * p->token.number;
-    return true;
-}
-
-/* A span must fit an int64 of nanoseconds. */
-static bool to_ms(struct parser *p, double seconds, sonde_msec *out)
-{
-    if (!(fabs(seconds) <= 9223372036.0)) {
-        parse_fail(p, p->token.begin, "duration out of range");
-        return false;
-    }
-    *out = (sonde_msec)(nearbyint(seconds * 1e9) / 1e6);
-    return true;
-}
-
-static void parse_offset(struct parser *p, struct promql_expr *e)
-{
-    struct promql_shift *s = shift_of(e);
-    size_t at = p->token.begin;
-    double seconds;
-    sonde_msec ms = 0;
-
-    parse_advance(p);
-    if (!parse_seconds(p, "offset", "number or duration", &seconds) ||
-        !to_ms(p, seconds, &ms))
-        return;
-    if (!s)
-        parse_fail(p, e->begin,
-                   "offset modifier must be preceded by an instant vector "
-                   "selector or range vector selector or a subquery");
-    else if (s->offset_ms)
-        parse_fail(p, at, "offset may not be set multiple times");
-    else
-        s->offset_ms = ms;
-    parse_advance(p);
-}
-
-static void set_at_time(struct parser *p, struct promql_shift *s,
-                        double seconds)
-{
-    if (!(fabs(seconds) < 9223372036854775.0)) {
-        parse_fail(p, p->token.begin,
-                   "timestamp out of bounds for @ modifier: %f", seconds);
-        return;
-    }
-    s->at = PROMQL_AT_TIME;
-    s->at_ms = (sonde_msec)round(seconds * 1000);
-}
-
-static void parse_at(struct parser *p, struct promql_expr *e)
-{
-    struct promql_shift *s = shift_of(e);
-    size_t at = p->token.begin;
-    double seconds = 0;
-
-    parse_advance(p);
-    if (!s) {
-        parse_fail(p, e->begin,
-                   "@ modifier must be preceded by an instant vector selector "
-                   "or range vector selector or a subquery");
-        return;
-    }
-    if (s->at != PROMQL_AT_NONE) {
-        parse_fail(p, at, "@ <timestamp> may not be set multiple times");
-        return;
-    }
-    if (p->token.kind == TOKEN_START || p->token.kind == TOKEN_ENDWORD) {
-        s->at = p->token.kind == TOKEN_START ? PROMQL_AT_START : PROMQL_AT_END;
-        parse_advance(p);
-        (void)(expect(p, TOKEN_LPAREN, "@", "\"(\"") &&
-               expect(p, TOKEN_RPAREN, "@", "\")\""));
-        return;
-    }
-    if (parse_seconds(p, "@", "timestamp", &seconds))
-        set_at_time(p, s, seconds);
-    parse_advance(p);
-}
-
-/* A positive span within brackets. */
-static bool parse_span(struct parser *p, sonde_msec *out)
-{
-    double seconds;
-
-    if (!parse_seconds(p, "subquery or range selector", "number or duration",
-                       &seconds) ||
-        !to_ms(p, seconds, out))
-        return false;
-    if (*out <= 0) {
-        parse_fail(p, p->token.begin, "duration must be greater than 0");
-        return false;
-    }
-    parse_advance(p);
-    return true;
-}
-
-static struct promql_expr *make_range(struct parser *p, struct promql_expr *of,
-                                      sonde_msec range_ms)
-{
-    struct promql_expr *e = parse_node(p, PROMQL_RANGE, of->begin);
-
-    e->type = PROMQL_MATRIX;
-    e->range.selector = of;
-    e->range.range_ms = range_ms;
-    if (of->kind != PROMQL_SELECTOR)
-        parse_fail(p, of->begin, "ranges only allowed for vector selectors");
-    else if (of->selector.shift.offset_ms)
-        parse_fail(p, of->begin, "no offset modifiers allowed before range");
-    else if (of->selector.shift.at != PROMQL_AT_NONE)
-        parse_fail(p, of->begin, "no @ modifiers allowed before range");
-    return e;
-}
-
-static struct promql_expr *parse_brackets(struct parser *p,
-                                          struct promql_expr *of)
-{
-    struct promql_expr *e;
-    sonde_msec range_ms = 0;
-
-    parse_advance(p);
-    if (!parse_span(p, &range_ms))
-        return of;
-    if (accept(p, TOKEN_RBRACKET))
-        return make_range(p, of, range_ms);
-    if (!expect(p, TOKEN_COLON, "subquery or range", "\":\" or \"]\""))
-        return of;
-    e = parse_node(p, PROMQL_SUBQUERY, of->begin);
-    e->type = PROMQL_MATRIX;
-    e->subquery.expr = of;
-    chain(p, e, of);
-    e->subquery.range_ms = range_ms;
-    if (p->token.kind != TOKEN_RBRACKET && !parse_span(p, &e->subquery.step_ms))
-        return e;
-    (void)expect(p, TOKEN_RBRACKET, "subquery selector", "\"]\"");
-    e->end = p->token.begin;
-    return e;
 }
 
 static struct promql_expr *parse_postfix(struct parser *p)
@@ -547,39 +252,13 @@ static struct promql_expr *parse_postfix(struct parser *p)
             parse_offset(p, e);
         else if (p->token.kind == TOKEN_AT)
             parse_at(p, e);
+        else if (p->token.kind == TOKEN_ANCHORED ||
+                 p->token.kind == TOKEN_SMOOTHED)
+            parse_edges(p, e);
         else
             break;
     }
     return e;
-}
-
-/* ---- operators ----------------------------------------------------------- */
-
-enum {
-    LEVEL_OR,
-    LEVEL_AND,
-    LEVEL_COMPARE,
-    LEVEL_ADD,
-    LEVEL_MUL,
-    LEVEL_POW
-};
-
-static int op_level(enum promql_op op)
-{
-    switch (op) {
-    case PROMQL_OR:
-        return LEVEL_OR;
-    case PROMQL_AND:
-    case PROMQL_UNLESS:
-        return LEVEL_AND;
-    case PROMQL_ADD:
-    case PROMQL_SUB:
-        return LEVEL_ADD;
-    case PROMQL_POW:
-        return LEVEL_POW;
-    default:
-        return promql_op_is_comparison(op) ? LEVEL_COMPARE : LEVEL_MUL;
-    }
 }
 
 static void parse_group(struct parser *p, struct promql_matching *m)
@@ -591,6 +270,50 @@ static void parse_group(struct parser *p, struct promql_matching *m)
     parse_advance(p);
     if (p->token.kind == TOKEN_LPAREN)
         m->include = parse_labels(p);
+    else if (!parse_begins(&p->token) && p->token.kind != TOKEN_FILL &&
+             p->token.kind != TOKEN_FILL_LEFT &&
+             p->token.kind != TOKEN_FILL_RIGHT)
+        parse_unexpected(p, "grouping opts", "\"(\"");
+}
+
+/* (n), (-n) */
+static const double *parse_fill_value(struct parser *p)
+{
+    double *value = arena_new(p->arena, double);
+    double sign = 1;
+
+    if (!parse_expect(p, TOKEN_LPAREN, NULL, NULL))
+        return NULL;
+    if (p->token.kind == TOKEN_OP &&
+        (p->token.op == PROMQL_ADD || p->token.op == PROMQL_SUB)) {
+        sign = p->token.op == PROMQL_SUB ? -1 : 1;
+        parse_advance(p);
+    }
+    if (p->token.kind != TOKEN_NUMBER && p->token.kind != TOKEN_DURATION) {
+        parse_unexpected(p, NULL, NULL);
+        return NULL;
+    }
+    *value = sign * parse_number(p);
+    return parse_expect(p, TOKEN_RPAREN, NULL, NULL) ? value : NULL;
+}
+
+/* fill(n), or one or both of fill_left(n) and fill_right(n). */
+static void parse_fill(struct parser *p, struct promql_matching *m)
+{
+    if (p->token.kind == TOKEN_FILL) {
+        parse_advance(p);
+        m->fill_lhs = m->fill_rhs = parse_fill_value(p);
+        return;
+    }
+    while (!p->failed &&
+           ((p->token.kind == TOKEN_FILL_LEFT && !m->fill_lhs) ||
+            (p->token.kind == TOKEN_FILL_RIGHT && !m->fill_rhs))) {
+        const double **side =
+            p->token.kind == TOKEN_FILL_LEFT ? &m->fill_lhs : &m->fill_rhs;
+
+        parse_advance(p);
+        *side = parse_fill_value(p);
+    }
 }
 
 static void parse_modifiers(struct parser *p, struct promql_expr *e)
@@ -599,25 +322,16 @@ static void parse_modifiers(struct parser *p, struct promql_expr *e)
 
     if (promql_op_is_set(e->binary.op))
         m->card = PROMQL_MANY_TO_MANY;
-    e->binary.return_bool = accept(p, TOKEN_BOOL);
-    if (p->token.kind != TOKEN_ON && p->token.kind != TOKEN_IGNORING)
-        return;
-    m->given = true;
-    m->on = p->token.kind == TOKEN_ON;
-    parse_advance(p);
-    m->labels = parse_labels(p);
-    if (!p->failed)
-        parse_group(p, m);
-}
-
-static bool enter(struct parser *p)
-{
-    if (++p->depth <= p->depth_max)
-        return true;
-    parse_fail(p, p->token.begin,
-               "expression nests too deeply (more than %zu levels)",
-               p->depth_max);
-    return false;
+    e->binary.return_bool = parse_accept(p, TOKEN_BOOL);
+    if (p->token.kind == TOKEN_ON || p->token.kind == TOKEN_IGNORING) {
+        m->given = true;
+        m->on = p->token.kind == TOKEN_ON;
+        parse_advance(p);
+        m->labels = parse_labels(p);
+        if (!p->failed)
+            parse_group(p, m);
+    }
+    parse_fill(p, m);
 }
 
 /* -5 is a number, not an operation on one. */
@@ -651,7 +365,7 @@ static struct promql_expr *parse_unary(struct parser *p)
     minus = p->token.op == PROMQL_SUB;
     parse_advance(p);
     /* Binds as * does: weaker than ^. */
-    of = parse_binary(p, LEVEL_POW);
+    of = parse_binary(p, PARSE_LEVEL_POW);
     return of && !p->failed ? make_unary(p, begin, minus, of) : of;
 }
 
@@ -669,16 +383,22 @@ static struct promql_expr *parse_operator(struct parser *p,
 
     e->binary.op = p->token.op;
     e->binary.lhs = left;
-    chain(p, e, left);
+    parse_chain(p, e, left);
     /* Errors about an operation point at its operator. */
     e->end = p->token.begin;
     parse_advance(p);
     parse_modifiers(p, e);
     if (p->failed)
         return e;
-    e->binary.rhs = parse_binary(p, level == LEVEL_POW ? level : level + 1);
-    if (!p->failed && e->binary.rhs)
-        e->type = binary_type(left, e->binary.rhs);
+    e->binary.rhs =
+        parse_binary(p, level == PARSE_LEVEL_POW ? level : level + 1);
+    if (p->failed || !e->binary.rhs)
+        return e;
+    e->type = binary_type(left, e->binary.rhs);
+    if ((e->binary.matching.fill_lhs || e->binary.matching.fill_rhs) &&
+        !(p->features & PROMQL_BINOP_FILL))
+        parse_fail(p, e->begin,
+                   "binop fill modifiers are experimental and not enabled");
     return e;
 }
 
@@ -686,12 +406,12 @@ static struct promql_expr *parse_binary(struct parser *p, int level)
 {
     struct promql_expr *e;
 
-    if (!enter(p))
+    if (!parse_enter(p))
         return NULL;
     e = parse_unary(p);
     while (!p->failed && e && p->token.kind == TOKEN_OP &&
-           op_level(p->token.op) >= level)
-        e = parse_operator(p, e, op_level(p->token.op));
+           parse_op_level(p->token.op) >= level)
+        e = parse_operator(p, e, parse_op_level(p->token.op));
     p->depth--;
     return e;
 }
@@ -742,12 +462,10 @@ sonde_code promql_parse(struct arena *a, sonde_str text,
         if (limits && limits->depth)
             p.depth_max = limits->depth;
         p.features = limits ? limits->features : 0;
-        if (p.token.kind != TOKEN_END)
-            e = parse_binary(&p, 0);
+        if (p.token.kind == TOKEN_END)
+            parse_fail(&p, 0, "no expression found in input");
         else
-            p.failed = sonde_err_set(err, SONDE_EPARSE,
-                                     "unknown position: parse error: no "
-                                     "expression found in input") != SONDE_OK;
+            e = parse_binary(&p, 0);
     }
     return finish(&p, e, out);
 }
@@ -761,7 +479,6 @@ sonde_code promql_parse_selector(struct arena *a, sonde_str text,
     sonde_code rc;
 
     if (begin(&p, a, text, err)) {
-        p.any_selector = true;
         if (p.token.kind != TOKEN_LBRACE && !token_is_metric_name(&p.token))
             parse_unexpected(&p, NULL, NULL);
         else

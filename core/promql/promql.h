@@ -46,6 +46,9 @@ void promql_fini(struct promql_expr *e);
 
 /* Canonical one-line form. */
 void promql_print(struct buf *b, const struct promql_expr *e);
+/* The same, but what is longer than 100 bytes is split over lines, as
+ * format_query has it. */
+void promql_format(struct buf *b, const struct promql_expr *e);
 
 /* ---- evaluation: engine.c ------------------------------------------------ */
 
@@ -62,7 +65,6 @@ struct promql_query {
     void *canceled_arg;
     size_t max_samples; /* held at once; 0: 50 million                     */
     unsigned features;
-    bool explain; /* the result has the plan                              */
 };
 
 /* Marks "no value here" among the values of a series: a bit pattern that no
@@ -95,17 +97,6 @@ struct promql_stats {
     uint64_t series;
 };
 
-/* A node of the plan, those below it next with a greater depth. What it cost
- * includes them, and is added up over all threads: times may be more than the
- * query took. A step-invariant node has one step. */
-struct promql_plan_node {
-    sonde_str text; /* its expression                                     */
-    unsigned depth;
-    size_t steps, series, rows; /* rows: how many were made               */
-    uint64_t samples;           /* read                                   */
-    uint64_t wall_ns, cpu_ns;
-};
-
 /* All of it lives until promql_result_free. A vector or matrix is sorted by
  * labels in a range query, else as Prometheus orders it. Series without any
  * value are left out. */
@@ -119,13 +110,12 @@ struct promql_result {
     struct promql_note *notes;
     size_t note_count;
     struct promql_stats stats;
-    struct promql_plan_node *plan; /* in the order of the makings         */
-    size_t plan_count;
 };
 
-/* Evaluates a checked tree. SONDE_EINVAL: what Prometheus calls an execution
- * error (the message is its); SONDE_ELIMIT: too many samples; SONDE_ETIMEOUT;
- * SONDE_ECANCELED. */
+/* Evaluates a checked tree. SONDE_EPARSE: a duration in it makes no sense for
+ * this query ("BEGIN:END: TEXT", in bytes); SONDE_EINVAL: what Prometheus calls
+ * an execution error (the message is its); SONDE_ELIMIT: too many samples;
+ * SONDE_ETIMEOUT; SONDE_ECANCELED. */
 SONDE_NODISCARD sonde_code promql_run(const struct promql_query *q,
                                       const struct promql_expr *e,
                                       struct promql_result **out,

@@ -15,7 +15,7 @@
 
 struct range {
     struct node node;
-    const struct promql_shift *shift;
+    struct promql_shift shift;
     struct selected selected; /* of a selector                             */
     struct node *inner;       /* of a subquery                             */
 };
@@ -24,51 +24,15 @@ sonde_msec window_right(const struct node *n, size_t i)
 {
     const struct range *r = (const struct range *)n;
 
-    return shift_time(n->exec, r->shift, &n->steps, i);
+    return shift_time(n->exec, &r->shift, &n->steps, i);
 }
 
 /* ---- selectors ---------------------------------------------------------- */
 
-/* Takes stale markers out. */
-static void drop_stale(struct columns *c)
-{
-    size_t kept = 0;
-
-    while (kept < c->count && !is_stale_nan(c->v[kept]))
-        kept++;
-    for (size_t i = kept; i < c->count; i++) {
-        if (is_stale_nan(c->v[i]))
-            continue;
-        c->t[kept] = c->t[i];
-        c->v[kept] = c->v[i];
-        if (c->h)
-            c->h[kept] = c->h[i];
-        kept++;
-    }
-    c->count = kept;
-}
-
-static void floats_of_histograms(struct columns *c)
-{
-    struct arena *a = columns_arena(c);
-
-    for (size_t i = 0; i < c->count; i++)
-        if (c->h[i] && !c->h[i]->is_float)
-            c->h[i] = histogram_to_float(a, c->h[i]);
-}
-
 static sonde_code selector_columns(struct node *n, size_t i, struct worker *w,
                                    struct columns **out, struct sonde_err *err)
 {
-    struct range *r = (struct range *)n;
-    sonde_code rc = select_read(n, &r->selected, i, w, out, err);
-
-    if (rc != SONDE_OK)
-        return rc;
-    drop_stale(*out);
-    if ((*out)->h)
-        floats_of_histograms(*out);
-    return SONDE_OK;
+    return select_read_live(n, &((struct range *)n)->selected, i, w, out, err);
 }
 
 static const struct node_ops selector_ops = { .columns = selector_columns };
@@ -80,12 +44,18 @@ static sonde_code selector_make(struct exec *x, const struct promql_expr *e,
     struct range *r = node_new(x, sizeof(*r), &selector_ops, e, steps);
     const struct promql_expr *selector = e->range.selector;
 
-    r->shift = &selector->selector.shift;
-    r->node.range_ms = e->range.range_ms;
+    r->shift = shift_settled(x, &selector->selector.shift);
+    r->node.range_ms = span_ms(x, e->range.range, e->range.range_ms);
+    if (selector->selector.edges != PROMQL_EDGES_PLAIN)
+        r->node.before_ms = x->query->lookback_ms;
+    if (selector->selector.edges == PROMQL_EDGES_SMOOTHED)
+        r->node.after_ms = x->query->lookback_ms;
     *out = &r->node;
     return select_series(
-        &r->node, selector, window_right(&r->node, 0) - e->range.range_ms + 1,
-        window_right(&r->node, steps->count - 1), &r->selected, err);
+        &r->node, selector,
+        window_right(&r->node, 0) - r->node.range_ms - r->node.before_ms + 1,
+        window_right(&r->node, steps->count - 1) + r->node.after_ms,
+        &r->selected, err);
 }
 
 /* ---- subqueries --------------------------------------------------------- */
@@ -146,15 +116,15 @@ static sonde_code subquery_make(struct exec *x, const struct promql_expr *e,
                                 struct sonde_err *err)
 {
     struct range *r = node_new(x, sizeof(*r), &subquery_ops, e, steps);
-    sonde_msec step =
-        e->subquery.step_ms ? e->subquery.step_ms : x->query->default_step_ms;
+    sonde_msec step = span_ms(x, e->subquery.step, e->subquery.step_ms);
     struct steps inner;
     sonde_code rc;
 
-    r->shift = &e->subquery.shift;
-    r->node.range_ms = e->subquery.range_ms;
+    r->shift = shift_settled(x, &e->subquery.shift);
+    r->node.range_ms = span_ms(x, e->subquery.range, e->subquery.range_ms);
     *out = &r->node;
-    rc = subquery_steps(r, step, &inner, err);
+    rc =
+        subquery_steps(r, step ? step : x->query->default_step_ms, &inner, err);
     if (rc != SONDE_OK || inner.count == 0)
         return rc;
     rc = node_make(x, e->subquery.expr, &inner, &r->inner, err);
@@ -186,9 +156,9 @@ bool slide_next(struct slide *s, struct window *w)
         return false;
     right = window_right(s->range, s->step);
     left = right - s->range->range_ms;
-    while (hi < n && t[hi] <= right)
+    while (hi < n && t[hi] <= right + s->range->after_ms)
         hi++;
-    while (lo < hi && t[lo] <= left)
+    while (lo < hi && t[lo] <= left - s->range->before_ms)
         lo++;
     s->lo = lo;
     s->hi = hi;

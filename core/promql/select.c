@@ -25,6 +25,14 @@ static void querier_end(void *p)
     q->ops->free(q);
 }
 
+static void remember(struct exec *x, struct querier *q)
+{
+    struct exec_querier *r = arena_new(&x->arena, struct exec_querier);
+
+    *r = (struct exec_querier){ x->queriers, q };
+    x->queriers = r;
+}
+
 /* Whether all that it finds has one name. */
 static bool names_one(const struct promql_expr *e)
 {
@@ -84,6 +92,7 @@ sonde_code select_series(struct node *n, const struct promql_expr *selector,
     if (rc != SONDE_OK)
         return rc;
     exec_at_end(x, querier_end, q);
+    remember(x, q);
     rc = q->ops->select(q, selector->selector.matchers,
                         selector->selector.count, &hints, &set, err);
     if (rc != SONDE_OK)
@@ -110,4 +119,46 @@ sonde_code select_read(struct node *n, const struct selected *s, size_t i,
     rc = s->items[i]->ops->read(s->items[i], s->mint, s->maxt, c, err);
     w->read += c->count;
     return rc;
+}
+
+/* Takes stale markers out. */
+static void drop_stale(struct columns *c)
+{
+    size_t kept = 0;
+
+    while (kept < c->count && !is_stale_nan(c->v[kept]))
+        kept++;
+    for (size_t i = kept; i < c->count; i++) {
+        if (is_stale_nan(c->v[i]))
+            continue;
+        c->t[kept] = c->t[i];
+        c->v[kept] = c->v[i];
+        if (c->h)
+            c->h[kept] = c->h[i];
+        kept++;
+    }
+    c->count = kept;
+}
+
+static void floats_of_histograms(struct columns *c)
+{
+    struct arena *a = columns_arena(c);
+
+    for (size_t i = 0; i < c->count; i++)
+        if (c->h[i] && !c->h[i]->is_float)
+            c->h[i] = histogram_to_float(a, c->h[i]);
+}
+
+sonde_code select_read_live(struct node *n, const struct selected *s, size_t i,
+                            struct worker *w, struct columns **out,
+                            struct sonde_err *err)
+{
+    sonde_code rc = select_read(n, s, i, w, out, err);
+
+    if (rc != SONDE_OK)
+        return rc;
+    drop_stale(*out);
+    if ((*out)->h)
+        floats_of_histograms(*out);
+    return SONDE_OK;
 }

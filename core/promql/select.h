@@ -21,5 +21,11 @@ SONDE_NODISCARD sonde_code select_read(struct node *n, const struct selected *s,
                                        size_t i, struct worker *w,
                                        struct columns **out,
                                        struct sonde_err *err);
+/* The same without stale markers, histograms with float counts. */
+SONDE_NODISCARD sonde_code select_read_live(struct node *n,
+                                            const struct selected *s, size_t i,
+                                            struct worker *w,
+                                            struct columns **out,
+                                            struct sonde_err *err);
 
 #endif

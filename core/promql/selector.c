@@ -5,15 +5,6 @@
 
 #define MATCHERS_MAX 256
 
-/* A selector needs one matcher that an absent label does not satisfy. */
-static bool selects_something(const struct promql_expr *e)
-{
-    for (size_t i = 0; i < e->selector.count; i++)
-        if (!matcher_matches(&e->selector.matchers[i], (sonde_str){ 0 }))
-            return true;
-    return false;
-}
-
 static void make_room(struct parser *p, struct promql_expr *e)
 {
     struct matcher *grown;
@@ -66,18 +57,6 @@ static bool matcher_operator(const struct token *t, enum matcher_op *out)
     }
 }
 
-static void set_quoted_name(struct parser *p, struct promql_expr *e,
-                            const struct token *t)
-{
-    if (e->selector.name.len) {
-        parse_fail(p, e->begin,
-                   "metric name must not be set twice: \"%.*s\" or \"%.*s\"",
-                   SONDE_ARG(e->selector.name), SONDE_ARG(t->text));
-        return;
-    }
-    add_matcher(p, e, MATCH_EQ, SONDE_STR(LABEL_NAME), t->text);
-}
-
 static void parse_matcher(struct parser *p, struct promql_expr *e)
 {
     struct token name = p->token;
@@ -88,28 +67,19 @@ static void parse_matcher(struct parser *p, struct promql_expr *e)
         return;
     }
     parse_advance(p);
-    if (name.kind == TOKEN_STRING &&
-        (p->token.kind == TOKEN_COMMA || p->token.kind == TOKEN_RBRACE)) {
-        set_quoted_name(p, e, &name);
-        return;
-    }
     if (!matcher_operator(&p->token, &op)) {
-        if (!p->failed)
+        if (name.kind == TOKEN_STRING)
+            add_matcher(p, e, MATCH_EQ, SONDE_STR(LABEL_NAME), name.text);
+        else
             parse_unexpected(p, "label matching", "label matching operator");
         return;
     }
     parse_advance(p);
     if (p->token.kind != TOKEN_STRING) {
-        if (!p->failed)
-            parse_unexpected(p, "label matching", "string");
+        parse_unexpected(p, "label matching", "string");
         return;
     }
-    if (sonde_str_eq(name.text, SONDE_STR(LABEL_NAME)) && e->selector.name.len)
-        parse_fail(p, e->begin,
-                   "metric name must not be set twice: \"%.*s\" or \"%.*s\"",
-                   SONDE_ARG(e->selector.name), SONDE_ARG(p->token.text));
-    else
-        add_matcher(p, e, op, name.text, p->token.text);
+    add_matcher(p, e, op, name.text, p->token.text);
     parse_advance(p);
 }
 
@@ -142,9 +112,5 @@ struct promql_expr *parse_selector(struct parser *p)
     if (!p->failed && p->token.kind == TOKEN_LBRACE)
         parse_matchers(p, e);
     e->end = p->token.begin;
-    if (!p->failed && !p->any_selector && !selects_something(e))
-        parse_fail(p, e->begin,
-                   "vector selector must contain at least one non-empty "
-                   "matcher");
     return e;
 }

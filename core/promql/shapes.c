@@ -233,6 +233,20 @@ static sonde_code timestamp_make(struct exec *x, const struct promql_expr *e,
     return node_unique(&c->node, out, err);
 }
 
+/* Samples come without the time that their counter began at. */
+static sonde_code start_timestamp_make(struct exec *x,
+                                       const struct promql_expr *e,
+                                       const struct steps *steps,
+                                       struct node **out, struct sonde_err *err)
+{
+    struct node *of;
+    sonde_code rc = node_make(x, e->call.args[0], steps, &of, err);
+
+    if (rc == SONDE_OK)
+        *out = node_of_rows(x, e, steps, NULL, 0, NULL, NULL);
+    return rc;
+}
+
 #define NUMBERS(name)                                                          \
     {                                                                          \
         name, numbers_make                                                     \
@@ -253,6 +267,7 @@ const struct call_maker shape_makers[] = {
     { "sort_by_label_desc", sort_make },
     { "sort_desc", sort_make },
     NUMBERS("start"),
+    { "start_timestamp", start_timestamp_make },
     NUMBERS("step"),
     NUMBERS("time"),
     { "timestamp", timestamp_make },

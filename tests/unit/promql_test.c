@@ -103,7 +103,7 @@ static const struct {
     int line;
     const char *in, *want;
 } bad[] = {
-    { __LINE__, "", "unknown position: parse error: no expression found in input" },
+    { __LINE__, "", "1:1: parse error: no expression found in input" },
     { __LINE__, "# c", "no expression found in input" },
     { __LINE__, "rate(foo)",
       "expected type range vector in call to function \"rate\", got instant "
@@ -172,7 +172,7 @@ static const struct {
     { __LINE__, "a =~ b", "unexpected character after '=': '~'" },
     { __LINE__, "a ! b", "unexpected character after '!': ' '" },
     { __LINE__, "foo[0s]", "duration must be greater than 0" },
-    { __LINE__, "1.5.2", "bad number or duration syntax: \"1.5.2\"" },
+    { __LINE__, "1.5.2", "bad number or duration syntax: \"1.5.\"" },
     { __LINE__, "1e309", "error parsing number" },
     { __LINE__, "\"a", "unterminated quoted string" },
     { __LINE__, "`a", "unterminated raw string" },
