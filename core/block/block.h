@@ -116,6 +116,20 @@ struct block_chunk {
 struct block_pair {
     uint32_t name, value; /* numbers of symbols                            */
 };
+/* Label sets of one block, in their order: as the numbers of their symbols. */
+static inline int block_pairs_cmp(const struct block_pair *a, size_t a_count,
+                                  const struct block_pair *b, size_t b_count)
+{
+    size_t n = a_count < b_count ? a_count : b_count;
+
+    for (size_t i = 0; i < n; i++) {
+        if (a[i].name != b[i].name)
+            return a[i].name < b[i].name ? -1 : 1;
+        if (a[i].value != b[i].value)
+            return a[i].value < b[i].value ? -1 : 1;
+    }
+    return (a_count > b_count) - (a_count < b_count);
+}
 /* Arrays keep their memory between uses; block_series_fini frees them. */
 struct block_series {
     struct block_pair *pairs;

@@ -133,17 +133,7 @@ static void merge_strings(struct merge *m)
 
 static int cmp_series(const struct source *a, const struct source *b)
 {
-    size_t n = a->pair_count < b->pair_count ? a->pair_count : b->pair_count;
-
-    for (size_t i = 0; i < n; i++) {
-        const struct block_pair *x = &a->pairs[i], *y = &b->pairs[i];
-
-        if (x->name != y->name)
-            return x->name < y->name ? -1 : 1;
-        if (x->value != y->value)
-            return x->value < y->value ? -1 : 1;
-    }
-    return a->pair_count < b->pair_count ? -1 : a->pair_count > b->pair_count;
+    return block_pairs_cmp(a->pairs, a->pair_count, b->pairs, b->pair_count);
 }
 
 static void next_series(struct merge *m, size_t i)

@@ -6,14 +6,6 @@
 
 #include "util/str.h"
 
-static bool in_list(const struct sonde_list *l, sonde_str name)
-{
-    for (size_t i = 0; i < l->count; i++)
-        if (sonde_str_eq(l->items[i], name))
-            return true;
-    return false;
-}
-
 struct labels group_labels(const struct exec *x, const struct promql_expr *e,
                            const struct labels *l, struct label *items)
 {
@@ -22,9 +14,9 @@ struct labels group_labels(const struct exec *x, const struct promql_expr *e,
     size_t n = 0;
 
     for (size_t i = 0; i < l->count; i++)
-        if (without ? !in_list(list, l->items[i].name) &&
+        if (without ? !names_have(list, l->items[i].name) &&
                           !label_drops(x, l->items[i].name)
-                    : in_list(list, l->items[i].name))
+                    : names_have(list, l->items[i].name))
             items[n++] = l->items[i];
     return (struct labels){ items, n };
 }

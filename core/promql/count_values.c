@@ -16,7 +16,6 @@ struct counting {
     const struct promql_expr *expr;
     sonde_str label;
     struct label_index index;
-    size_t index_limit;
     struct vseries *series;
     double **rows;
     size_t count, cap_series, cap_rows, steps;
@@ -33,25 +32,6 @@ static sonde_str value_text(struct counting *c, const struct row *r, size_t k)
     return arena_str(&c->exec->arena, (sonde_str){ text, n });
 }
 
-/* The index grows by being made anew. */
-static void index_grow(struct counting *c)
-{
-    struct label_index bigger;
-
-    if (c->count < c->index_limit)
-        return;
-    c->index_limit = c->index_limit ? c->index_limit * 2 : 64;
-    label_index_init(&bigger, c->index_limit);
-    for (size_t i = 0; i < c->index.size; i++) {
-        const struct label_index_slot *s = &c->index.slots[i];
-
-        if (s->labels)
-            (void)label_index_put(&bigger, s->hash, s->labels, s->number);
-    }
-    label_index_fini(&c->index);
-    c->index = bigger;
-}
-
 static sonde_code row_of(struct counting *c, const struct labels *group,
                          sonde_str value, double **out, struct sonde_err *err)
 {
@@ -66,7 +46,6 @@ static sonde_code row_of(struct counting *c, const struct labels *group,
     labels_builder_set(&lb, c->label, value);
     *key = labels_builder_view(&lb);
     hash = labels_hash(key);
-    index_grow(c);
     at = label_index_put(&c->index, hash, key, c->count);
     if (at == c->count) {
         rc = exec_hold(c->exec, c->steps, err);
@@ -137,6 +116,7 @@ sonde_code count_values_make(struct exec *x, const struct promql_expr *e,
         if (child->series[i].labels.count > widest)
             widest = child->series[i].labels.count;
     items = arena_array(&x->arena, struct label, widest);
+    label_index_init(&c.index, 0);
     for (uint32_t i = 0; rc == SONDE_OK && i < child->count; i++) {
         rc = count_series(&c, child, i, items, err);
         if (rc == SONDE_OK)

@@ -62,6 +62,7 @@ struct exec {
         struct querier *querier;
     } * queriers; /* asked for their warnings at the end                    */
     _Atomic uint64_t held, peak; /* samples                                */
+    _Atomic int64_t asked;       /* when the client was asked for last      */
     _Atomic bool failed;         /* no further row is needed               */
     pthread_mutex_t mutex;       /* guards all below                       */
     sonde_code failure;
@@ -135,9 +136,6 @@ struct node {
     /* Of a range vector: the window of step i is (right - range, right],
      * with right = window_right(n, i). */
     sonde_msec range_ms;
-    /* How much farther than its window what a window's function sees
-     * reaches: anchored and smoothed look for samples outside. */
-    sonde_msec before_ms, after_ms;
     struct scratch *scratch; /* by worker                                  */
 };
 
@@ -277,6 +275,8 @@ static inline struct labels series_labels(struct node *n, size_t i)
 }
 
 /* Label sets by number, open addressing; sets are borrowed. */
+/* Whether a list of label names has this one. */
+bool names_have(const struct sonde_list *l, sonde_str name);
 /* Whether dropping names drops this label. */
 bool label_drops(const struct exec *x, sonde_str name);
 struct label_index_slot {
@@ -286,9 +286,9 @@ struct label_index_slot {
 };
 struct label_index {
     struct label_index_slot *slots;
-    size_t size;
+    size_t size, used;
 };
-/* For at most `expect` sets. */
+/* Grows as needed; `expect` spares that. */
 void label_index_init(struct label_index *ix, size_t expect);
 void label_index_fini(struct label_index *ix);
 /* The number of an equal set; SIZE_MAX: there is none. */
@@ -310,26 +310,7 @@ SONDE_NODISCARD sonde_code range_make(struct exec *x,
                                       const struct promql_expr *e,
                                       const struct steps *steps,
                                       struct node **out, struct sonde_err *err);
-/* ---- duration expressions: span.c --------------------------------------- */
-
-/* Works out all of a tree; SONDE_EPARSE says which is wrong, and where. */
-SONDE_NODISCARD sonde_code spans_check(const struct promql_query *q,
-                                       const struct promql_expr *e,
-                                       struct sonde_err *err);
-/* The value of one that was checked, `literal` where there is none. */
-sonde_msec span_ms(const struct exec *x, const struct promql_span *s,
-                   sonde_msec literal);
-/* A shift whose offset is a number. */
-static inline struct promql_shift shift_settled(const struct exec *x,
-                                                const struct promql_shift *s)
-{
-    struct promql_shift settled = *s;
-
-    settled.offset_ms = span_ms(x, s->offset, s->offset_ms);
-    return settled;
-}
-
-/* Where `offset` and `@` put the time of step i; the shift is settled. */
+/* Where `offset` and `@` put the time of step i. */
 static inline sonde_msec shift_time(const struct exec *x,
                                     const struct promql_shift *s,
                                     const struct steps *steps, size_t i)
@@ -348,8 +329,7 @@ static inline sonde_msec shift_time(const struct exec *x,
 /* The right edge of a range vector's window at step i. */
 sonde_msec window_right(const struct node *range, size_t i);
 
-/* What a function over a range sees at one step: samples of the window, and
- * with anchored and smoothed ranges those outside too. */
+/* What a function over a range sees at one step. */
 struct window {
     const sonde_msec *t;
     const double *v;

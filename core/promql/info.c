@@ -25,7 +25,6 @@ struct info_rows {
     struct node *base;         /* kept                                     */
     struct node *info, *times; /* values and sample times, kept            */
     struct label_index index;  /* of the result's label sets               */
-    size_t index_limit;
     struct vseries *series;
     struct row *rows;
     size_t count, cap_series, cap_rows;
@@ -265,24 +264,6 @@ static bool filter_takes_nothing(const struct info_rows *r)
  * ---------------------------------------------------------------------------
  */
 
-static void index_grow(struct info_rows *r)
-{
-    struct label_index bigger;
-
-    if (r->count < r->index_limit)
-        return;
-    r->index_limit = r->index_limit ? r->index_limit * 2 : 64;
-    label_index_init(&bigger, r->index_limit);
-    for (size_t i = 0; i < r->index.size; i++) {
-        const struct label_index_slot *s = &r->index.slots[i];
-
-        if (s->labels)
-            (void)label_index_put(&bigger, s->hash, s->labels, s->number);
-    }
-    label_index_fini(&r->index);
-    r->index = bigger;
-}
-
 static sonde_code row_of(struct info_rows *r, const struct labels *l,
                          struct row **out, struct sonde_err *err)
 {
@@ -292,7 +273,6 @@ static sonde_code row_of(struct info_rows *r, const struct labels *l,
     size_t at;
     sonde_code rc;
 
-    index_grow(r);
     at = label_index_find(&r->index, hash, l);
     if (at != SIZE_MAX) {
         *out = &r->rows[at];
@@ -415,6 +395,7 @@ sonde_code info_make(struct exec *x, const struct promql_expr *e,
         r.filter = expr_bare(e->call.args[1]);
     if (r.filter && r.filter->kind != PROMQL_SELECTOR)
         return exec_error(err, "expected label selectors only");
+    label_index_init(&r.index, 0);
     rc = make_sides(&r, err);
     for (size_t i = 0; rc == SONDE_OK && i < r.base->count; i++)
         rc = enrich(&r, i, err);

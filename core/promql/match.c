@@ -271,14 +271,6 @@ static sonde_code check_unique(struct pairs *p, struct sonde_err *err)
 
 /* ---- labels of results --------------------------------------------------- */
 
-static bool listed(const struct sonde_list *l, sonde_str name)
-{
-    for (size_t i = 0; i < l->count; i++)
-        if (sonde_str_eq(l->items[i], name))
-            return true;
-    return false;
-}
-
 /* One-to-one: `on` keeps what it lists, else what is ignored goes. */
 static bool keeps(const struct pairs *p, sonde_str name)
 {
@@ -290,7 +282,7 @@ static bool keeps(const struct pairs *p, sonde_str name)
         return false;
     if (m->card != PROMQL_ONE_TO_ONE)
         return true;
-    return m->on ? listed(&m->labels, name) : !listed(&m->labels, name);
+    return m->on ? names_have(&m->labels, name) : !names_have(&m->labels, name);
 }
 
 static struct labels labels_of(const struct pairs *p, const struct pair *pair,

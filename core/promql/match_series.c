@@ -10,14 +10,6 @@
 #include "promql/match.h"
 #include "util/str.h"
 
-static bool listed(const struct sonde_list *l, sonde_str name)
-{
-    for (size_t i = 0; i < l->count; i++)
-        if (sonde_str_eq(l->items[i], name))
-            return true;
-    return false;
-}
-
 static struct labels signature(const struct exec *x,
                                const struct promql_matching *m,
                                const struct labels *l, struct label *items)
@@ -27,8 +19,8 @@ static struct labels signature(const struct exec *x,
     for (size_t i = 0; i < l->count; i++) {
         sonde_str name = l->items[i].name;
 
-        if (m->on ? listed(&m->labels, name)
-                  : !listed(&m->labels, name) && !label_drops(x, name))
+        if (m->on ? names_have(&m->labels, name)
+                  : !names_have(&m->labels, name) && !label_drops(x, name))
             items[n++] = l->items[i];
     }
     return (struct labels){ items, n };

@@ -15,6 +15,14 @@
 
 static const char *const dropped[] = { LABEL_NAME, "__type__", "__unit__" };
 
+bool names_have(const struct sonde_list *l, sonde_str name)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (sonde_str_eq(l->items[i], name))
+            return true;
+    return false;
+}
+
 bool label_drops(const struct exec *x, sonde_str name)
 {
     size_t n = x->query->features & PROMQL_TYPE_AND_UNIT ? 3 : 1;
@@ -102,15 +110,35 @@ size_t label_index_find(const struct label_index *ix, uint64_t hash,
     return SIZE_MAX;
 }
 
+static void index_grow(struct label_index *ix)
+{
+    struct label_index bigger;
+
+    label_index_init(&bigger, ix->size);
+    for (size_t i = 0; i < ix->size; i++) {
+        const struct label_index_slot *slot = &ix->slots[i];
+
+        if (slot->labels)
+            (void)label_index_put(&bigger, slot->hash, slot->labels,
+                                  slot->number);
+    }
+    label_index_fini(ix);
+    *ix = bigger;
+}
+
 size_t label_index_put(struct label_index *ix, uint64_t hash,
                        const struct labels *l, size_t number)
 {
-    size_t mask = ix->size - 1, i = hash & mask;
+    size_t mask, i;
 
-    for (; ix->slots[i].labels; i = (i + 1) & mask)
+    if ((ix->used + 1) * 2 > ix->size)
+        index_grow(ix);
+    mask = ix->size - 1;
+    for (i = hash & mask; ix->slots[i].labels; i = (i + 1) & mask)
         if (ix->slots[i].hash == hash && labels_eq(ix->slots[i].labels, l))
             return ix->slots[i].number;
     ix->slots[i] = (struct label_index_slot){ hash, l, number };
+    ix->used++;
     return number;
 }
 

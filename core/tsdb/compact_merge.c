@@ -160,17 +160,7 @@ static sonde_code next_series(struct input *in, struct sonde_err *err)
 
 static int cmp_pairs(const struct block_series *a, const struct block_series *b)
 {
-    size_t n = a->pair_count < b->pair_count ? a->pair_count : b->pair_count;
-
-    for (size_t i = 0; i < n; i++) {
-        const struct block_pair *x = &a->pairs[i], *y = &b->pairs[i];
-
-        if (x->name != y->name)
-            return x->name < y->name ? -1 : 1;
-        if (x->value != y->value)
-            return x->value < y->value ? -1 : 1;
-    }
-    return a->pair_count < b->pair_count ? -1 : a->pair_count > b->pair_count;
+    return block_pairs_cmp(a->pairs, a->pair_count, b->pairs, b->pair_count);
 }
 
 /* The least of the inputs' series; NULL: all have ended. */
