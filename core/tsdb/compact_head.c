@@ -175,13 +175,12 @@ static void write_symbols(struct job *j)
     const struct symtab *t = j->head->symbols;
 
     for (size_t i = 0; i < j->series_count; i++) {
-        size_t n;
-        const struct label_pair *pairs =
-            label_store_get(&j->head->labels, j->series[i].extra, &n);
+        struct label_set set =
+            label_store_get(&j->head->labels, j->series[i].extra);
 
-        for (size_t k = 0; k < n; k++) {
-            add_symbol(j, pairs[k].name);
-            add_symbol(j, pairs[k].value);
+        for (size_t k = 0; k < set.count; k++) {
+            add_symbol(j, set.names[k]);
+            add_symbol(j, set.values[k]);
         }
     }
     multikey_sort(j->symbols, j->symbol_count, &ops, t);
@@ -200,14 +199,12 @@ static uint64_t series_part(const struct multikey_item *item, size_t depth,
                             const void *arg)
 {
     const struct job *j = arg;
-    size_t n;
-    const struct label_pair *pairs =
-        label_store_get(&j->head->labels, item->extra, &n);
+    struct label_set set = label_store_get(&j->head->labels, item->extra);
 
-    if (depth >= n)
+    if (depth >= set.count)
         return 0;
-    return (uint64_t)j->numbers[pairs[depth].name] << 32 |
-           j->numbers[pairs[depth].value];
+    return (uint64_t)j->numbers[set.names[depth]] << 32 |
+           j->numbers[set.values[depth]];
 }
 
 static int series_compare(const struct multikey_item *a,
@@ -228,9 +225,8 @@ static int series_compare(const struct multikey_item *a,
 static sonde_code write_one(struct job *j, const struct multikey_item *item,
                             struct sonde_err *err)
 {
-    size_t n;
-    const struct label_pair *labels =
-        label_store_get(&j->head->labels, item->extra, &n);
+    struct label_set set = label_store_get(&j->head->labels, item->extra);
+    size_t n = set.count;
     sonde_code rc;
 
     columns_reset(&j->columns);
@@ -243,8 +239,8 @@ static sonde_code write_one(struct job *j, const struct multikey_item *item,
     j->written++;
     j->pairs = mem_grow(j->pairs, &j->pair_cap, n, sizeof(*j->pairs));
     for (size_t i = 0; i < n; i++)
-        j->pairs[i] = (struct block_pair){ j->numbers[labels[i].name] - 1,
-                                           j->numbers[labels[i].value] - 1 };
+        j->pairs[i] = (struct block_pair){ j->numbers[set.names[i]] - 1,
+                                           j->numbers[set.values[i]] - 1 };
     return block_writer_series(j->writer, j->pairs, n, j->sheaf.items,
                                j->sheaf.count, err);
 }

@@ -126,21 +126,20 @@ static uint32_t labels_of_ref(struct head *h, uint64_t ref)
 void head_labels_view(const struct head *h, uint32_t at, struct label *items,
                       size_t *n)
 {
-    const struct label_pair *pairs = label_store_get(&h->labels, at, n);
+    struct label_set set = label_store_get(&h->labels, at);
 
-    for (size_t i = 0; i < *n; i++)
-        items[i] = (struct label){ symtab_str(h->symbols, pairs[i].name),
-                                   symtab_str(h->symbols, pairs[i].value) };
+    *n = set.count;
+    for (size_t i = 0; i < set.count; i++)
+        items[i] = (struct label){ symtab_str(h->symbols, set.names[i]),
+                                   symtab_str(h->symbols, set.values[i]) };
 }
 
 struct labels head_labels_dup(const struct head *h, uint32_t at,
                               struct arena *a)
 {
-    struct label *items;
-    size_t n;
+    size_t n = label_store_get(&h->labels, at).count;
+    struct label *items = arena_array(a, struct label, n);
 
-    (void)label_store_get(&h->labels, at, &n);
-    items = arena_array(a, struct label, n);
     head_labels_view(h, at, items, &n);
     for (size_t i = 0; i < n; i++) {
         items[i].name = arena_str(a, items[i].name);
@@ -176,20 +175,19 @@ static bool has_labels(void *arg, uint32_t id)
 {
     const struct probe *probe = arg;
     const struct head *h = probe->head;
-    const struct label_pair *pairs;
     uint32_t at = labels_of_id(probe->head, id);
-    size_t n;
+    struct label_set set;
 
     if (!at)
         return false;
-    pairs = label_store_get(&h->labels, at, &n);
-    if (n != probe->labels->count)
+    set = label_store_get(&h->labels, at);
+    if (set.count != probe->labels->count)
         return false;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < set.count; i++) {
         const struct label *l = &probe->labels->items[i];
 
-        if (!sonde_str_eq(symtab_str(h->symbols, pairs[i].value), l->value) ||
-            !sonde_str_eq(symtab_str(h->symbols, pairs[i].name), l->name))
+        if (!sonde_str_eq(symtab_str(h->symbols, set.values[i]), l->value) ||
+            !sonde_str_eq(symtab_str(h->symbols, set.names[i]), l->name))
             return false;
     }
     return true;
@@ -233,18 +231,26 @@ static sonde_code check_labels(const struct labels *l, struct sonde_err *err)
 static sonde_code store_labels(struct head *h, const struct labels *l,
                                uint32_t id, uint32_t *at, struct sonde_err *err)
 {
-    struct label_pair *pairs;
+    symbol names[SERIES_LABELS_MAX], values[SERIES_LABELS_MAX];
+    struct label_set set = { names, values, l->count };
+    bool stored;
 
-    if (!label_store_add(&h->labels, l->count, at, &pairs))
-        return sonde_err_set(err, SONDE_ELIMIT,
-                             "make series: the memory for labels is full");
     for (size_t i = 0; i < l->count; i++) {
-        pairs[i].name = symtab_intern(h->symbols, l->items[i].name);
-        pairs[i].value = symtab_intern(h->symbols, l->items[i].value);
-        if (!h->log_only)
-            postings_add(&h->postings, pairs[i].name, pairs[i].value, id);
+        names[i] = symtab_intern(h->symbols, l->items[i].name);
+        values[i] = symtab_intern(h->symbols, l->items[i].value);
     }
-    return SONDE_OK;
+    stored = label_store_add(&h->labels, &set, at);
+    for (size_t i = 0; i < l->count; i++) {
+        if (stored && !h->log_only)
+            postings_add(&h->postings, names[i], values[i], id);
+        if (stored)
+            continue;
+        symtab_release(h->symbols, names[i]);
+        symtab_release(h->symbols, values[i]);
+    }
+    return stored ? SONDE_OK
+                  : sonde_err_set(err, SONDE_ELIMIT,
+                                  "make series: the memory for labels is full");
 }
 
 /* Under the index lock, held for writing; the labels are not there yet, and

@@ -2,12 +2,17 @@
 /*
  * Samples of a series: one open chunk that grows, full ones behind it.
  *
- * When a chunk ends is Prometheus' rule, sample for sample, so that blocks
- * made from either look alike: at the end of a two-hour range, at 240
- * samples, above 1005 bytes, and after a quarter of the 120 samples aimed at
- * the end is moved so that the chunks of the range come out equal. A full
- * chunk goes to head_files.h, which says where it is from then on; its room
- * goes to the next one to grow.
+ * When a chunk ends is Prometheus' rule but for one thing: at the end of a
+ * two-hour range, at 240 samples, above 1005 bytes, and after a quarter of
+ * the 120 samples aimed at the end is moved so that the chunks of the range
+ * come out equal. Only the first chunk of a range is shorter, by another
+ * fraction for each page of series. Else the chunks of all series would be
+ * full at the same time, and memory would be needed for all of them full; so
+ * it is for half of that, and chunks go to the disk at an even pace. Blocks
+ * do not show it: samples are cut into chunks anew for them.
+ *
+ * A full chunk goes to head_files.h, which says where it is from then on; its
+ * room goes to the next one to grow.
  *
  * Reading: the list of full chunks and the open chunk are copied under the
  * page's lock, a kilobyte or so; all else happens outside of it. Times of
@@ -21,6 +26,7 @@
 
 #define TARGET_SAMPLES 120
 #define BYTES_MAX      1005
+#define PHASES         8
 #define FIRST_BYTES    32
 #define OPEN_MAX       CHUNK_MEM_MAX
 
@@ -49,13 +55,28 @@ sonde_msec head_even_end(sonde_msec start, sonde_msec last, sonde_msec end,
     return (sonde_msec)((double)start + left / (double)(uint64_t)n);
 }
 
-static bool is_full(struct series *s, sonde_msec t)
+/* Where the open chunk ends, decided at a quarter of it. */
+static sonde_msec chosen_end(const struct series *s, uint32_t id)
+{
+    sonde_msec start = xor_first_time(s->chunk), last = s->open.t;
+    sonde_msec end = head_even_end(start, last, s->next_at, 4);
+    uint32_t phase = series_page_number(id) % PHASES;
+    bool first = !s->full || (uint64_t)s->next_at - (uint64_t)start >
+                                 (uint64_t)CHUNK_RANGE_MS -
+                                     ((uint64_t)last - (uint64_t)start);
+
+    if (!first || phase == 0)
+        return end;
+    return last + (sonde_msec)(((uint64_t)end - (uint64_t)last) *
+                               (PHASES - phase) / PHASES);
+}
+
+static bool is_full(struct series *s, uint32_t id, sonde_msec t)
 {
     if (xor_len(&s->open) > BYTES_MAX)
         return true;
     if (s->open.count == TARGET_SAMPLES / 4)
-        s->next_at =
-            head_even_end(xor_first_time(s->chunk), s->open.t, s->next_at, 4);
+        s->next_at = chosen_end(s, id);
     return t >= s->next_at || s->open.count >= TARGET_SAMPLES * 2;
 }
 
@@ -136,7 +157,7 @@ bool head_append(struct head *h, struct series *s, uint32_t id, sonde_msec t,
         s->open.v = double_bits(v);
         return false;
     }
-    if (s->open.count && is_full(s, t))
+    if (s->open.count && is_full(s, id, t))
         head_seal(h, s, id);
     if (s->open.count == 0) {
         begin(h, s, t);

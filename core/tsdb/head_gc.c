@@ -270,13 +270,11 @@ static void unlink_series(struct collection *g)
 static void release_labels(struct head *h, const uint32_t *places, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        size_t count;
-        const struct label_pair *pairs =
-            label_store_get(&h->labels, places[i], &count);
+        struct label_set set = label_store_get(&h->labels, places[i]);
 
-        for (size_t k = 0; k < count; k++) {
-            symtab_release(h->symbols, pairs[k].name);
-            symtab_release(h->symbols, pairs[k].value);
+        for (size_t k = 0; k < set.count; k++) {
+            symtab_release(h->symbols, set.names[k]);
+            symtab_release(h->symbols, set.values[k]);
         }
     }
     (void)pthread_rwlock_wrlock(&h->index_lock);
@@ -304,6 +302,18 @@ bool head_release(struct head *h, sonde_msec wait_ms)
     free(l->places);
     *l = (struct limbo){ 0 };
     return true;
+}
+
+void head_drop_files(struct head *h)
+{
+    if (!h->files)
+        return;
+    head_files_cut(h->files);
+    if (head_files_delete(h->files, atomic_load(&h->min_time),
+                          late_oldest_file(&h->late)) == 0)
+        return;
+    h->limbo.any = true;
+    h->limbo.mark = readers_mark(&h->readers);
 }
 
 /* What was taken out waits for those who may have found it. */
@@ -416,7 +426,7 @@ sonde_code head_truncate(struct head *h, sonde_msec t, struct sonde_err *err)
     }
     head_close_before(h, t);
     collect(&g);
-    head_deleted_trim(&h->deleted, t);
+    head_deleted_trim(&h->deleted, t, &h->late);
     head_files_cut(h->files);
     (void)head_files_delete(h->files, t, late_oldest_file(&h->late));
     to_limbo(&g);

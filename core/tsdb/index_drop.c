@@ -39,18 +39,16 @@ static void find_lists(struct drop *d, const uint32_t *places)
 
     index_hold_begin(&hold, h);
     for (size_t i = 0; i < d->gone->count; i++) {
-        size_t n;
-        const struct label_pair *pairs =
-            label_store_get(&h->labels, places[i], &n);
+        struct label_set set = label_store_get(&h->labels, places[i]);
 
-        for (size_t k = 0; k < n; k++) {
+        for (size_t k = 0; k < set.count; k++) {
             uint32_t number =
-                postings_number(&h->postings, pairs[k].name, pairs[k].value);
+                postings_number(&h->postings, set.names[k], set.values[k]);
 
             if (number--)
                 refs_append(&d->lists, &number, 1);
         }
-        index_hold_spend(&hold, n * HOLD_LOOKUP);
+        index_hold_spend(&hold, set.count * HOLD_LOOKUP);
         if (d->lists.count > press) {
             refs_sort(&d->lists);
             press = d->lists.count * 2 + DROP_BUDGET;

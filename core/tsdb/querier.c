@@ -72,11 +72,9 @@ static bool in_range(struct head_set *set, uint32_t id, uint32_t *labels)
 
 static struct labels labels_of(struct head_set *set, uint32_t at)
 {
-    struct label *items;
-    size_t n;
+    size_t n = label_store_get(&set->head->labels, at).count;
+    struct label *items = arena_array(&set->arena, struct label, n);
 
-    (void)label_store_get(&set->head->labels, at, &n);
-    items = arena_array(&set->arena, struct label, n);
     head_labels_view(set->head, at, items, &n);
     return (struct labels){ items, n };
 }
@@ -157,16 +155,13 @@ static void symbols_of_series(struct head *h, const symbol *name,
     size_t press = SYMBOLS_PRESS;
 
     for (size_t i = 0; i < series->count; i++) {
-        size_t n;
-        const struct label_pair *pairs =
-            label_store_get(&h->labels, places[i], &n);
+        struct label_set set = label_store_get(&h->labels, places[i]);
+        symbol value;
 
-        for (size_t k = 0; k < n; k++) {
-            if (!name)
-                refs_append(out, &pairs[k].name, 1);
-            else if (pairs[k].name == *name)
-                refs_append(out, &pairs[k].value, 1);
-        }
+        if (!name)
+            refs_append(out, set.names, set.count);
+        else if (label_set_find(&set, *name, &value))
+            refs_append(out, &value, 1);
         if (out->count > press) {
             refs_sort(out);
             press = out->count * 2 + SYMBOLS_PRESS;

@@ -18,21 +18,36 @@
  * right without subtracting.
  *
  * The index lock is held while lists are copied, never while an expression
- * runs: a slow query does not hold up a scrape that meets a new series.
+ * runs, and is let go every fraction of a millisecond: a slow query does not
+ * hold up a scrape that meets a new series. What was looked at is therefore
+ * found again by its symbols and by the last reference that was taken.
  * Labels and symbols do not change while their series is there.
  */
 #include <stdlib.h>
 
 #include "tsdb/head.h"
+#include "tsdb/index_hold.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 #include "util/str.h"
 
+#define INTERSECT_PIECE 1024 /* candidates                               */
+
+/* What becomes of a matcher. */
+struct choice {
+    const struct matcher *matcher;
+    bool named; /* it names its values: `values`, and `total` series     */
+    bool done;  /* taken into account already                            */
+    symbol name;
+    symbol *values; /* those that exist                                  */
+    size_t count;
+    size_t total;
+};
+
 struct selection {
     struct head *head;
-    const struct matcher *matchers;
+    struct choice *choices;
     size_t count;
-    bool *done; /* by matcher: already taken into account               */
 };
 
 /* ---- matchers that name their values ---------------------------------- */
@@ -52,116 +67,139 @@ static bool names_values(const struct matcher *m, const sonde_str **values,
     return true;
 }
 
-static const struct postings_list *list_of(struct head *h, sonde_str name,
-                                           sonde_str value)
+static void choice_init(struct choice *c, const struct head *h,
+                        const struct matcher *m)
 {
-    symbol n, v;
-
-    if (!symtab_find(h->symbols, name, &n) ||
-        !symtab_find(h->symbols, value, &v))
-        return NULL;
-    return postings_get(&h->postings, n, v);
-}
-
-/* How many series a matcher's lists have in all; false: it has none to name.
- * Under the index lock, as what follows. */
-static bool lists_total(struct selection *s, size_t i, size_t *total)
-{
-    const struct matcher *m = &s->matchers[i];
     const sonde_str *values;
     size_t n;
 
-    if (!names_values(m, &values, &n))
-        return false;
-    *total = 0;
-    for (size_t k = 0; k < n; k++) {
-        const struct postings_list *l = list_of(s->head, m->name, values[k]);
-
-        *total += l ? l->count : 0;
-    }
-    return true;
-}
-
-static void lists_unite(struct selection *s, size_t i, struct refs *out)
-{
-    const struct matcher *m = &s->matchers[i];
-    const sonde_str *values;
-    size_t n;
-
-    if (!names_values(m, &values, &n))
+    *c = (struct choice){ .matcher = m, .named = names_values(m, &values, &n) };
+    if (!c->named || !symtab_find(h->symbols, m->name, &c->name))
         return;
-    for (size_t k = 0; k < n; k++) {
-        const struct postings_list *l = list_of(s->head, m->name, values[k]);
+    c->values = mem_alloc(n * sizeof(*c->values));
+    for (size_t i = 0; i < n; i++)
+        if (symtab_find(h->symbols, values[i], &c->values[c->count]))
+            c->count++;
+}
 
+static void totals_find(struct selection *s, struct index_hold *hold)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct choice *c = &s->choices[i];
+
+        for (size_t k = 0; k < c->count; k++) {
+            const struct postings_list *l =
+                postings_get(&s->head->postings, c->name, c->values[k]);
+
+            c->total += l ? l->count : 0;
+            index_hold_spend(hold, HOLD_LOOKUP);
+        }
+    }
+}
+
+/* Appends a list. */
+static void list_copy(struct index_hold *hold, symbol name, symbol value,
+                      struct refs *out)
+{
+    uint32_t last = 0;
+    size_t n;
+
+    do {
+        const struct postings_list *l =
+            postings_get(&hold->head->postings, name, value);
+        size_t from;
+
+        if (!l)
+            return;
+        from = refs_after(postings_refs(l), l->count, last);
+        n = l->count - from;
+        if (n > HOLD_BUDGET)
+            n = HOLD_BUDGET;
+        refs_append(out, postings_refs(l) + from, n);
+        last = out->count ? out->items[out->count - 1] : 0;
+        index_hold_spend(hold, n + HOLD_LOOKUP);
+    } while (n == HOLD_BUDGET);
+}
+
+static void lists_copy(struct index_hold *hold, symbol name,
+                       const symbol *values, size_t n, struct refs *out)
+{
+    for (size_t i = 0; i < n; i++)
+        list_copy(hold, name, values[i], out);
+}
+
+/* Cuts the references down to those of one list, some at a time. */
+static void list_intersect(struct index_hold *hold, symbol name, symbol value,
+                           struct refs *out)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < out->count; i += INTERSECT_PIECE) {
+        const struct postings_list *l =
+            postings_get(&hold->head->postings, name, value);
+        struct refs piece = { out->items + i, out->count - i, 0 };
+
+        if (piece.count > INTERSECT_PIECE)
+            piece.count = INTERSECT_PIECE;
         if (l)
-            refs_append(out, postings_refs(l), l->count);
+            refs_intersect(&piece, postings_refs(l), l->count);
+        else
+            piece.count = 0;
+        memmove(out->items + kept, piece.items,
+                piece.count * sizeof(*out->items));
+        kept += piece.count;
+        index_hold_spend(hold, (size_t)INTERSECT_PIECE * HOLD_JUMP);
     }
-    refs_sort(out);
-    s->done[i] = true;
+    out->count = kept;
 }
 
-static void lists_intersect(struct selection *s, size_t i, struct refs *out)
+static void named_intersect(struct selection *s, struct index_hold *hold,
+                            struct refs *out)
 {
-    const struct matcher *m = &s->matchers[i];
-    const struct postings_list *l;
+    for (size_t i = 0; i < s->count && out->count; i++) {
+        struct choice *c = &s->choices[i];
 
-    if (s->done[i] || m->op != MATCH_EQ || m->value.len == 0)
-        return;
-    l = list_of(s->head, m->name, m->value);
-    if (l)
-        refs_intersect(out, postings_refs(l), l->count);
-    else
-        out->count = 0;
-    s->done[i] = true;
+        if (!c->named || c->done || c->count > 1)
+            continue;
+        if (c->count == 1)
+            list_intersect(hold, c->name, c->values[0], out);
+        else
+            out->count = 0;
+        c->done = true;
+    }
+}
+
+static struct choice *smallest(struct selection *s)
+{
+    struct choice *best = NULL;
+
+    for (size_t i = 0; i < s->count; i++)
+        if (s->choices[i].named && (!best || s->choices[i].total < best->total))
+            best = &s->choices[i];
+    return best;
 }
 
 /* False if no matcher names its values. */
 static bool begin_with_lists(struct selection *s, struct refs *out)
 {
-    size_t best = SIZE_MAX, best_total = SIZE_MAX, total;
+    struct index_hold hold;
+    struct choice *first;
 
-    for (size_t i = 0; i < s->count; i++)
-        if (lists_total(s, i, &total) && total < best_total) {
-            best = i;
-            best_total = total;
-        }
-    if (best == SIZE_MAX)
-        return false;
-    lists_unite(s, best, out);
-    for (size_t i = 0; i < s->count && out->count; i++)
-        lists_intersect(s, i, out);
-    return true;
+    index_hold_begin(&hold, s->head);
+    totals_find(s, &hold);
+    first = smallest(s);
+    if (first) {
+        lists_copy(&hold, first->name, first->values, first->count, out);
+        first->done = true;
+        if (first->count > 1)
+            refs_sort(out);
+        named_intersect(s, &hold, out);
+    }
+    index_hold_end(&hold);
+    return first != NULL;
 }
 
 /* ---- without: all values of a name, or all series ---------------------- */
-
-/* The values of a name, with the numbers of their lists. */
-struct values {
-    uint32_t *lists;
-    symbol *symbols;
-    size_t count;
-};
-
-static struct values values_copy(struct head *h, sonde_str name)
-{
-    const struct postings_name *n;
-    struct values v = { 0 };
-    symbol sym;
-
-    (void)pthread_rwlock_rdlock(&h->index_lock);
-    n = symtab_find(h->symbols, name, &sym) ? postings_name(&h->postings, sym)
-                                            : NULL;
-    if (n) {
-        v.count = n->count;
-        v.lists = mem_alloc(v.count * sizeof(*v.lists));
-        v.symbols = mem_alloc(v.count * sizeof(*v.symbols));
-        memcpy(v.lists, n->lists, v.count * sizeof(*v.lists));
-        for (size_t i = 0; i < v.count; i++)
-            v.symbols[i] = h->postings.lists[v.lists[i]].value;
-    }
-    (void)pthread_rwlock_unlock(&h->index_lock);
-    return v;
-}
 
 static bool accepts(const struct matcher *m, sonde_str prefix, sonde_str value)
 {
@@ -169,30 +207,30 @@ static bool accepts(const struct matcher *m, sonde_str prefix, sonde_str value)
 }
 
 /* Unites the lists of all values that the matcher accepts. */
-static void begin_with_values(struct selection *s, size_t i, struct refs *out)
+static void begin_with_values(struct selection *s, struct choice *c,
+                              struct refs *out)
 {
-    const struct matcher *m = &s->matchers[i];
     struct head *h = s->head;
-    struct values v = values_copy(h, m->name);
+    struct refs values = { 0 };
     sonde_str prefix = { 0 };
+    struct index_hold hold;
     size_t kept = 0;
 
-    if (m->op == MATCH_RE)
-        prefix = regex_prefix(m->re);
-    for (size_t k = 0; k < v.count; k++)
-        if (accepts(m, prefix, symtab_str(h->symbols, v.symbols[k])))
-            v.lists[kept++] = v.lists[k];
-    (void)pthread_rwlock_rdlock(&h->index_lock);
-    for (size_t k = 0; k < kept; k++) {
-        const struct postings_list *l = &h->postings.lists[v.lists[k]];
-
-        refs_append(out, postings_refs(l), l->count);
-    }
-    (void)pthread_rwlock_unlock(&h->index_lock);
+    c->done = true;
+    if (!symtab_find(h->symbols, c->matcher->name, &c->name))
+        return;
+    head_values(h, c->name, &values);
+    if (c->matcher->op == MATCH_RE)
+        prefix = regex_prefix(c->matcher->re);
+    for (size_t k = 0; k < values.count; k++)
+        if (accepts(c->matcher, prefix,
+                    symtab_str(h->symbols, values.items[k])))
+            values.items[kept++] = values.items[k];
+    index_hold_begin(&hold, h);
+    lists_copy(&hold, c->name, values.items, kept, out);
+    index_hold_end(&hold);
     refs_sort(out);
-    s->done[i] = true;
-    free(v.lists);
-    free(v.symbols);
+    refs_fini(&values);
 }
 
 static void page_refs(struct series_page *p, uint32_t page, struct refs *out)
@@ -217,13 +255,12 @@ static void begin_with_all(struct head *h, struct refs *out)
 }
 
 /* The first matcher that a series without the label fails. */
-static size_t needs_label(const struct selection *s)
+static struct choice *needs_label(const struct selection *s)
 {
-    size_t i = 0;
-
-    while (i < s->count && matcher_matches(&s->matchers[i], (sonde_str){ 0 }))
-        i++;
-    return i;
+    for (size_t i = 0; i < s->count; i++)
+        if (!matcher_matches(s->choices[i].matcher, (sonde_str){ 0 }))
+            return &s->choices[i];
+    return NULL;
 }
 
 /* ---- asking the series ------------------------------------------------ */
@@ -279,17 +316,6 @@ static bool memo_ask(struct memo *memo, const struct head *h,
     return memo->last_answer;
 }
 
-static bool pair_find(const struct label_pair *pairs, size_t n, symbol name,
-                      symbol *value)
-{
-    for (size_t i = 0; i < n; i++)
-        if (pairs[i].name == name) {
-            *value = pairs[i].value;
-            return true;
-        }
-    return false;
-}
-
 /* Keeps the series whose own label the matcher accepts; `places` moves with
  * them. */
 static void filter(struct head *h, const struct matcher *m, struct refs *refs,
@@ -305,12 +331,10 @@ static void filter(struct head *h, const struct matcher *m, struct refs *refs,
         return;
     }
     for (size_t i = 0; i < refs->count; i++) {
-        size_t n;
-        const struct label_pair *pairs =
-            label_store_get(&h->labels, places[i], &n);
+        struct label_set set = label_store_get(&h->labels, places[i]);
 
-        if (pair_find(pairs, n, name, &value) ? !memo_ask(&memo, h, m, value)
-                                              : !without)
+        if (label_set_find(&set, name, &value) ? !memo_ask(&memo, h, m, value)
+                                               : !without)
             continue;
         refs->items[kept] = refs->items[i];
         places[kept++] = places[i];
@@ -344,11 +368,11 @@ static void filter_rest(struct selection *s, struct refs *refs)
     uint32_t *places = NULL;
 
     for (size_t i = 0; i < s->count && refs->count; i++) {
-        if (s->done[i])
+        if (s->choices[i].done)
             continue;
         if (!places)
             places = head_label_places(s->head, refs);
-        filter(s->head, &s->matchers[i], refs, places);
+        filter(s->head, s->choices[i].matcher, refs, places);
     }
     free(places);
 }
@@ -356,20 +380,21 @@ static void filter_rest(struct selection *s, struct refs *refs)
 void head_select(struct head *h, const struct matcher *ms, size_t n,
                  struct refs *out)
 {
-    struct selection s = { h, ms, n, mem_zalloc(n * sizeof(bool)) };
-    bool begun;
+    struct selection s = { .head = h, .count = n };
+    struct choice *c;
 
-    (void)pthread_rwlock_rdlock(&h->index_lock);
-    begun = begin_with_lists(&s, out);
-    (void)pthread_rwlock_unlock(&h->index_lock);
-    if (!begun) {
-        size_t i = needs_label(&s);
-
-        if (i < n)
-            begin_with_values(&s, i, out);
+    s.choices = mem_alloc((n + 1) * sizeof(*s.choices));
+    for (size_t i = 0; i < n; i++)
+        choice_init(&s.choices[i], h, &ms[i]);
+    if (!begin_with_lists(&s, out)) {
+        c = needs_label(&s);
+        if (c)
+            begin_with_values(&s, c, out);
         else
             begin_with_all(h, out);
     }
     filter_rest(&s, out);
-    free(s.done);
+    for (size_t i = 0; i < n; i++)
+        free(s.choices[i].values);
+    free(s.choices);
 }

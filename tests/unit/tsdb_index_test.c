@@ -322,29 +322,44 @@ static void test_table(void)
     series_table_fini(&t);
 }
 
+static struct label_set set_of(uint32_t first, uint32_t n, symbol *names,
+                               symbol *values)
+{
+    for (uint32_t j = 0; j < n; j++) {
+        names[j] = j + 1;
+        values[j] = first + j;
+    }
+    return (struct label_set){ names, values, n };
+}
+
+static bool is_set(const struct label_store *s, uint32_t at, uint32_t first,
+                   uint32_t n)
+{
+    struct label_set got = label_store_get(s, at);
+    bool same = got.count == n;
+
+    for (uint32_t j = 0; j < n; j++)
+        same = same && got.names[j] == j + 1 && got.values[j] == first + j;
+    return same;
+}
+
 static void test_label_store(void)
 {
     struct label_store s;
+    symbol names[100], values[100];
     uint32_t at[3000];
     bool right = true;
 
     label_store_init(&s);
     for (uint32_t i = 0; i < 3000; i++) {
-        struct label_pair *pairs;
+        struct label_set set = set_of(i, i % 100, names, values);
 
-        CU_ASSERT_TRUE_FATAL(label_store_add(&s, i % 100, &at[i], &pairs));
-        for (uint32_t j = 0; j < i % 100; j++)
-            pairs[j] = (struct label_pair){ i, j };
+        CU_ASSERT_TRUE_FATAL(label_store_add(&s, &set, &at[i]));
     }
-    for (uint32_t i = 0; i < 3000; i++) {
-        size_t n;
-        const struct label_pair *pairs = label_store_get(&s, at[i], &n);
-
-        right = right && n == i % 100;
-        for (uint32_t j = 0; j < n; j++)
-            right = right && pairs[j].name == i && pairs[j].value == j;
-    }
+    for (uint32_t i = 0; i < 3000; i++)
+        right = right && is_set(&s, at[i], i, i % 100);
     CU_ASSERT_TRUE(right);
+    CU_ASSERT_EQUAL(s.shape_count, 100);
     label_store_fini(&s);
 }
 
@@ -437,20 +452,31 @@ static void test_page_shrinks(void)
 static void test_label_store_reuse(void)
 {
     struct label_store s;
-    struct label_pair *pairs;
-    uint32_t at[100], again;
-    uint64_t words;
+    symbol names[300], values[300];
+    uint32_t at[300];
+    uint64_t words = 0;
+    bool right = true;
 
     label_store_init(&s);
-    for (uint32_t i = 0; i < 100; i++)
-        CU_ASSERT_TRUE(label_store_add(&s, 1 + i % 5, &at[i], &pairs));
-    words = s.next;
-    for (uint32_t i = 0; i < 100; i += 2)
-        label_store_remove(&s, at[i]);
-    for (uint32_t i = 0; i < 100; i += 2)
-        CU_ASSERT_TRUE(label_store_add(&s, 1 + i % 5, &again, &pairs));
-    CU_ASSERT_EQUAL(s.next, words);
-    CU_ASSERT_EQUAL(s.free_words, 0);
+    for (uint32_t round = 0; round < 4; round++) {
+        for (uint32_t i = round & 1; i < 300; i += round ? 2 : 1) {
+            struct label_set set = set_of(i, 1 + i % 150, names, values);
+
+            CU_ASSERT_TRUE(label_store_add(&s, &set, &at[i]));
+        }
+        words = round ? words : s.next;
+        CU_ASSERT_EQUAL(s.next, words);
+        CU_ASSERT_EQUAL(s.free_words, 0);
+        CU_ASSERT_EQUAL(s.shape_count, 150);
+        for (uint32_t i = 0; i < 300; i++)
+            right = right && is_set(&s, at[i], i, 1 + i % 150);
+        /* all lists of an odd number of names go, and come back */
+        for (uint32_t i = ~round & 1; i < 300; i += 2)
+            label_store_remove(&s, at[i]);
+        CU_ASSERT_EQUAL(s.shape_count, 75);
+        CU_ASSERT_EQUAL(s.shape_end, 150);
+    }
+    CU_ASSERT_TRUE(right);
     label_store_fini(&s);
 }
 
