@@ -256,6 +256,21 @@ static sonde_code start_receiver(struct agent *a, struct sonde_err *err)
     return remote_receiver_new(&options, &a->receiver, err);
 }
 
+static void start_reader(struct agent *a)
+{
+    const struct remote_reader_options options = {
+        .metrics = a->metrics,
+        .storage = tsdb_storage(a->db),
+        .concurrent = (size_t)a->options->read_concurrent,
+        .sample_limit = a->options->read_samples,
+        .frame_bytes = (size_t)a->options->read_frame_bytes,
+        .external_labels = agent_external_labels,
+        .arg = a,
+    };
+
+    a->reader = remote_reader_new(&options);
+}
+
 static sonde_code start_scrape(struct agent *a, struct sonde_err *err)
 {
     const struct scrape_deps deps = {
@@ -280,6 +295,8 @@ static sonde_code start_rooms(struct agent *a, struct config *config,
     if (rc == SONDE_OK)
         rc = start_receiver(a, err);
     if (rc == SONDE_OK)
+        start_reader(a);
+    if (rc == SONDE_OK)
         rc = start_scrape(a, err);
     if (rc == SONDE_OK)
         rc = agent_apply(a, config, err);
@@ -295,6 +312,7 @@ static void stop_rooms(struct agent *a)
     agent_serve_reloads(a);
     http_server_stop(a->server);
     remote_receiver_free(a->receiver);
+    remote_reader_free(a->reader);
     /* The senders ask for metadata until they have ended. */
     a->hung = !scrape_manager_stop(a->scrape);
     (void)pthread_mutex_lock(&a->lock);

@@ -21,7 +21,7 @@ struct agent_options {
     size_t plugin_dir_count;
     bool log_only; /* --agent                                 */
     const char *data_dir;
-    bool wal_compression;
+    bool wal_compression, wal_zstd;
     bool wal_always_sync;
     sonde_msec wal_sync_every_ms;
     int64_t wal_segment_bytes;
@@ -32,13 +32,22 @@ struct agent_options {
     sonde_str external_url, route_prefix, cors_origin;
     bool lifecycle, admin;
     bool remote_receiver; /* take remote writes                              */
+    int64_t read_concurrent, read_frame_bytes; /* remote read              */
+    uint64_t read_samples;
     struct sonde_list remote_messages; /* protobuf messages that are taken   */
     int64_t max_connections;
     sonde_msec read_timeout_ms;
     sonde_msec lookback_ms, query_timeout_ms;
     int64_t query_max_concurrency, query_max_samples;
     unsigned promql_features; /* enum promql_feature */
-    sonde_str retention; /* as text, for status pages */
+    /* What the configuration's section `storage` does not say; neither: 15
+     * days. */
+    sonde_msec retention_ms;
+    int64_t retention_bytes;
+    sonde_msec min_block_ms, max_block_ms; /* 0: the store's defaults       */
+    /* With log_only: how often the log is cut, what stays; 0: as above. */
+    sonde_msec truncate_every_ms, keep_min_ms, keep_max_ms;
+    bool no_lockfile;
     const struct api_flag *flags;
     size_t flag_count;
 };

@@ -31,6 +31,7 @@ struct agent {
     struct tsdb *db;
     struct remote_manager *remote;
     struct remote_receiver *receiver; /* NULL: remote writes are not taken */
+    struct remote_reader *reader;
     struct scrape_manager *scrape;
     struct api *api;
     struct http_server *server;
@@ -76,6 +77,7 @@ void agent_retention_text(const struct tsdb_limits *l, struct buf *b);
 
 /* wire.c */
 void agent_wire_api(struct agent *a, struct api_ops *ops);
+void agent_external_labels(void *arg, struct arena *arena, struct labels *out);
 void agent_remote_metadata(void *arg, struct arena *arena,
                            struct metadata **out, size_t *n);
 

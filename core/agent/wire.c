@@ -136,7 +136,7 @@ static sonde_str config_yaml(void *arg, struct arena *arena)
     return yaml;
 }
 
-static void external_labels(void *arg, struct arena *arena, struct labels *out)
+void agent_external_labels(void *arg, struct arena *arena, struct labels *out)
 {
     struct agent *a = arg;
     struct labels_builder lb;
@@ -295,13 +295,20 @@ static void receive(void *arg, struct http_call *call)
     remote_receiver_handle(a->receiver, call);
 }
 
+static void read_remotely(void *arg, struct http_call *call)
+{
+    struct agent *a = arg;
+
+    remote_reader_handle(a->reader, call);
+}
+
 void agent_wire_api(struct agent *a, struct api_ops *ops)
 {
     *ops = (struct api_ops){
         .targets = targets,
         .metadata = metadata,
         .config_yaml = config_yaml,
-        .external_labels = external_labels,
+        .external_labels = agent_external_labels,
         .reload = reload,
         .quit = quit,
         .ready = ready,
@@ -312,6 +319,8 @@ void agent_wire_api(struct agent *a, struct api_ops *ops)
         .clean_tombstones = clean_tombstones,
         .receive = a->options->remote_receiver ? receive : NULL,
         .receive_max_bytes = REMOTE_RECEIVE_BODY_MAX,
+        .read = a->options->log_only ? NULL : read_remotely,
+        .read_max_bytes = REMOTE_READ_BODY_MAX,
         .arg = a,
     };
 }

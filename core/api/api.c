@@ -105,6 +105,17 @@ static void api_handle_write(struct api *api, struct http_call *call)
         api_not_found(call);
 }
 
+/* Nor is this. */
+static void api_handle_read(struct api *api, struct http_call *call)
+{
+    const struct api_ops *ops = &api->options.ops;
+
+    if (ops->read)
+        ops->read(ops->arg, call);
+    else
+        api_not_found(call);
+}
+
 static const struct api_endpoint endpoints[] = {
     { "/", GET, ENDPOINT_EARLY | ENDPOINT_GZIP, api_handle_landing },
     { "/-/healthy", GET | HEAD, ENDPOINT_EARLY | ENDPOINT_QUICK,
@@ -161,6 +172,7 @@ static const struct api_endpoint endpoints[] = {
       ENDPOINT_API | ENDPOINT_STORE | ENDPOINT_FORM,
       api_handle_clean_tombstones },
     { "/api/v1/write", POST, 0, api_handle_write },
+    { "/api/v1/read", POST, ENDPOINT_STORE, api_handle_read },
     { "/api/v1/*", ALL, ENDPOINT_API, api_handle_unknown },
 };
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
@@ -219,6 +231,8 @@ static size_t body_max(const struct api *api, const struct api_endpoint *e)
 {
     if (e->run == api_handle_write && api->options.ops.receive)
         return api->options.ops.receive_max_bytes;
+    if (e->run == api_handle_read && api->options.ops.read)
+        return api->options.ops.read_max_bytes;
     return e->flags & ENDPOINT_FORM ? FORM_MAX_BYTES : 0;
 }
 

@@ -92,6 +92,9 @@ struct api_ops {
      * there is no such page. */
     void (*receive)(void *arg, struct http_call *call);
     size_t receive_max_bytes;
+    /* Answers POST /api/v1/read; as above. */
+    void (*read)(void *arg, struct http_call *call);
+    size_t read_max_bytes;
     void *arg;
 };
 

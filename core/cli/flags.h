@@ -25,10 +25,15 @@ struct flags {
     sonde_str tsdb_path, agent_path;
     sonde_msec retention_time; /* 0: not set */
     int64_t retention_size;
-    bool wal_compression;
+    bool wal_compression, no_lockfile;
+    sonde_str wal_compression_type;
+    sonde_msec min_block_duration, max_block_duration; /* 0: not set         */
+    sonde_msec truncate_frequency, keep_min_time, keep_max_time;
     sonde_str wal_sync; /* never, always, or a duration          */
     int64_t wal_segment_size;
     sonde_msec flush_deadline;
+    int64_t read_concurrent, read_frame_bytes;
+    sonde_str read_samples; /* a number, maybe with an exponent             */
     sonde_msec query_lookback, query_timeout;
     int64_t query_max_concurrency, query_max_samples;
     unsigned promql_features; /* enum promql_feature                       */

@@ -29,16 +29,16 @@
 #define AT_LEAST(n) .min = (n), .max = INT64_MAX
 
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
+static const char *const compressions[] = { "snappy", "zstd", NULL };
 static const char *const formats[] = { "logfmt", "json", NULL };
 
 #define NOT_YET_RULES  "rules are not evaluated yet"
 #define NOT_YET_ALERTS "alerts are not sent yet"
-#define NOT_YET_READ   "there is no remote read yet"
-#define NOT_YET_BLOCKS "the store's blocks have no such knob"
+#define NOT_YET_BLOCKS "the store has no such knob"
+#define ALWAYS_OVERLAP "blocks may always overlap, and are merged"
 #define NO_CONSOLES    "there are no console templates"
 #define NO_GO          "there is no Go runtime"
 #define NO_PAGES       "the pages' files and titles are fixed"
-#define ALWAYS_LOCKED  "the data directory is always locked"
 #define FIXED_SCRAPE   "scrapes are always aligned like this"
 
 const struct flag flag_rows[] = {
@@ -76,8 +76,8 @@ const struct flag flag_rows[] = {
     FLAG(lifecycle, "web.enable-lifecycle", FLAG_BOOL, FLAG_WEB,
          .help = "Reload and quit by HTTP request"),
     FLAG(admin_api, "web.enable-admin-api", FLAG_BOOL, FLAG_WEB,
-         .not_yet = "the store's administration is not there yet",
-         .help = "Serve the API's administrative part (no effect yet)"),
+         .help = "Serve the API's administrative part: delete series, clean "
+                 "up, make snapshots"),
     FLAG(remote_write_receiver, "web.enable-remote-write-receiver", FLAG_BOOL,
          FLAG_WEB, .help = "Accept remote writes at /api/v1/write"),
     FLAG(remote_messages,
@@ -99,16 +99,27 @@ const struct flag flag_rows[] = {
          .help = "Folder of the store"),
     FLAG(retention_time, "storage.tsdb.retention.time", FLAG_DURATION,
          FLAG_STORAGE, .mode = FLAG_SERVER,
-         .not_yet = "the store deletes nothing yet",
-         .help = "How long to keep samples; 15d if neither this nor the size "
-                 "is given (no effect yet)"),
+         .help = "How long to keep samples, counted from the newest; 15d if "
+                 "neither this nor the size is given. The configuration file "
+                 "may say otherwise"),
     FLAG(retention_size, "storage.tsdb.retention.size", FLAG_SIZE, FLAG_STORAGE,
-         .mode = FLAG_SERVER, .not_yet = "the store deletes nothing yet",
-         .help = "Most bytes to keep, with a unit: 512MB, 10GB (powers of 2; "
-                 "no effect yet)"),
+         .mode = FLAG_SERVER,
+         .help = "Most bytes to keep, with a unit: 512MB, 10GB (powers of 2)"),
+    FLAG(min_block_duration, "storage.tsdb.min-block-duration", FLAG_DURATION,
+         FLAG_STORAGE, .mode = FLAG_SERVER, .fallback = "2h", AT_LEAST(1),
+         .help = "Time span of the blocks that are made first; for testing"),
+    FLAG(max_block_duration, "storage.tsdb.max-block-duration", FLAG_DURATION,
+         FLAG_STORAGE, .mode = FLAG_SERVER,
+         .help = "Longest time span of a block; without this flag a tenth of "
+                 "the retention, at most 31d"),
+    FLAG(no_lockfile, "storage.tsdb.no-lockfile", FLAG_BOOL, FLAG_STORAGE,
+         .mode = FLAG_SERVER, .help = "Do not lock the folder of the store"),
     FLAG(wal_compression, "storage.tsdb.wal-compression", FLAG_BOOL,
          FLAG_STORAGE, .mode = FLAG_SERVER, .fallback = "true",
          .help = "Compress the write-ahead log"),
+    FLAG(wal_compression_type, "storage.tsdb.wal-compression-type", FLAG_CHOICE,
+         FLAG_STORAGE, .mode = FLAG_SERVER, .fallback = "snappy",
+         .choices = compressions, .help = "How the log is compressed"),
     FLAG(wal_segment_size, "storage.tsdb.wal-segment-size", FLAG_SIZE,
          FLAG_STORAGE, .mode = FLAG_SERVER, .fallback = "128MB",
          .min = 10 << 20, .max = 256 << 20,
@@ -122,6 +133,21 @@ const struct flag flag_rows[] = {
     FLAG(wal_segment_size, "storage.agent.wal-segment-size", FLAG_SIZE,
          FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "128MB", .min = 10 << 20,
          .max = 256 << 20, .help = "Size of the log's segments, 10MB to 256MB"),
+    FLAG(wal_compression_type, "storage.agent.wal-compression-type",
+         FLAG_CHOICE, FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "snappy",
+         .choices = compressions, .help = "How the log is compressed"),
+    FLAG(truncate_frequency, "storage.agent.wal-truncate-frequency",
+         FLAG_DURATION, FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "2h",
+         AT_LEAST(1), .help = "How often to cut the log"),
+    FLAG(keep_min_time, "storage.agent.retention.min-time", FLAG_DURATION,
+         FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "5m",
+         .help = "How long series stay in the log that have no more samples"),
+    FLAG(keep_max_time, "storage.agent.retention.max-time", FLAG_DURATION,
+         FLAG_STORAGE, .mode = FLAG_AGENT, .fallback = "4h",
+         .help = "The same when samples could not be sent; segments that an "
+                 "endpoint needs stay in any case"),
+    FLAG(no_lockfile, "storage.agent.no-lockfile", FLAG_BOOL, FLAG_STORAGE,
+         .mode = FLAG_AGENT, .help = "Do not lock the folder of the log"),
     FLAG(wal_sync, "storage.wal-sync", FLAG_STR, FLAG_STORAGE, .fallback = "1s",
          .help = "When to fsync the log: never, always, or every so often "
                  "(100ms, 1s). Samples survive a kill of the process in any "
@@ -129,6 +155,15 @@ const struct flag flag_rows[] = {
     FLAG(flush_deadline, "storage.remote.flush-deadline", FLAG_DURATION,
          FLAG_STORAGE, .fallback = "1m",
          .help = "How long to go on sending when stopping"),
+    FLAG(read_concurrent, "storage.remote.read-concurrent-limit", FLAG_INT,
+         FLAG_STORAGE, .fallback = "10", AT_LEAST(1), .mode = FLAG_SERVER,
+         .help = "Remote reads that are answered at once; others wait"),
+    FLAG(read_frame_bytes, "storage.remote.read-max-bytes-in-frame", FLAG_INT,
+         FLAG_STORAGE, .fallback = "1048576", AT_LEAST(1), .mode = FLAG_SERVER,
+         .help = "About so many bytes a frame of a streamed remote read"),
+    FLAG(read_samples, "storage.remote.read-sample-limit", FLAG_STR,
+         FLAG_STORAGE, .fallback = "5e7", .mode = FLAG_SERVER,
+         .help = "Samples of a remote read that is not streamed; 0: no limit"),
 
     FLAG(query_lookback, "query.lookback-delta", FLAG_DURATION, FLAG_QUERY,
          .mode = FLAG_SERVER, .fallback = "5m", AT_LEAST(1),
@@ -177,44 +212,18 @@ const struct flag flag_rows[] = {
               .fallback = "values"),
     NO_EFFECT("scrape.timestamp-tolerance", FLAG_DURATION, FIXED_SCRAPE,
               .fallback = "2ms"),
-    NO_EFFECT("storage.agent.no-lockfile", FLAG_BOOL, ALWAYS_LOCKED,
-              .mode = FLAG_AGENT),
-    NO_EFFECT("storage.agent.retention.max-time", FLAG_DURATION,
-              "the log is not cut yet", .mode = FLAG_AGENT),
-    NO_EFFECT("storage.agent.retention.min-time", FLAG_DURATION,
-              "the log is not cut yet", .mode = FLAG_AGENT),
-    NO_EFFECT("storage.agent.wal-compression-type", FLAG_STR,
-              "the log's compression is snappy", .fallback = "snappy",
-              .mode = FLAG_AGENT),
-    NO_EFFECT("storage.agent.wal-truncate-frequency", FLAG_DURATION,
-              "the log is not cut yet", .mode = FLAG_AGENT),
-    NO_EFFECT("storage.remote.read-concurrent-limit", FLAG_INT, NOT_YET_READ,
-              .fallback = "10", .mode = FLAG_SERVER),
-    NO_EFFECT("storage.remote.read-max-bytes-in-frame", FLAG_INT, NOT_YET_READ,
-              .fallback = "1048576", .mode = FLAG_SERVER),
-    NO_EFFECT("storage.remote.read-sample-limit", FLAG_STR, NOT_YET_READ,
-              .fallback = "5e7", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.allow-overlapping-blocks", FLAG_BOOL,
-              NOT_YET_BLOCKS, .fallback = "true", .mode = FLAG_SERVER),
+              ALWAYS_OVERLAP, .fallback = "true", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.allow-overlapping-compaction", FLAG_BOOL,
-              NOT_YET_BLOCKS, .fallback = "true", .mode = FLAG_SERVER),
+              ALWAYS_OVERLAP, .fallback = "true", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.delayed-compaction.max-percent", FLAG_INT,
               NOT_YET_BLOCKS, .fallback = "10", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.head-chunks-write-queue-size", FLAG_INT,
               NOT_YET_BLOCKS, .fallback = "0", .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.max-block-chunk-segment-size", FLAG_SIZE,
               NOT_YET_BLOCKS, .mode = FLAG_SERVER),
-    NO_EFFECT("storage.tsdb.max-block-duration", FLAG_DURATION, NOT_YET_BLOCKS,
-              .fallback = "1d12h", .mode = FLAG_SERVER),
-    NO_EFFECT("storage.tsdb.min-block-duration", FLAG_DURATION, NOT_YET_BLOCKS,
-              .fallback = "2h", .mode = FLAG_SERVER),
-    NO_EFFECT("storage.tsdb.no-lockfile", FLAG_BOOL, ALWAYS_LOCKED,
-              .mode = FLAG_SERVER),
     NO_EFFECT("storage.tsdb.samples-per-chunk", FLAG_INT, NOT_YET_BLOCKS,
               .fallback = "120", .mode = FLAG_SERVER),
-    NO_EFFECT("storage.tsdb.wal-compression-type", FLAG_STR,
-              "the log's compression is snappy", .fallback = "snappy",
-              .mode = FLAG_SERVER),
     NO_EFFECT("web.console.libraries", FLAG_STR, NO_CONSOLES,
               .fallback = "console_libraries"),
     NO_EFFECT("web.console.templates", FLAG_STR, NO_CONSOLES,
@@ -262,12 +271,18 @@ unsigned feature_of_promql(sonde_str name)
 
 bool feature_has_effect(sonde_str name, const char **why)
 {
-    static const char *const effective[] = { "agent", "extra-scrape-metrics" };
+    static const char *const effective[] = { "agent", "extra-scrape-metrics",
+                                             "remote-write-receiver" };
     static const char *const always[] = {
-        "exemplar-storage",       "expand-external-labels",
-        "native-histograms",      "new-service-discovery-manager",
-        "no-default-scrape-port", "promql-at-modifier",
-        "promql-duration-expr",   "promql-negative-offset",
+        "exemplar-storage",
+        "expand-external-labels",
+        "memory-snapshot-on-shutdown",
+        "native-histograms",
+        "new-service-discovery-manager",
+        "no-default-scrape-port",
+        "promql-at-modifier",
+        "promql-duration-expr",
+        "promql-negative-offset",
     };
 
     if (feature_of_promql(name))

@@ -88,6 +88,21 @@ static int read_sync(const struct flags *f, struct agent_options *o)
     return CLI_USAGE;
 }
 
+/* --storage.remote.read-sample-limit: 5e7 and the like. */
+static int read_samples(const struct flags *f, struct agent_options *o)
+{
+    double v;
+
+    if (!number_parse(f->read_samples, &v) || !(v >= 0 && v < 1e18)) {
+        cli_error("--storage.remote.read-sample-limit: \"%.*s\" is no number "
+                  "of samples",
+                  SONDE_ARG(f->read_samples));
+        return CLI_USAGE;
+    }
+    o->read_samples = v == 0 ? UINT64_MAX : (uint64_t)v;
+    return CLI_OK;
+}
+
 static const char *const *to_cstrs(struct arena *a,
                                    const struct sonde_list *list)
 {
@@ -129,6 +144,8 @@ static int run_agent(struct arena *a, const struct flags *f)
         .admin = f->admin_api,
         .remote_receiver = f->remote_write_receiver,
         .remote_messages = f->remote_messages,
+        .read_concurrent = f->read_concurrent,
+        .read_frame_bytes = f->read_frame_bytes,
         .max_connections = f->web_max_connections,
         .read_timeout_ms = f->web_read_timeout,
         .lookback_ms = f->query_lookback,
@@ -148,7 +165,7 @@ static int run_agent(struct arena *a, const struct flags *f)
         .flag_count = f->all_count,
     };
 
-    if (read_sync(f, &o) != CLI_OK)
+    if (read_sync(f, &o) != CLI_OK || read_samples(f, &o) != CLI_OK)
         return CLI_USAGE;
     cli_plugin_dirs(a, &f->plugin_paths, &o.plugin_dirs, &o.plugin_dir_count);
     return agent_run(&o);

@@ -16,7 +16,9 @@ core_remote_libremote_la_SOURCES = \
 	core/remote/receive_cache.c core/remote/receive_cache.h \
 	core/remote/receive_labels.c core/remote/receive_piece.c \
 	core/remote/receive_reply.c core/remote/receive_value.c \
-	core/remote/receive_walk.c
+	core/remote/receive_walk.c \
+	core/remote/read.c core/remote/read.h core/remote/read_reply.c \
+	core/remote/read_request.c
 core_remote_libremote_la_SOURCES += core/remote/remote_config.c
 EXTRA_DIST += core/remote/README.md
 
@@ -48,3 +50,14 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/remote_receive/v1 \
 	tests/fuzz/corpus/remote_receive/v1_histograms \
 	tests/fuzz/corpus/remote_receive/v2
+
+check_PROGRAMS += tests/fuzz/remote_read
+TESTS += tests/fuzz/remote_read
+tests_fuzz_remote_read_SOURCES = tests/fuzz/remote_read.c $(FUZZ_MAIN)
+tests_fuzz_remote_read_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_remote_read_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_remote_read_LDADD = $(LIB_REMOTE)
+EXTRA_DIST += tests/fuzz/corpus/remote_read/bad_regex \
+	tests/fuzz/corpus/remote_read/cut \
+	tests/fuzz/corpus/remote_read/packed \
+	tests/fuzz/corpus/remote_read/streamed

@@ -113,4 +113,26 @@ void remote_receiver_free(struct remote_receiver *r);
  * threads; may wait. */
 void remote_receiver_handle(struct remote_receiver *r, struct http_call *call);
 
+/* ---- being read: read.c -------------------------------------------------- */
+
+#define REMOTE_READ_BODY_MAX ((size_t)32 << 20) /* compressed and not      */
+
+struct remote_reader;
+struct remote_reader_options {
+    struct selfmetrics *metrics; /* may be NULL */
+    struct storage *storage;
+    size_t concurrent;     /* requests at once; 0: 10                       */
+    uint64_t sample_limit; /* of an answer that is not streamed; 0: 5e7    */
+    size_t frame_bytes;    /* of a streamed one; 0: 1 MiB                   */
+    /* Of the running configuration, sorted; may be NULL. */
+    void (*external_labels)(void *arg, struct arena *a, struct labels *out);
+    void *arg;
+};
+struct remote_reader *
+remote_reader_new(const struct remote_reader_options *options);
+/* No request may be under way. NULL is fine. */
+void remote_reader_free(struct remote_reader *r);
+/* Answers a POSTed read. From any number of threads; may wait. */
+void remote_reader_handle(struct remote_reader *r, struct http_call *call);
+
 #endif
