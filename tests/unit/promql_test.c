@@ -103,7 +103,8 @@ static const struct {
     int line;
     const char *in, *want;
 } bad[] = {
-    { __LINE__, "", "1:1: parse error: no expression found in input" },
+    { __LINE__, "",
+      "unknown position: parse error: no expression found in input" },
     { __LINE__, "# c", "no expression found in input" },
     { __LINE__, "rate(foo)",
       "expected type range vector in call to function \"rate\", got instant "
