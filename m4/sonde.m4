@@ -57,6 +57,9 @@ AC_DEFUN([SONDE_SANITIZERS], [
     case $enable_sanitizers in
       *undefined*) SONDE_SANITIZE="$SONDE_SANITIZE -fno-sanitize-recover=undefined" ;;
     esac
+    # The run-time has a crypt_r of its own that calls the real one: a linker
+    # that takes what is "needed" would leave libcrypt out.
+    SONDE_LDFLAGS="-Wl,-z,relro -Wl,-z,now"
     # clang puts the run-time into the program only.
     SONDE_PLUGIN_DEFS=
     SONDE_CPPFLAGS=

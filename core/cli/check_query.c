@@ -12,13 +12,14 @@
 
 #define TEXT_MAX_BYTES ((size_t)1 << 20)
 
-/* The line of that number (from 1), without its end. */
+/* The line of that number (from 1), without its end; empty if there is none. */
 static sonde_str line_of(sonde_str text, size_t number)
 {
     sonde_str line = { 0 };
 
-    while (number-- && str_split(&text, '\n', &line))
-        ;
+    while (number-- > 0)
+        if (!str_split(&text, '\n', &line))
+            return SONDE_STR("");
     return line;
 }
 

@@ -58,3 +58,9 @@ TESTS += tests/unit/tsdb_cli_test
 tests_unit_tsdb_cli_test_SOURCES = tests/unit/tsdb_cli_test.c
 tests_unit_tsdb_cli_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_cli_test_LDADD = $(LIBS_UNIT) $(LIB_ALL)
+
+check_PROGRAMS += tests/unit/query_cli_test
+TESTS += tests/unit/query_cli_test
+tests_unit_query_cli_test_SOURCES = tests/unit/query_cli_test.c
+tests_unit_query_cli_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_query_cli_test_LDADD = $(LIBS_UNIT) $(LIB_ALL)
