@@ -182,6 +182,19 @@ static uint64_t log_needed(void *arg)
     return at.segment;
 }
 
+/* The time up to which all was sent; on the store's thread. */
+static sonde_msec log_sent(void *arg)
+{
+    struct agent *a = arg;
+    sonde_msec sent = INT64_MIN;
+
+    (void)pthread_mutex_lock(&a->lock);
+    if (a->remote_knows)
+        sent = remote_manager_sent(a->remote);
+    (void)pthread_mutex_unlock(&a->lock);
+    return sent;
+}
+
 static enum wal_compression compression_of(const struct agent_options *o)
 {
     if (!o->wal_compression)
@@ -210,6 +223,7 @@ static sonde_code open_store(struct agent *a, const struct config *config,
         .no_lockfile = o->no_lockfile,
         .snapshot_on_close = !o->log_only,
         .log_needed = log_needed,
+        .log_sent = log_sent,
         .log_arg = a,
         .progress = on_replay,
         .progress_arg = a,

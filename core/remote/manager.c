@@ -257,3 +257,18 @@ bool remote_manager_oldest(struct remote_manager *m, struct wal_position *out)
     (void)pthread_mutex_unlock(&m->lock);
     return any;
 }
+
+sonde_msec remote_manager_sent(struct remote_manager *m)
+{
+    sonde_msec least = INT64_MIN;
+
+    (void)pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->queues.count; i++) {
+        sonde_msec sent = queue_sent(m->queues.items[i]);
+
+        if (i == 0 || sent < least)
+            least = sent;
+    }
+    (void)pthread_mutex_unlock(&m->lock);
+    return least;
+}

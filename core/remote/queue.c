@@ -725,6 +725,13 @@ const struct queue_setup *queue_setup_of(const struct queue *q)
     return &q->setup;
 }
 
+sonde_msec queue_sent(const struct queue *q)
+{
+    const struct metric *sent = q->sending.m.highest_sent;
+
+    return sent ? (sonde_msec)(metric_get(sent) * 1000) : 0;
+}
+
 struct wal_position queue_oldest(struct queue *q)
 {
     struct wal_position at;

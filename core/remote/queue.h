@@ -45,5 +45,7 @@ const struct endpoint *queue_endpoint(const struct queue *q);
 const struct queue_setup *queue_setup_of(const struct queue *q);
 /* The saved position; from any thread. */
 struct wal_position queue_oldest(struct queue *q);
+/* The newest time of a sample that was sent, 0: none yet; from any thread. */
+sonde_msec queue_sent(const struct queue *q);
 
 #endif

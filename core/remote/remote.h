@@ -88,6 +88,9 @@ SONDE_NODISCARD sonde_code remote_manager_apply(
  * kill; false if there is no endpoint. Thread-safe. For whoever deletes
  * segments. */
 bool remote_manager_oldest(struct remote_manager *m, struct wal_position *out);
+/* The time up to which all endpoints were sent samples; INT64_MIN: there are
+ * no endpoints. Thread-safe. */
+sonde_msec remote_manager_sent(struct remote_manager *m);
 
 /* ---- receiving: receive.c ---------------------------------------------- */
 
