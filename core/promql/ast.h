@@ -210,6 +210,10 @@ static inline bool promql_op_is_comparison(enum promql_op op)
 {
     return op >= PROMQL_EQL && op <= PROMQL_GTR;
 }
+static inline bool promql_op_trims(enum promql_op op)
+{
+    return op == PROMQL_TRIM_UPPER || op == PROMQL_TRIM_LOWER;
+}
 static inline bool promql_op_is_set(enum promql_op op)
 {
     return op >= PROMQL_AND && op <= PROMQL_UNLESS;

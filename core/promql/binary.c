@@ -55,6 +55,17 @@ static double clean(double v)
     return promql_absent(v) ? bits_double(NORMAL_NAN_BITS) : v;
 }
 
+/* What trims has no value for floats. */
+static void refuse_floats(const struct with_scalar *b, struct row *r)
+{
+    for (size_t k = 0; k < b->node.steps.count; k++) {
+        if (!row_has(r, k) || row_histogram(r, k))
+            continue;
+        note_operands(&b->node, false, false);
+        row_clear(r, k);
+    }
+}
+
 static void floats_with_scalar(const struct with_scalar *b, struct row *r)
 {
     enum promql_op op = b->node.expr->binary.op;
@@ -82,7 +93,10 @@ static sonde_code with_scalar_row(struct node *n, size_t i, struct worker *w,
     if (rc != SONDE_OK)
         return rc;
     row_own(n, w, out);
-    floats_with_scalar(b, out);
+    if (promql_op_trims(n->expr->binary.op))
+        refuse_floats(b, out);
+    else
+        floats_with_scalar(b, out);
     if (out->h)
         histograms_with_scalar(n, w, b->scalar, b->scalar_left, out);
     return SONDE_OK;
@@ -98,6 +112,11 @@ static sonde_code with_scalar_make(struct exec *x, const struct promql_expr *e,
     const struct promql_expr *vector = e->binary.lhs, *scalar = e->binary.rhs;
     sonde_code rc;
 
+    if (e->type == PROMQL_SCALAR && promql_op_trims(e->binary.op))
+        return exec_error(err,
+                          "operator \"%s\" not allowed for Scalar "
+                          "operations",
+                          promql_op_name(e->binary.op));
     b->scalar_left =
         vector->type == PROMQL_SCALAR && scalar->type != PROMQL_SCALAR;
     if (b->scalar_left) {
@@ -111,7 +130,7 @@ static sonde_code with_scalar_make(struct exec *x, const struct promql_expr *e,
         rc = node_scalar(x, scalar, steps, &b->scalar, err);
     if (rc != SONDE_OK)
         return rc;
-    if (b->filters)
+    if (b->filters || promql_op_trims(e->binary.op))
         series_keep(&b->node, b->vector);
     else
         series_drop_names(&b->node, b->vector);

@@ -136,6 +136,9 @@ struct node {
     /* Of a range vector: the window of step i is (right - range, right],
      * with right = window_right(n, i). */
     sonde_msec range_ms;
+    /* How much farther than its window what a window's function sees
+     * reaches: anchored and smoothed look for samples outside. */
+    sonde_msec before_ms, after_ms;
     struct scratch *scratch; /* by worker                                  */
 };
 
@@ -310,7 +313,26 @@ SONDE_NODISCARD sonde_code range_make(struct exec *x,
                                       const struct promql_expr *e,
                                       const struct steps *steps,
                                       struct node **out, struct sonde_err *err);
-/* Where `offset` and `@` put the time of step i. */
+/* ---- duration expressions: span.c --------------------------------------- */
+
+/* Works out all of a tree; SONDE_EPARSE says which is wrong, and where. */
+SONDE_NODISCARD sonde_code spans_check(const struct promql_query *q,
+                                       const struct promql_expr *e,
+                                       struct sonde_err *err);
+/* The value of one that was checked, `literal` where there is none. */
+sonde_msec span_ms(const struct exec *x, const struct promql_span *s,
+                   sonde_msec literal);
+/* A shift whose offset is a number. */
+static inline struct promql_shift shift_settled(const struct exec *x,
+                                                const struct promql_shift *s)
+{
+    struct promql_shift settled = *s;
+
+    settled.offset_ms = span_ms(x, s->offset, s->offset_ms);
+    return settled;
+}
+
+/* Where `offset` and `@` put the time of step i; the shift is settled. */
 static inline sonde_msec shift_time(const struct exec *x,
                                     const struct promql_shift *s,
                                     const struct steps *steps, size_t i)
@@ -329,7 +351,8 @@ static inline sonde_msec shift_time(const struct exec *x,
 /* The right edge of a range vector's window at step i. */
 sonde_msec window_right(const struct node *range, size_t i);
 
-/* What a function over a range sees at one step. */
+/* What a function over a range sees at one step: samples of the window, and
+ * with anchored and smoothed ranges those outside too. */
 struct window {
     const sonde_msec *t;
     const double *v;
@@ -367,6 +390,9 @@ void histograms_with_scalar(struct node *n, struct worker *w,
                             struct row *r);
 /* Whether an operator has a value for operands of these kinds. */
 bool binary_takes(enum promql_op op, bool left_histogram, bool right_histogram);
+/* Tells that it has none. */
+void note_operands(const struct node *n, bool left_histogram,
+                   bool right_histogram);
 /* Two values of which at least one is a histogram; false: no value (noted).
  * A comparison gives the left value if it is true, or 0 and 1 with `bool`. */
 bool histogram_binary(struct node *n, struct worker *w, const struct point *l,
@@ -403,7 +429,7 @@ sonde_code match_make(struct exec *x, const struct promql_expr *e,
                       const struct steps *steps, struct node **out,
                       struct sonde_err *err);
 
-/* Two floats under an operator that is not a set operator. */
+/* Two floats under an operator that takes them. */
 double binary_floats(enum promql_op op, double a, double b);
 
 #endif

@@ -363,6 +363,12 @@ struct hist hist_copy(struct arena *a, const struct hist *h)
            h->positive.count * sizeof(struct hist_bucket));
     memcpy(c.negative.items, h->negative.items,
            h->negative.count * sizeof(struct hist_bucket));
+    if (h->bound_count) {
+        double *bounds = arena_array(a, double, h->bound_count);
+
+        memcpy(bounds, h->bounds, h->bound_count * sizeof(*bounds));
+        c.bounds = bounds;
+    }
     return c;
 }
 

@@ -16,12 +16,14 @@ static const char *op_text(const struct node *n)
     return promql_op_name(n->expr->binary.op);
 }
 
-static void note_types(struct node *n, const char *l, const char *r)
+void note_operands(const struct node *n, bool left_histogram,
+                   bool right_histogram)
 {
     note_info(n->exec, n->expr,
               "incompatible sample types encountered for binary operator "
               "\"%s\": %s %s %s",
-              op_text(n), l, op_text(n), r);
+              op_text(n), left_histogram ? "histogram" : "float", op_text(n),
+              right_histogram ? "histogram" : "float");
 }
 
 const struct histogram *histogram_unhinted(struct arena *a,
@@ -68,12 +70,11 @@ static bool with_number(struct node *n, struct worker *w,
         out->h = scaled(&w->arena, h, f, op == PROMQL_DIV);
         return true;
     }
-    if ((op == PROMQL_TRIM_UPPER || op == PROMQL_TRIM_LOWER) && !number_left) {
+    if (promql_op_trims(op) && !number_left) {
         out->h = histogram_trim(&w->arena, h, f, op == PROMQL_TRIM_UPPER);
         return true;
     }
-    note_types(n, number_left ? "float" : "histogram",
-               number_left ? "histogram" : "float");
+    note_operands(n, !number_left, number_left);
     return false;
 }
 
@@ -140,7 +141,7 @@ static bool compared(struct node *n, const struct histogram *l,
 
 bool binary_takes(enum promql_op op, bool left_histogram, bool right_histogram)
 {
-    bool trims = op == PROMQL_TRIM_UPPER || op == PROMQL_TRIM_LOWER;
+    bool trims = promql_op_trims(op);
 
     if (left_histogram && right_histogram)
         return op == PROMQL_ADD || op == PROMQL_SUB || op == PROMQL_EQL ||
@@ -166,7 +167,7 @@ bool histogram_binary(struct node *n, struct worker *w, const struct point *l,
         return added(n, w, l->h, r->h, out);
     if (op == PROMQL_EQL || op == PROMQL_NEQ)
         return compared(n, l->h, r->h, out);
-    note_types(n, "histogram", "histogram");
+    note_operands(n, true, true);
     return false;
 }
 

@@ -30,6 +30,7 @@ struct pairs {
     const double *fill_many, *fill_one;
     bool swapped; /* the left side is the one side                         */
     bool filters;
+    bool keeps_names; /* a filter, or what trims                           */
     struct pair *items;
 };
 
@@ -276,7 +277,7 @@ static bool keeps(const struct pairs *p, sonde_str name)
 {
     const struct promql_matching *m = &p->node.expr->binary.matching;
 
-    if (!p->filters &&
+    if (!p->keeps_names &&
         !(p->node.exec->query->features & PROMQL_DELAYED_NAME_REMOVAL) &&
         label_drops(p->node.exec, name))
         return false;
@@ -332,6 +333,10 @@ static bool combine(struct pairs *p, struct worker *w, const struct point *l,
 
     if (l->h || r->h)
         return histogram_binary(&p->node, w, l, r, out);
+    if (promql_op_trims(op)) {
+        note_operands(&p->node, false, false);
+        return false;
+    }
     v = binary_floats(op, l->v, r->v);
     *out = (struct point){ v, NULL };
     if (!p->filters)
@@ -443,8 +448,8 @@ static void list_pair(struct listing *l, uint32_t many, uint32_t one,
     p->items[l->count] = pair;
     l->series[l->count] = (struct vseries){
         .labels = labels_of(p, &pair, signature),
-        .drop_name = !p->filters && p->node.exec->query->features &
-                                        PROMQL_DELAYED_NAME_REMOVAL,
+        .drop_name = !p->keeps_names && p->node.exec->query->features &
+                                            PROMQL_DELAYED_NAME_REMOVAL,
     };
     l->count++;
 }
@@ -487,6 +492,7 @@ static void choose_sides(struct pairs *p)
     p->fill_one = p->swapped ? m->fill_lhs : m->fill_rhs;
     p->filters = promql_op_is_comparison(p->node.expr->binary.op) &&
                  !p->node.expr->binary.return_bool;
+    p->keeps_names = p->filters || promql_op_trims(p->node.expr->binary.op);
 }
 
 /* Rows without a partner have no value, but may have something to tell. */

@@ -78,6 +78,7 @@ static void keep(struct exec *x, bool warning, sonde_str message,
     }
 }
 
+SONDE_PRINTF(4, 0)
 static void note_add(struct exec *x, bool warning, const struct promql_expr *e,
                      const char *fmt, va_list args)
 {

@@ -136,9 +136,39 @@ static void test_native(void)
     kit_fini(&k);
 }
 
+/* Sums must not borrow the bounds of rows that are long gone. */
+static void test_custom_groups(void)
+{
+    static const char *const series[] = { "nc{k=\"a\"}", "nc{k=\"b\"}" };
+    struct histogram_span span = { 0, 2 };
+    double buckets[] = { 1, 2 };
+    double bounds[2][2] = { { 1, 2 }, { 10, 20 } };
+    struct promql_kit k;
+
+    kit_init(&k);
+    for (size_t i = 0; i < 2; i++) {
+        struct histogram h = {
+            .is_float = true,
+            .schema = HISTOGRAM_CUSTOM,
+            .count.f = 3,
+            .sum = 5,
+            .positive = { &span, 1, { .f = buckets }, 2 },
+            .custom_bounds = bounds[i],
+            .custom_count = 2,
+        };
+
+        kit_load_histogram(&k, series[i], 0, &h);
+    }
+    CU_ASSERT_STRING_EQUAL(
+        kit_instant(&k, "histogram_quantile(0.5, sum by (k) (nc))", 0),
+        "{k=\"a\"} 1.25\n{k=\"b\"} 12.5");
+    kit_fini(&k);
+}
+
 static const struct tap_test tests[] = {
     { "classic", test_classic },
     { "native", test_native },
+    { "sums of custom buckets keep their bounds", test_custom_groups },
 };
 
 int main(void)
