@@ -2,14 +2,20 @@
 /*
  * Samples of a series: one open chunk that grows, full ones behind it.
  *
- * When a chunk ends is Prometheus' rule but for one thing: at the end of a
- * two-hour range, at 240 samples, above 1005 bytes, and after a quarter of
- * the 120 samples aimed at the end is moved so that the chunks of the range
- * come out equal. Only the first chunk of a range is shorter, by another
- * fraction for each page of series. Else the chunks of all series would be
- * full at the same time, and memory would be needed for all of them full; so
- * it is for half of that, and chunks go to the disk at an even pace. Blocks
- * do not show it: samples are cut into chunks anew for them.
+ * When a chunk ends is Prometheus' rule but for two things: at the end of a
+ * two-hour range, at 240 samples, by size, and after a quarter of the 120
+ * samples aimed at the end is moved so that the chunks of the range come out
+ * equal. Blocks do not show where ours differ: samples are cut into chunks
+ * anew for them.
+ *
+ * The size is half of Prometheus': a chunk costs half its size while it grows
+ * and five bytes when it is full, so that series whose samples take many
+ * bytes need the least memory with chunks of about that size.
+ *
+ * The first chunk of a range is shorter, by another fraction for each page of
+ * series. Else the chunks of all series would be full at the same time, and
+ * memory would be needed for all of them full; so it is for half of that, and
+ * chunks go to the disk at an even pace.
  *
  * A full chunk goes to head_files.h, which says where it is from then on; its
  * room goes to the next one to grow.
@@ -25,7 +31,7 @@
 #include "util/mem.h"
 
 #define TARGET_SAMPLES 120
-#define BYTES_MAX      1005
+#define BYTES_MAX      (512 - 19)
 #define PHASES         8
 #define FIRST_BYTES    32
 #define OPEN_MAX       CHUNK_MEM_MAX

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "tsdb/head_histograms.h"
+#include "tsdb/index_hold.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
@@ -241,6 +242,7 @@ static void unlink_page(struct collection *g, struct series_page *p,
         series_table_remove(&h->table, p);
     (void)pthread_mutex_unlock(&p->lock);
     (void)pthread_rwlock_unlock(&h->index_lock);
+    index_hold_rest();
 }
 
 static void unlink_series(struct collection *g)
@@ -281,6 +283,7 @@ static void release_labels(struct head *h, const uint32_t *places, size_t n)
     for (size_t i = 0; i < n; i++)
         label_store_remove(&h->labels, places[i]);
     (void)pthread_rwlock_unlock(&h->index_lock);
+    index_hold_rest();
 }
 
 bool head_release(struct head *h, sonde_msec wait_ms)

@@ -77,6 +77,7 @@ static void hold_spend(struct drop *d, size_t units)
     if (d->spent < DROP_BUDGET)
         return;
     hold_end(d);
+    index_hold_rest();
     hold_begin(d);
 }
 

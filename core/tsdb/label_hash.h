@@ -5,11 +5,17 @@
 
 #include <sonde/base.h>
 
-struct label_hash {
+struct label_slots {
     struct label_slot {
         uint32_t hash, ref; /* ref 0: empty                               */
-    } * slots;
-    size_t size, used;
+    } * items;
+    size_t size;
+};
+
+struct label_hash {
+    struct label_slots now, old; /* old: what has not moved yet            */
+    size_t moved;                /* of old's places, from the front        */
+    size_t used;                 /* places, of both                        */
 };
 
 void label_hash_fini(struct label_hash *h);

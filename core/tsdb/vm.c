@@ -15,9 +15,17 @@
 
 #include "util/mem.h"
 
-void *vm_alloc(size_t bytes, size_t align)
+#define PAGE ((size_t)4096)
+
+/* Whole pages: ends between two can not be given back. */
+static size_t pages_of(size_t bytes)
 {
-    size_t total = bytes + align;
+    return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+void *vm_alloc(size_t wanted, size_t align)
+{
+    size_t bytes = pages_of(wanted), total = bytes + align;
     uint8_t *p = mmap(NULL, total, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     size_t lead;
@@ -35,7 +43,7 @@ void *vm_alloc(size_t bytes, size_t align)
 void vm_free(void *p, size_t bytes)
 {
     if (p)
-        (void)munmap(p, bytes);
+        (void)munmap(p, pages_of(bytes));
 }
 
 void vm_clear(void *p, size_t bytes)

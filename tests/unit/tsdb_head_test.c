@@ -383,7 +383,7 @@ static void test_cutting_by_size(void)
     }
     CU_ASSERT_EQUAL(appender_commit(a, NULL, NULL), SONDE_OK);
     appender_free(a);
-    CU_ASSERT_EQUAL(chunks_of(&k), 2 + 2);
+    CU_ASSERT_EQUAL(chunks_of(&k), 2 + 3);
     CU_ASSERT_EQUAL(kit_count(&k, "fast"), 241);
     CU_ASSERT_EQUAL(kit_count(&k, "wild"), 119);
     kit_fini(&k);

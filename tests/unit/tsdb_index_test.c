@@ -370,7 +370,33 @@ static bool has_ref(void *arg, uint32_t ref)
     return ref == *(const uint32_t *)arg;
 }
 
-/* Few distinct hashes, so that runs are long and go around the end. */
+/* While the table grows, and is moved in steps, all of it is found. */
+static void test_hash_grows(void)
+{
+    struct label_hash h = { 0 };
+    bool right = true;
+
+    for (uint32_t ref = 1; ref <= 200000; ref++) {
+        uint32_t other = 1 + ref * 7919u % ref;
+
+        label_hash_add(&h, ref * UINT64_C(0x9e3779b97f4a7c15), ref);
+        right =
+            right && label_hash_find(&h, other * UINT64_C(0x9e3779b97f4a7c15),
+                                     has_ref, &other) == other;
+    }
+    for (uint32_t ref = 1; ref <= 200000; ref += 2)
+        label_hash_remove(&h, ref * UINT64_C(0x9e3779b97f4a7c15), ref);
+    for (uint32_t ref = 1; ref <= 200000; ref++)
+        right =
+            right && (label_hash_find(&h, ref * UINT64_C(0x9e3779b97f4a7c15),
+                                      has_ref, &ref) == ref) == (ref % 2 == 0);
+    CU_ASSERT_TRUE(right);
+    CU_ASSERT_EQUAL(h.used, 100000);
+    label_hash_fini(&h);
+}
+
+/* Few distinct hashes, so that runs are long and go around the end; taken
+ * out while the table moves, too. */
 static void test_hash_remove(void)
 {
     struct label_hash h = { 0 };
@@ -383,14 +409,14 @@ static void test_hash_remove(void)
 
         random = random * 1664525u + 1013904223u;
         ref = 1 + (random >> 8) % 2000;
-        hash = (uint64_t)(ref % 97 * 44278013u) << 32;
+        hash = (uint64_t)(UINT32_MAX - ref % 97 * 1000003u) << 32;
         if (there[ref])
             label_hash_remove(&h, hash, ref);
         else
             label_hash_add(&h, hash, ref);
         there[ref] = !there[ref];
         other = 1 + (random >> 4) % 2000;
-        hash = (uint64_t)(other % 97 * 44278013u) << 32;
+        hash = (uint64_t)(UINT32_MAX - other % 97 * 1000003u) << 32;
         right = right && (label_hash_find(&h, hash, has_ref, &other) ==
                           other) == there[other];
     }
@@ -532,6 +558,7 @@ static void test_names_go(void)
 }
 
 static const struct tap_test tests[] = {
+    { "the label hash grows in steps", test_hash_grows },
     { "the label hash forgets", test_hash_remove },
     { "pages come back", test_table_remove },
     { "a page shrinks", test_page_shrinks },
