@@ -56,7 +56,8 @@ void out_file_put(struct out_file *f, const void *data, size_t n)
     const uint8_t *p = data;
 
     while (n) {
-        size_t room = BUFFER_BYTES - f->len, part = n < room ? n : room;
+        size_t room = BUFFER_BYTES - f->len;
+        size_t part = n < room ? n : room;
 
         memcpy(f->buf + f->len, p, part);
         f->len += part;
@@ -78,8 +79,10 @@ void out_file_be32(struct out_file *f, uint32_t v)
 void out_file_uvarint(struct out_file *f, uint64_t v)
 {
     uint8_t b[UVARINT_MAX];
+    size_t n;
 
-    out_file_put(f, b, uvarint_put(b, v));
+    n = uvarint_put(b, v);
+    out_file_put(f, b, n);
 }
 
 void out_file_pad(struct out_file *f, size_t align)

@@ -390,6 +390,7 @@ static sonde_code dump_store(struct dump *d, const struct format *f)
 
 static sonde_code dump_to_file(struct dump *d, const struct format *f)
 {
+    bool failed;
     sonde_code rc;
 
     d->file = d->output ? fopen(d->output, "wb") : stdout;
@@ -397,7 +398,10 @@ static sonde_code dump_to_file(struct dump *d, const struct format *f)
         return sonde_err_set(&d->err, SONDE_EIO, "create %s: %s", d->output,
                              strerror(errno));
     rc = dump_store(d, f);
-    if ((d->output ? fclose(d->file) : fflush(d->file)) != 0 && rc == SONDE_OK)
+    failed = fflush(d->file) != 0;
+    if (d->output && fclose(d->file) != 0)
+        failed = true;
+    if (failed && rc == SONDE_OK)
         rc = sonde_err_set(&d->err, SONDE_EIO, "write %s: %s",
                            d->output ? d->output : "output", strerror(errno));
     return rc;

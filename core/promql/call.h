@@ -74,16 +74,16 @@ static inline size_t window_histograms(const struct window *w)
     return n;
 }
 /* rate, increase, delta of a window with histograms: histogram_rate.c. */
-bool histogram_growth(struct range_call *c, const struct window *w,
-                      bool counter, bool per_second, struct worker *worker,
+bool histogram_growth(struct range_call *c, const struct window *win,
+                      bool counter, bool per_second, struct worker *w,
                       struct point *out);
 /* sum_over_time and avg_over_time of histograms only: histogram_rate.c. */
-bool histogram_sums(struct range_call *c, const struct window *w, bool mean,
-                    struct worker *worker, struct point *out);
+bool histogram_sums(struct range_call *c, const struct window *win, bool mean,
+                    struct worker *w, struct point *out);
 /* irate (with the seconds between them) and idelta (0) of two histograms. */
 bool histogram_step(struct range_call *c, const struct histogram *before,
                     const struct histogram *last, double gap_s,
-                    struct worker *worker, struct point *out);
+                    struct worker *w, struct point *out);
 /* Same layout and counts, bit by bit; what they say of resets apart. */
 bool histogram_equal(const struct histogram *a, const struct histogram *b);
 /* Whether a counter histogram began anew between two samples. */

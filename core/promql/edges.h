@@ -26,9 +26,9 @@ bool edges_growth(struct range_call *c, const struct window *w,
                   const struct growth_wanted *want, struct worker *worker,
                   struct point *out);
 /* The same of histograms: edges_histograms.c. */
-bool edges_histogram_growth(struct range_call *c, const struct window *w,
-                            const struct growth_wanted *want,
-                            struct worker *worker, struct point *out);
+bool edges_histogram_growth(struct range_call *c, const struct window *win,
+                            const struct growth_wanted *want, struct worker *w,
+                            struct point *out);
 /* Begins an anchored window with the sample that its left edge has the value
  * of; false: no value. */
 bool edges_anchor(struct window *w);
