@@ -106,13 +106,14 @@ static sonde_code select_series(struct federation *f, struct querier *q,
 {
     struct select_hints hints = { .mint = f->from, .maxt = f->to };
     struct storage_series *s;
-    struct series_set *set = NULL;
+    struct series_set *set;
     sonde_code rc = q->ops->select(q, f->selectors[i].items,
                                    f->selectors[i].count, &hints, &set, err);
 
-    if (set)
-        f->sets[f->set_count++] = set;
-    while (rc == SONDE_OK && (rc = set->ops->next(set, &s, err)) == SONDE_OK) {
+    if (rc != SONDE_OK)
+        return rc;
+    f->sets[f->set_count++] = set;
+    while ((rc = set->ops->next(set, &s, err)) == SONDE_OK) {
         if (taken_before(f, i, &s->labels))
             continue;
         if (http_call_gone(f->call))

@@ -40,13 +40,14 @@ static sonde_code add_series(struct series_list *list, struct querier *q,
 {
     struct select_hints hints = api_selectors_hints(p);
     struct storage_series *s;
-    struct series_set *set = NULL;
+    struct series_set *set;
     sonde_code rc = q->ops->select(q, p->selectors[i].items,
                                    p->selectors[i].count, &hints, &set, err);
 
-    if (set)
-        list->sets[list->set_count++] = set;
-    while (rc == SONDE_OK && (rc = set->ops->next(set, &s, err)) == SONDE_OK) {
+    if (rc != SONDE_OK)
+        return rc;
+    list->sets[list->set_count++] = set;
+    while ((rc = set->ops->next(set, &s, err)) == SONDE_OK) {
         if (shown_before(p, i, &s->labels))
             continue;
         list->cut = p->limit > 0 && list->count == p->limit;
