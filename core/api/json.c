@@ -117,23 +117,17 @@ static uint64_t zero_bytes(uint64_t x)
     return (x - EACH_BYTE(1)) & ~x & EACH_BYTE(0x80);
 }
 
-/* How many bytes at `p` surely stand for themselves: a multiple of eight. */
-static size_t plain_run(const unsigned char *p, size_t n)
+/* Whether some of eight bytes may not stand for themselves. */
+static bool odd_bytes(const char *p)
 {
-    size_t i = 0;
+    uint64_t x, odd;
 
-    for (; i + 8 <= n; i += 8) {
-        uint64_t x, odd;
-
-        memcpy(&x, p + i, sizeof(x));
-        odd = (x | ((x - EACH_BYTE(0x20)) & ~x)) & EACH_BYTE(0x80);
-        odd |= zero_bytes(x ^ EACH_BYTE('"')) | zero_bytes(x ^ EACH_BYTE('&'));
-        odd |= zero_bytes(x ^ EACH_BYTE('<')) | zero_bytes(x ^ EACH_BYTE('>'));
-        odd |= zero_bytes(x ^ EACH_BYTE('\\'));
-        if (odd)
-            break;
-    }
-    return i;
+    memcpy(&x, p, sizeof(x));
+    odd = (x | ((x - EACH_BYTE(0x20)) & ~x)) & EACH_BYTE(0x80);
+    odd |= zero_bytes(x ^ EACH_BYTE('"')) | zero_bytes(x ^ EACH_BYTE('&'));
+    odd |= zero_bytes(x ^ EACH_BYTE('<')) | zero_bytes(x ^ EACH_BYTE('>'));
+    odd |= zero_bytes(x ^ EACH_BYTE('\\'));
+    return odd != 0;
 }
 
 /* What does not stand for itself is at `i`; returns where it ends. */
@@ -153,19 +147,33 @@ static size_t put_odd(struct buf *b, sonde_str s, size_t i)
     return i + (n ? n : 1);
 }
 
+/* Copies up to the first byte that does not stand for itself; returns how
+ * many. There is room for all. */
+static size_t copy_plain(char *out, const char *p, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= n && !odd_bytes(p + i); i += 8)
+        memcpy(out + i, p + i, 8);
+    for (; i < n && is_plain((unsigned char)p[i]); i++)
+        out[i] = p[i];
+    return i;
+}
+
 static void put_string(struct buf *b, sonde_str s)
 {
-    const unsigned char *p = (const unsigned char *)s.ptr;
     size_t i = 0;
 
     buf_char(b, '"');
     while (i < s.len) {
-        size_t from = i;
+        char *at = buf_reserve(b, s.len - i + 1);
+        size_t n;
 
-        i += plain_run(p + i, s.len - i);
-        while (i < s.len && is_plain(p[i]))
-            i++;
-        buf_bytes(b, p + from, i - from);
+        if (!at)
+            return;
+        n = copy_plain(at, s.ptr + i, s.len - i);
+        buf_added(b, n);
+        i += n;
         if (i < s.len)
             i = put_odd(b, s, i);
     }
@@ -242,7 +250,7 @@ void jsonw_value(struct jsonw *j, double v)
     buf_char(j->out, '"');
 }
 
-#define STAMP_BYTES (NUMBER_UINT_BYTES + 8)
+#define STAMP_BYTES JSONW_STAMP_BYTES
 #define POINT_BYTES (NUMBER_MAX_BYTES + STAMP_BYTES + 8)
 
 static size_t put_seconds(char *out, sonde_msec t)
@@ -275,6 +283,20 @@ void jsonw_seconds(struct jsonw *j, sonde_msec t)
 
 void jsonw_point(struct jsonw *j, sonde_msec t, double v)
 {
+    struct jsonw_stamp s;
+
+    jsonw_stamp(&s, t);
+    jsonw_stamped(j, &s, v);
+}
+
+void jsonw_stamp(struct jsonw_stamp *s, sonde_msec t)
+{
+    memset(s, 0, sizeof(*s));
+    s->len = (unsigned char)put_seconds(s->text, t);
+}
+
+void jsonw_stamped(struct jsonw *j, const struct jsonw_stamp *s, double v)
+{
     char *begin = buf_reserve(j->out, POINT_BYTES), *p = begin;
 
     if (!begin)
@@ -282,7 +304,8 @@ void jsonw_point(struct jsonw *j, sonde_msec t, double v)
     if (j->comma)
         *p++ = ',';
     *p++ = '[';
-    p += put_seconds(p, t);
+    memcpy(p, s->text, sizeof(s->text));
+    p += s->len;
     *p++ = ',';
     *p++ = '"';
     p += number_format(p, v, NUMBER_API);

@@ -47,6 +47,15 @@ void jsonw_seconds(struct jsonw *j, sonde_msec t);
 void jsonw_time(struct jsonw *j, sonde_msec t);
 /* [seconds,"value"] */
 void jsonw_point(struct jsonw *j, sonde_msec t, double v);
+/* The same with the seconds' text at hand: all of it is copied, however short
+ * it is. */
+#define JSONW_STAMP_BYTES 32
+struct jsonw_stamp {
+    char text[JSONW_STAMP_BYTES - 1];
+    unsigned char len;
+};
+void jsonw_stamp(struct jsonw_stamp *s, sonde_msec t);
+void jsonw_stamped(struct jsonw *j, const struct jsonw_stamp *s, double v);
 void jsonw_labels(struct jsonw *j, const struct labels *l);
 
 #endif

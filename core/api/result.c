@@ -74,9 +74,25 @@ static void put_histogram(struct jsonw *j, sonde_msec t,
     jsonw_array_end(j);
 }
 
+/* The texts of the steps' times, which are the same for all series. */
+static struct jsonw_stamp *stamps_of(struct http_call *call,
+                                     const struct promql_result *r)
+{
+    struct jsonw_stamp *out;
+
+    if (r->step == 0 || r->count < 2)
+        return NULL;
+    out = arena_array(http_call_arena(call), struct jsonw_stamp,
+                      r->series[0].count);
+    for (size_t i = 0; i < r->series[0].count; i++)
+        jsonw_stamp(&out[i], r->start + (sonde_msec)i * r->step);
+    return out;
+}
+
 /* The values of one kind, if there are any. */
 static void put_values(struct jsonw *j, const struct promql_result *r,
-                       const struct promql_series *s, bool histograms)
+                       const struct promql_series *s,
+                       const struct jsonw_stamp *stamps, bool histograms)
 {
     bool any = false;
 
@@ -92,6 +108,8 @@ static void put_values(struct jsonw *j, const struct promql_result *r,
         any = true;
         if (h)
             put_histogram(j, time_of(r, s, i), h);
+        else if (stamps)
+            jsonw_stamped(j, &stamps[i], s->v[i]);
         else
             jsonw_point(j, time_of(r, s, i), s->v[i]);
     }
@@ -112,7 +130,8 @@ static void put_instant(struct jsonw *j, const struct promql_result *r,
 }
 
 static void put_series(struct jsonw *j, const struct promql_result *r,
-                       const struct promql_series *s)
+                       const struct promql_series *s,
+                       const struct jsonw_stamp *stamps)
 {
     jsonw_object(j);
     jsonw_key(j, "metric");
@@ -120,8 +139,9 @@ static void put_series(struct jsonw *j, const struct promql_result *r,
     if (r->type == PROMQL_VECTOR) {
         put_instant(j, r, s);
     } else {
-        put_values(j, r, s, false);
-        put_values(j, r, s, true);
+        put_values(j, r, s, stamps, false);
+        if (s->h)
+            put_values(j, r, s, NULL, true);
     }
     jsonw_object_end(j);
 }
@@ -156,6 +176,7 @@ void api_reply_result(struct http_call *call, const struct promql_result *r,
 {
     struct api_answer a;
     struct jsonw *j = api_answer_begin(&a, call);
+    const struct jsonw_stamp *stamps = stamps_of(call, r);
 
     jsonw_object(j);
     jsonw_key(j, "resultType");
@@ -168,7 +189,7 @@ void api_reply_result(struct http_call *call, const struct promql_result *r,
     } else {
         jsonw_array(j);
         for (size_t i = 0; i < r->count && (limit == 0 || i < limit); i++) {
-            put_series(j, r, &r->series[i]);
+            put_series(j, r, &r->series[i], stamps);
             if (!api_answer_flush(&a))
                 break;
         }

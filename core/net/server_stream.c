@@ -32,11 +32,12 @@
 #define STALL_MS    30000
 #define LOOK_MS     200 /* so often a waiting worker looks for the stop      */
 #define BLOCK_BYTES ((size_t)64 << 10)
+#define SPARES_MAX  4
 
 struct piece {
     struct piece *next;
     char *data;
-    size_t len;
+    size_t len, cap;
 };
 
 struct stream {
@@ -47,6 +48,8 @@ struct stream {
     size_t sent;    /* of the first piece                                  */
     size_t waiting; /* bytes in all pieces                                 */
     sonde_msec taken_at;
+    struct piece *spare; /* sent, their memory to be used again             */
+    size_t spare_count;
     bool starved; /* the connection is suspended                           */
     bool ended;   /* nothing more comes ...                                */
     bool cut;     /* ... although the answer is not whole                  */
@@ -66,16 +69,43 @@ static void piece_drop(struct stream *s)
     if (!s->head)
         s->tail = &s->head;
     s->sent = 0;
+    if (s->spare_count < SPARES_MAX) {
+        p->next = s->spare;
+        s->spare = p;
+        s->spare_count++;
+        return;
+    }
     free(p->data);
     free(p);
+}
+
+/* A piece to be filled, if one was sent; the mutex is held. */
+static struct piece *spare_take(struct stream *s)
+{
+    struct piece *p = s->spare;
+
+    if (!p)
+        return NULL;
+    s->spare = p->next;
+    s->spare_count--;
+    p->next = NULL;
+    return p;
 }
 
 void server_stream_free(struct stream *s)
 {
     if (!s)
         return;
+    s->spare_count = SPARES_MAX;
     while (s->head)
         piece_drop(s);
+    while (s->spare) {
+        struct piece *p = s->spare;
+
+        s->spare = p->next;
+        free(p->data);
+        free(p);
+    }
     packer_free(s->packer);
     (void)pthread_cond_destroy(&s->room);
     (void)pthread_mutex_destroy(&s->mutex);
@@ -197,6 +227,19 @@ static void feed(struct http_call *c, bool starved)
         MHD_resume_connection(c->mhd);
 }
 
+/* The piece gets what was written, the writer the piece's old memory. */
+static void swap_memory(struct piece *p, struct buf *b)
+{
+    struct piece old = *p;
+
+    p->data = b->data;
+    p->len = b->len;
+    p->cap = b->cap;
+    b->data = old.data;
+    b->cap = old.cap;
+    b->len = 0;
+}
+
 static bool put_piece(struct http_call *c, struct buf *b)
 {
     struct stream *s = c->stream;
@@ -205,12 +248,13 @@ static bool put_piece(struct http_call *c, struct buf *b)
 
     if (b->len == 0)
         return true;
-    p = mem_new(struct piece);
-    p->len = b->len;
     c->sent_bytes += b->len;
-    p->data = buf_take(b);
     (void)pthread_mutex_lock(&s->mutex);
     wait_for_room(c, s);
+    p = spare_take(s);
+    if (!p)
+        p = mem_new(struct piece);
+    swap_memory(p, b);
     *s->tail = p;
     s->tail = &p->next;
     s->waiting += p->len;
@@ -219,6 +263,8 @@ static bool put_piece(struct http_call *c, struct buf *b)
     s->starved = false;
     (void)pthread_mutex_unlock(&s->mutex);
     feed(c, starved);
+    if (!b->data)
+        (void)buf_reserve(b, HTTP_STREAM_PIECE + HTTP_STREAM_PIECE / 4);
     return ok;
 }
 

@@ -59,11 +59,6 @@ void buf_bytes(struct buf *b, const void *p, size_t n)
     b->len += n;
 }
 
-void buf_char(struct buf *b, char c)
-{
-    buf_bytes(b, &c, 1);
-}
-
 void buf_put(struct buf *b, sonde_str s)
 {
     buf_bytes(b, s.ptr, s.len);

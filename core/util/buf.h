@@ -41,7 +41,13 @@ static inline void buf_added(struct buf *b, size_t n)
 }
 
 void buf_bytes(struct buf *b, const void *p, size_t n);
-void buf_char(struct buf *b, char c);
+static inline void buf_char(struct buf *b, char c)
+{
+    if (b->len < b->cap && !b->limit)
+        b->data[b->len++] = c;
+    else
+        buf_bytes(b, &c, 1);
+}
 void buf_put(struct buf *b, sonde_str s);
 void buf_cstr(struct buf *b, const char *z);
 SONDE_PRINTF(2, 3) void buf_printf(struct buf *b, const char *fmt, ...);
