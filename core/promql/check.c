@@ -74,10 +74,10 @@ static void check_both_lists(struct parser *p, const struct promql_expr *e)
     for (size_t i = 0; m->on && i < m->labels.count; i++)
         for (size_t k = 0; k < m->include.count; k++)
             if (sonde_str_eq(m->labels.items[i], m->include.items[k]))
-                parse_fail(p, e->begin,
-                           "label \"%.*s\" must not occur in ON and GROUP "
-                           "clause at once",
-                           SONDE_ARG(m->labels.items[i]));
+                parse_fail(p, e->end,
+                           "label %s must not occur in ON and GROUP clause at "
+                           "once",
+                           parse_quote(p, m->labels.items[i]));
 }
 
 static void check_matching(struct parser *p, const struct promql_expr *e)
@@ -150,7 +150,9 @@ static void check_subquery(struct parser *p, const struct promql_expr *e)
         parse_fail(p, e->begin,
                    "subquery is only allowed on instant vector, got %s "
                    "instead",
-                   promql_type_name(e->subquery.expr->type));
+                   e->subquery.expr->type == PROMQL_MATRIX
+                       ? "matrix"
+                       : promql_type_name(e->subquery.expr->type));
 }
 
 /* A name before the braces is the only one, and the first matcher. */
@@ -160,10 +162,9 @@ static void check_names(struct parser *p, const struct promql_expr *e)
         const struct matcher *m = &e->selector.matchers[i];
 
         if (sonde_str_eq(m->name, SONDE_STR(LABEL_NAME)))
-            parse_fail(p, e->begin,
-                       "metric name must not be set twice: \"%.*s\" or "
-                       "\"%.*s\"",
-                       SONDE_ARG(e->selector.name), SONDE_ARG(m->value));
+            parse_fail(
+                p, e->begin, "metric name must not be set twice: %s or %s",
+                parse_quote(p, e->selector.name), parse_quote(p, m->value));
     }
 }
 
@@ -177,8 +178,10 @@ static void check_selector(struct parser *p, const struct promql_expr *e)
     for (size_t i = 0; i < e->selector.count; i++)
         if (!matcher_matches(&e->selector.matchers[i], (sonde_str){ 0 }))
             return;
-    parse_fail(p, e->begin,
-               "vector selector must contain at least one non-empty matcher");
+    if (!p->any_selector)
+        parse_fail(p, e->begin,
+                   "vector selector must contain at least one non-empty "
+                   "matcher");
 }
 
 void parse_check(struct parser *p, const struct promql_expr *e)

@@ -15,6 +15,7 @@ struct counting {
     struct exec *exec;
     const struct promql_expr *expr;
     sonde_str label;
+    bool unlabeled; /* `without` takes the label off again                 */
     struct label_index index;
     struct vseries *series;
     double **rows;
@@ -43,7 +44,8 @@ static sonde_code row_of(struct counting *c, const struct labels *group,
 
     labels_builder_init(&lb, &c->exec->arena);
     labels_builder_from(&lb, group);
-    labels_builder_set(&lb, c->label, value);
+    if (!c->unlabeled)
+        labels_builder_set(&lb, c->label, value);
     *key = labels_builder_view(&lb);
     hash = labels_hash(key);
     at = label_index_put(&c->index, hash, key, c->count);
@@ -112,6 +114,9 @@ sonde_code count_values_make(struct exec *x, const struct promql_expr *e,
     if (c.label.len == 0 || !str_is_utf8(c.label))
         return exec_error(err, "invalid label name \"%.*s\"",
                           SONDE_ARG(c.label));
+    c.unlabeled =
+        e->aggregate.without &&
+        (names_have(&e->aggregate.labels, c.label) || label_drops(x, c.label));
     for (size_t i = 0; i < child->count; i++)
         if (child->series[i].labels.count > widest)
             widest = child->series[i].labels.count;

@@ -40,12 +40,16 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/selector.c core/promql/token.c
 
 check_PROGRAMS += tests/unit/promql_engine_test \
+	tests/unit/promql_errors_test \
+	tests/unit/promql_verified_test \
 	tests/unit/promql_functions_test \
 	tests/unit/promql_histogram_test \
 	tests/unit/promql_language_test \
 	tests/unit/promql_match_test tests/unit/promql_test \
 	tests/fuzz/promql tests/fuzz/promql_engine
 TESTS += tests/unit/promql_engine_test \
+	tests/unit/promql_errors_test \
+	tests/unit/promql_verified_test \
 	tests/unit/promql_functions_test \
 	tests/unit/promql_histogram_test \
 	tests/unit/promql_language_test tests/unit/promql_match_test \
@@ -56,6 +60,14 @@ tests_unit_promql_engine_test_SOURCES = tests/unit/promql_engine_test.c \
 	$(PROMQL_KIT)
 tests_unit_promql_engine_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_promql_engine_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
+tests_unit_promql_errors_test_SOURCES = tests/unit/promql_errors_test.c \
+	$(PROMQL_KIT)
+tests_unit_promql_errors_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_promql_errors_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
+tests_unit_promql_verified_test_SOURCES = tests/unit/promql_verified_test.c \
+	$(PROMQL_KIT)
+tests_unit_promql_verified_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_promql_verified_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
 tests_unit_promql_functions_test_SOURCES = tests/unit/promql_functions_test.c \
 	$(PROMQL_KIT)
 tests_unit_promql_functions_test_CPPFLAGS = $(CPPFLAGS_UNIT)

@@ -13,6 +13,7 @@
 
 #include "promql/parse_int.h"
 #include "util/str.h"
+#include "util/utf8.h"
 
 #define TEXT_BYTES_DEFAULT ((size_t)1 << 20)
 #define DEPTH_DEFAULT      200
@@ -38,8 +39,12 @@ void parse_fail(struct parser *p, size_t at, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    (void)sonde_err_set(p->err, SONDE_EPARSE, "%zu:%zu: parse error: %s", line,
-                        column, text);
+    if (at == PARSE_NOWHERE)
+        (void)sonde_err_set(p->err, SONDE_EPARSE,
+                            "unknown position: parse error: %s", text);
+    else
+        (void)sonde_err_set(p->err, SONDE_EPARSE, "%zu:%zu: parse error: %s",
+                            line, column, text);
 }
 
 void parse_advance(struct parser *p)
@@ -64,6 +69,18 @@ void parse_unexpected(struct parser *p, const char *context,
                token_describe(p->arena, &p->token), context ? " in " : "",
                context ? context : "", expected ? ", expected " : "",
                expected ? expected : "");
+}
+
+const char *parse_quote(struct parser *p, sonde_str s)
+{
+    struct buf b;
+    const char *text;
+
+    buf_init(&b);
+    buf_quote(&b, s);
+    text = arena_str(p->arena, buf_str(&b)).ptr;
+    buf_fini(&b);
+    return text;
 }
 
 struct promql_expr *parse_node(struct parser *p, enum promql_kind kind,
@@ -463,9 +480,10 @@ sonde_code promql_parse(struct arena *a, sonde_str text,
             p.depth_max = limits->depth;
         p.features = limits ? limits->features : 0;
         if (p.token.kind == TOKEN_END)
-            parse_fail(&p, 0, "no expression found in input");
+            parse_fail(&p, text.len ? 0 : PARSE_NOWHERE,
+                       "no expression found in input");
         else
-            e = parse_binary(&p, 0);
+            e = parse_expression(&p);
     }
     return finish(&p, e, out);
 }
@@ -479,6 +497,7 @@ sonde_code promql_parse_selector(struct arena *a, sonde_str text,
     sonde_code rc;
 
     if (begin(&p, a, text, err)) {
+        p.any_selector = true;
         if (p.token.kind != TOKEN_LBRACE && !token_is_metric_name(&p.token))
             parse_unexpected(&p, NULL, NULL);
         else

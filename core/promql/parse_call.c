@@ -21,9 +21,8 @@ struct sonde_list parse_labels(struct parser *p)
             parse_unexpected(p, "grouping opts", "label");
         else if (p->token.kind == TOKEN_STRING &&
                  (p->token.text.len == 0 || !str_is_utf8(p->token.text)))
-            parse_fail(p, p->token.begin,
-                       "invalid label name for grouping: \"%.*s\"",
-                       SONDE_ARG(p->token.text));
+            parse_fail(p, p->token.begin, "invalid label name for grouping: %s",
+                       parse_quote(p, p->token.text));
         else if (list.count == LABELS_MAX)
             parse_fail(p, p->token.begin, "more than %d labels", LABELS_MAX);
         if (p->failed)
@@ -103,8 +102,8 @@ struct promql_expr *parse_call(struct parser *p, const struct token *name)
     struct promql_expr *e = parse_node(p, PROMQL_CALL, name->begin);
 
     if (!f)
-        parse_fail(p, name->begin, "unknown function with name \"%.*s\"",
-                   SONDE_ARG(name->text));
+        parse_fail(p, name->begin, "unknown function with name %s",
+                   parse_quote(p, name->text));
     else if (f->experimental && !(p->features & PROMQL_EXPERIMENTAL_FUNCTIONS))
         parse_fail(p, name->begin, "function \"%s\" is not enabled", f->name);
     if (p->failed)

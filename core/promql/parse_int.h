@@ -24,17 +24,21 @@ struct parser {
     unsigned features;   /* enum promql_feature                             */
     struct sonde_err *err;
     bool failed;
+    bool any_selector; /* also one that accepts everything                */
     struct promql_expr *selectors; /* all that were made, newest first    */
 };
 
 /* Sets the first error, with line and column of a byte; later ones are
  * ignored. */
+#define PARSE_NOWHERE SIZE_MAX /* for a byte: there is none to point at  */
 SONDE_PRINTF(3, 4)
 void parse_fail(struct parser *p, size_t at, const char *fmt, ...);
 void parse_advance(struct parser *p);
 /* `unexpected X in CONTEXT, expected WHAT`. */
 void parse_unexpected(struct parser *p, const char *context,
                       const char *expected);
+/* As Go quotes it. */
+const char *parse_quote(struct parser *p, sonde_str s);
 struct promql_expr *parse_node(struct parser *p, enum promql_kind kind,
                                size_t begin);
 

@@ -18,7 +18,7 @@ static void make_room(struct parser *p, struct promql_expr *e)
     e->selector.matchers = grown;
 }
 
-static void add_matcher(struct parser *p, struct promql_expr *e,
+static void add_matcher(struct parser *p, struct promql_expr *e, size_t begin,
                         enum matcher_op op, sonde_str name, sonde_str value)
 {
     struct sonde_err why;
@@ -31,7 +31,7 @@ static void add_matcher(struct parser *p, struct promql_expr *e,
     make_room(p, e);
     if (matcher_init(&e->selector.matchers[n], op, name, value, &why) !=
         SONDE_OK) {
-        parse_fail(p, p->token.begin, "%s", why.text);
+        parse_fail(p, begin, "%s", why.text);
         return;
     }
     e->selector.count++;
@@ -69,7 +69,8 @@ static void parse_matcher(struct parser *p, struct promql_expr *e)
     parse_advance(p);
     if (!matcher_operator(&p->token, &op)) {
         if (name.kind == TOKEN_STRING)
-            add_matcher(p, e, MATCH_EQ, SONDE_STR(LABEL_NAME), name.text);
+            add_matcher(p, e, name.begin, MATCH_EQ, SONDE_STR(LABEL_NAME),
+                        name.text);
         else
             parse_unexpected(p, "label matching", "label matching operator");
         return;
@@ -79,7 +80,7 @@ static void parse_matcher(struct parser *p, struct promql_expr *e)
         parse_unexpected(p, "label matching", "string");
         return;
     }
-    add_matcher(p, e, op, name.text, p->token.text);
+    add_matcher(p, e, name.begin, op, name.text, p->token.text);
     parse_advance(p);
 }
 
@@ -106,7 +107,8 @@ struct promql_expr *parse_selector(struct parser *p)
     p->selectors = e;
     if (p->token.kind != TOKEN_LBRACE) {
         e->selector.name = p->token.text;
-        add_matcher(p, e, MATCH_EQ, SONDE_STR(LABEL_NAME), p->token.text);
+        add_matcher(p, e, e->begin, MATCH_EQ, SONDE_STR(LABEL_NAME),
+                    p->token.text);
         parse_advance(p);
     }
     if (!p->failed && p->token.kind == TOKEN_LBRACE)

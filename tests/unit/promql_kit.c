@@ -107,7 +107,7 @@ static void commit(struct appender *a)
 
 static void load_line(struct promql_kit *k, char *line, sonde_msec step)
 {
-    struct loading l = { .step = step };
+    struct loading l = { .t = k->load_from, .step = step };
     char *name = line + strspn(line, " "), *values, *save = NULL;
     char *brace = strchr(name, '{');
     char *space = brace ? strchr(name, '}') + 1 : strchr(name, ' ');

@@ -21,6 +21,7 @@ struct promql_kit {
     struct storage *storage;
     struct parallel *pool;
     struct promql_query query; /* what every query begins with             */
+    sonde_msec load_from;      /* the time of the first value of a line    */
     struct buf text;           /* of the last result                       */
 };
 
