@@ -94,6 +94,10 @@ void group_series(struct node *child, const struct promql_expr *e,
         one_group(child, out);
     else
         many_groups(child, e, out);
+    /* With delayed removal a group loses its name if one of it does. */
+    for (size_t i = 0; i < child->count; i++)
+        if (child->series[i].drop_name)
+            out->groups[out->of[i]].drop_name = true;
 }
 
 static bool folds(enum promql_op op)

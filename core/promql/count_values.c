@@ -15,6 +15,7 @@ struct counting {
     struct exec *exec;
     const struct promql_expr *expr;
     sonde_str label;
+    bool drop_name; /* of the series that is counted                       */
     bool unlabeled; /* `without` takes the label off again                 */
     struct label_index index;
     struct vseries *series;
@@ -58,6 +59,7 @@ static sonde_code row_of(struct counting *c, const struct labels *group,
         c->series[c->count] = (struct vseries){ .labels = *key };
         c->rows[c->count++] = arena_array(&c->exec->arena, double, c->steps);
     }
+    c->series[at].drop_name |= c->drop_name;
     *out = c->rows[at];
     return rc;
 }
@@ -71,6 +73,7 @@ static sonde_code count_series(struct counting *c, struct node *child,
         group_labels(c->exec, c->expr, &child->series[i].labels, items);
     sonde_code rc = node_row(child, i, &c->exec->workers[0], &r, err);
 
+    c->drop_name = child->series[i].drop_name;
     for (size_t k = 0; rc == SONDE_OK && k < c->steps; k++) {
         double *row;
 

@@ -20,6 +20,7 @@
 #include "util/clock.h"
 #include "util/str.h"
 
+#define ASK_EVERY_MS        5 /* whether the client is still there       */
 #define LOOKBACK_DEFAULT_MS (INT64_C(5) * 60 * 1000)
 #define DEFAULT_STEP_MS     (INT64_C(60) * 1000)
 
@@ -37,17 +38,28 @@ struct evaluation {
 
 /* ---- limits ------------------------------------------------------------- */
 
+/* Asking the client costs a system call: once in a while will do. */
+static bool is_canceled(struct exec *x, sonde_msec now)
+{
+    const struct promql_query *q = x->query;
+    sonde_msec last = atomic_load_explicit(&x->asked, memory_order_relaxed);
+
+    if (!q->canceled || now - last < ASK_EVERY_MS)
+        return false;
+    atomic_store_explicit(&x->asked, now, memory_order_relaxed);
+    return q->canceled(q->canceled_arg);
+}
+
 sonde_code exec_check(struct exec *x, struct sonde_err *err)
 {
     const struct promql_query *q = x->query;
+    sonde_msec now = clock_monotonic(&clock_system);
 
-    if (atomic_load_explicit(&x->failed, memory_order_relaxed))
+    if (atomic_load_explicit(&x->failed, memory_order_relaxed) ||
+        is_canceled(x, now))
         return sonde_err_set(err, SONDE_ECANCELED,
                              "query was canceled in query execution");
-    if (q->canceled && q->canceled(q->canceled_arg))
-        return sonde_err_set(err, SONDE_ECANCELED,
-                             "query was canceled in query execution");
-    if (q->deadline_ms && clock_monotonic(&clock_system) > q->deadline_ms)
+    if (q->deadline_ms && now > q->deadline_ms)
         return sonde_err_set(err, SONDE_ETIMEOUT,
                              "query timed out in query execution");
     return SONDE_OK;
@@ -203,10 +215,8 @@ static sonde_code take_rows(struct evaluation *v, struct node *root,
     struct promql_result *r = &v->result;
     struct worker *w = &v->exec.workers[0];
     struct node *kept;
-    sonde_code rc = node_unique(root, &root, err);
+    sonde_code rc = node_keep(node_unique_at_end(root), &kept, err);
 
-    if (rc == SONDE_OK)
-        rc = node_keep(root, &kept, err);
     if (rc != SONDE_OK)
         return rc;
     r->series = mem_alloc((kept->count + 1) * sizeof(*r->series));
@@ -243,6 +253,7 @@ static sonde_code take_windows(struct evaluation *v, struct node *n,
     r->series = mem_alloc((n->count + 1) * sizeof(*r->series));
     for (size_t i = 0; rc == SONDE_OK && i < n->count; i++) {
         struct columns *c;
+        struct labels labels;
         struct window win;
         struct slide s;
 
@@ -258,7 +269,8 @@ static sonde_code take_windows(struct evaluation *v, struct node *n,
         if (rc != SONDE_OK || win.n == 0)
             continue;
         rc = exec_hold(&v->exec, win.n, err);
-        r->series[r->count++] = window_copy(a, &n->series[i].labels, &win);
+        labels = series_labels(n, i);
+        r->series[r->count++] = window_copy(a, &labels, &win);
     }
     if (r->count)
         qsort(r->series, r->count, sizeof(*r->series), by_labels);

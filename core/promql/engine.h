@@ -264,6 +264,8 @@ void series_keep(struct node *n, const struct node *child);
  * values at one step. Gives `n` itself back where all differ. */
 SONDE_NODISCARD sonde_code node_unique(struct node *n, struct node **out,
                                        struct sonde_err *err);
+/* The same of the label sets as they are when all marked names are gone. */
+struct node *node_unique_at_end(struct node *n);
 /* The same with another error. */
 SONDE_NODISCARD sonde_code node_unique_or(struct node *n, const char *error,
                                           struct node **out);

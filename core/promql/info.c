@@ -296,6 +296,12 @@ static sonde_code row_of(struct info_rows *r, const struct labels *l,
     return rc;
 }
 
+/* A name that goes at the end still does. */
+static void keep_mark(struct info_rows *r, size_t series, const struct row *to)
+{
+    r->series[to - r->rows].drop_name |= r->base->series[series].drop_name;
+}
+
 /* One value of the vector goes where its labels say. */
 static sonde_code put_value(struct info_rows *r, size_t series, size_t k,
                             const struct row *from, struct sonde_err *err)
@@ -328,6 +334,7 @@ static sonde_code put_value(struct info_rows *r, size_t series, size_t k,
     l = labels_builder_view(&lb);
     rc = row_of(r, &l, &to, err);
     if (rc == SONDE_OK) {
+        keep_mark(r, series, to);
         to->v[k] = from->v[k];
         to->h[k] = row_histogram(from, k);
     }
@@ -349,6 +356,8 @@ static sonde_code pass(struct info_rows *r, size_t series,
     struct row *to;
     sonde_code rc = row_of(r, &r->base->series[series].labels, &to, err);
 
+    if (rc == SONDE_OK)
+        keep_mark(r, series, to);
     for (size_t k = 0; rc == SONDE_OK && k < r->steps.count; k++) {
         to->v[k] = from->v[k];
         to->h[k] = row_histogram(from, k);

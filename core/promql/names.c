@@ -191,15 +191,13 @@ static sonde_code merged_row(struct node *n, size_t i, struct worker *w,
 
 static const struct node_ops merged_ops = { .row = merged_row };
 
-/* The label sets as they will be at the end. */
-static struct labels *final_labels(struct node *n)
+/* The label sets, as they are or as they will be at the end. */
+static struct labels *label_sets(struct node *n, bool at_end)
 {
     struct labels *l = mem_alloc((n->count + 1) * sizeof(*l));
 
     for (size_t i = 0; i < n->count; i++)
-        l[i] = n->series[i].drop_name
-                   ? labels_nameless(n->exec, &n->series[i].labels)
-                   : n->series[i].labels;
+        l[i] = at_end ? series_labels(n, i) : n->series[i].labels;
     return l;
 }
 
@@ -233,26 +231,37 @@ static struct merged *merged_make(struct node *n, const struct labels *l)
     return m;
 }
 
-sonde_code node_unique_or(struct node *n, const char *error, struct node **out)
+static struct node *unique(struct node *n, bool at_end, const char *error)
 {
     struct merged *m;
     struct labels *l;
 
-    *out = n;
     if (n->one_name || n->count < 2)
-        return SONDE_OK;
-    l = final_labels(n);
+        return n;
+    l = label_sets(n, at_end);
     m = merged_make(n, l);
     free(l);
     m->error = error;
-    if (m->node.count < n->count)
-        *out = &m->node;
+    return m->node.count < n->count ? &m->node : n;
+}
+
+static const char same_labels[] =
+    "vector cannot contain metrics with the same labelset";
+
+sonde_code node_unique_or(struct node *n, const char *error, struct node **out)
+{
+    *out = unique(n, true, error);
     return SONDE_OK;
 }
 
 sonde_code node_unique(struct node *n, struct node **out, struct sonde_err *err)
 {
     (void)err;
-    return node_unique_or(
-        n, "vector cannot contain metrics with the same labelset", out);
+    *out = unique(n, false, same_labels);
+    return SONDE_OK;
+}
+
+struct node *node_unique_at_end(struct node *n)
+{
+    return unique(n, true, same_labels);
 }

@@ -154,6 +154,121 @@ static void test_fill(void)
     kit_fini(&k);
 }
 
+/* Names that go at the end are there until then. */
+static void test_delayed(void)
+{
+    static const struct kit_row rows[] = {
+        { __LINE__, "abs(a)", "{x=\"1\"} 1\n{x=\"2\"} 2" },
+        { __LINE__, "-a", "{x=\"1\"} -1\n{x=\"2\"} -2" },
+        { __LINE__, "a + b", "{x=\"2\"} 12" },
+        { __LINE__, "a > bool 1", "{x=\"1\"} 0\n{x=\"2\"} 1" },
+        { __LINE__, "a > 1", "a{x=\"2\"} 2" },
+        { __LINE__, "sum by (__name__) (a)", "a 3" },
+        { __LINE__, "sum by (__name__) (abs(a))", "{} 3" },
+        { __LINE__, "sum by (__name__, x) (abs({x=\"2\"}))",
+          "error: vector cannot contain metrics with the same labelset" },
+        { __LINE__, "topk(1, abs(a))", "{x=\"2\"} 2" },
+        { __LINE__, "count_values by (__name__) (\"v\", abs(a))",
+          "{v=\"1\"} 1\n{v=\"2\"} 1" },
+        { __LINE__,
+          "label_replace(abs({x=\"2\"}), \"y\", \"$1\", \"__name__\", "
+          "\"(.*)\")",
+          "{x=\"2\", y=\"a\"} 2\n{x=\"2\", y=\"b\"} 10" },
+        { __LINE__,
+          "label_replace(abs({x=\"2\"}), \"__name__\", \"${1}_abs\", "
+          "\"__name__\", \"(.*)\")",
+          "a_abs{x=\"2\"} 2\nb_abs{x=\"2\"} 10" },
+        { __LINE__, "label_join(abs(a), \"__name__\", \"_\", \"__name__\")",
+          "a{x=\"1\"} 1\na{x=\"2\"} 2" },
+        { __LINE__, "abs({x=\"2\"})",
+          "error: vector cannot contain metrics with the same labelset" },
+        { __LINE__, "sum(abs({x=\"2\"}))", "{} 12" },
+        { __LINE__, "last_over_time(a[1m])", "a{x=\"1\"} 1\na{x=\"2\"} 2" },
+        { __LINE__, "sum by (__name__) (count_over_time(a[1m]))", "{} 2" },
+    };
+    struct promql_kit k;
+
+    kit_init(&k);
+    k.query.features |= PROMQL_DELAYED_NAME_REMOVAL;
+    kit_load(&k, "a{x=\"1\"} 1\na{x=\"2\"} 2\nb{x=\"2\"} 10\nb{x=\"3\"} 20\n",
+             1000);
+    KIT_CHECK(&k, 0, rows);
+    kit_fini(&k);
+}
+
+/* Type and unit go where the name goes. */
+static void test_types(void)
+{
+    static const struct kit_row rows[] = {
+        { __LINE__, "c", "c{__type__=\"counter\", __unit__=\"s\", x=\"1\"} 6" },
+        { __LINE__, "abs(c)", "{x=\"1\"} 6" },
+        { __LINE__, "c + d", "{x=\"1\"} 12" },
+        { __LINE__, "c > 1",
+          "c{__type__=\"counter\", __unit__=\"s\", x=\"1\"} 6" },
+        { __LINE__, "sum without (y) (c)", "{x=\"1\"} 6" },
+        { __LINE__, "sum by (__type__) (c)", "{__type__=\"counter\"} 6" },
+        { __LINE__, "rate(c[4s])", "{x=\"1\"} 1" },
+        { __LINE__, "rate(d[4s])",
+          "{x=\"1\"} 1\nPromQL info: metric might not be a counter, __type__ "
+          "label is not set to \"counter\" or \"histogram\", got \"gauge\": "
+          "\"d\" (1:6)" },
+        { __LINE__, "rate(e_total[4s])",
+          "{x=\"1\"} 1\nPromQL info: metric might not be a counter, __type__ "
+          "label is not set to \"counter\" or \"histogram\", got \"\": "
+          "\"e_total\" (1:6)" },
+        { __LINE__, "delta(d[4s])", "{x=\"1\"} 4" },
+    };
+    struct promql_kit k;
+
+    kit_init(&k);
+    k.query.features |= PROMQL_TYPE_AND_UNIT;
+    kit_load(&k,
+             "c{__type__=\"counter\",__unit__=\"s\",x=\"1\"} 0+1x6\n"
+             "d{__type__=\"gauge\",x=\"1\"} 0+1x6\ne_total{x=\"1\"} 0+1x6\n",
+             1000);
+    KIT_CHECK(&k, 6000, rows);
+    kit_fini(&k);
+}
+
+/* Floats can not be trimmed. */
+static void test_trim(void)
+{
+    static const struct kit_row rows[] = {
+        { __LINE__, "1 </ 2",
+          "error: operator \"</\" not allowed for Scalar operations" },
+        { __LINE__, "a >/ 1",
+          "PromQL info: incompatible sample types encountered for binary "
+          "operator \">/\": float >/ float (1:1)" },
+        { __LINE__, "a </ a",
+          "PromQL info: incompatible sample types encountered for binary "
+          "operator \"</\": float </ float (1:1)" },
+        { __LINE__, "histogram_count(nh </ 2)", "{k=\"a\"} 7" },
+        { __LINE__, "histogram_count(nh >/ 2)", "{k=\"a\"} 5" },
+        { __LINE__, "histogram_count(nh </ 2 == nh </ 2)", "" },
+        { __LINE__, "count by (__name__) (nh </ 2)", "nh 1" },
+        { __LINE__, "2 </ nh",
+          "PromQL info: incompatible sample types encountered for binary "
+          "operator \"</\": float </ histogram (1:1)" },
+    };
+    struct histogram_span spans[] = { { 0, 2 }, { 1, 1 } };
+    double buckets[] = { 1, 4, 5 };
+    struct histogram h = {
+        .is_float = true,
+        .zero_threshold = 0.001,
+        .sum = 18.4,
+        .zero_count.f = 2,
+        .count.f = 12,
+        .positive = { spans, 2, { .f = buckets }, 3 },
+    };
+    struct promql_kit k;
+
+    kit_init(&k);
+    kit_load(&k, "a 1\n", 1000);
+    kit_load_histogram(&k, "nh{k=\"a\"}", 0, &h);
+    KIT_CHECK(&k, 0, rows);
+    kit_fini(&k);
+}
+
 /* Whatever is not asked for is refused, and where. */
 static void test_off(void)
 {
@@ -202,6 +317,9 @@ static const struct tap_test tests[] = {
     { "smoothed windows lie on lines", test_smoothed },
     { "missing partners are filled in", test_fill },
     { "what must be asked for", test_off },
+    { "names may go at the end", test_delayed },
+    { "types and units go with names", test_types },
+    { "histograms can be trimmed", test_trim },
 };
 
 int main(void)
