@@ -137,7 +137,8 @@ static struct postings_list *list_for(struct postings *p, symbol name,
     slot = slot_find(p, name, value);
     if (!*slot) {
         number = list_new(p);
-        p->lists[number] = (struct postings_list){ name, value };
+        p->lists[number] =
+            (struct postings_list){ .name = name, .value = value };
         name_add(p, name, number);
         *slot = number + 1;
     }
