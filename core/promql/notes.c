@@ -37,13 +37,14 @@ static void visit(struct order *o, const struct promql_expr *e)
         o->found = o->count;
 }
 
-/* Children before parents, left before right. */
+/* What has no place in the tree is told of by what is evaluated last.
+ * Children before parents, left before right. */
 static size_t order_of(const struct exec *x, const struct promql_expr *place)
 {
     struct order o = { place, 0, 0 };
 
     visit(&o, x->root);
-    return o.found;
+    return o.found ? o.found : o.count;
 }
 
 /* ---- keeping ---------------------------------------------------------------
