@@ -77,6 +77,7 @@ void agent_retention_text(const struct tsdb_limits *l, struct buf *b);
 
 /* wire.c */
 void agent_wire_api(struct agent *a, struct api_ops *ops);
+void agent_wire_status(struct api_ops *ops); /* wire_status.c */
 void agent_external_labels(void *arg, struct arena *arena, struct labels *out);
 void agent_remote_metadata(void *arg, struct arena *arena,
                            struct metadata **out, size_t *n);

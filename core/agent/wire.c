@@ -323,4 +323,5 @@ void agent_wire_api(struct agent *a, struct api_ops *ops)
         .read_max_bytes = REMOTE_READ_BODY_MAX,
         .arg = a,
     };
+    agent_wire_status(ops);
 }

@@ -8,10 +8,12 @@
  * api_new but for the store's pointer (set once replay is done), the gate of
  * the queries, and counters. Handlers run on many threads.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "api/api_int.h"
+#include "util/clock.h"
 #include "util/mem.h"
 #include "util/parallel.h"
 #include "util/str.h"
@@ -55,9 +57,34 @@ static void api_handle_alerts(struct api *api, struct http_call *call)
     reply_lists(call, (const char *const[]){ "alerts", NULL });
 }
 
+/* There are no rules yet, but what is asked for is checked. */
+static bool rules_params(struct http_call *call)
+{
+    sonde_str type = api_param(call, "type");
+    struct api_selectors p;
+    char lower[API_SHOWN_MAX];
+
+    if (type.len && !str_eq_nocase(type, SONDE_STR("alert")) &&
+        !str_eq_nocase(type, SONDE_STR("record"))) {
+        type = str_sub(type, 0, sizeof(lower));
+        for (size_t i = 0; i < type.len; i++)
+            lower[i] = (char)tolower((unsigned char)type.ptr[i]);
+        api_error(call, API_BAD_DATA,
+                  "invalid parameter \"type\": not supported value \"%.*s\"",
+                  (int)type.len, lower);
+        return false;
+    }
+    if (!api_selectors_get(call, &p, ""))
+        return false;
+    api_selectors_fini(&p);
+    return true;
+}
+
 static void api_handle_rules(struct api *api, struct http_call *call)
 {
     (void)api;
+    if (!rules_params(call))
+        return;
     reply_lists(call, (const char *const[]){ "groups", NULL });
 }
 
@@ -148,6 +175,10 @@ static const struct api_endpoint endpoints[] = {
     { "/api/v1/targets", GET, ENDPOINT_API, api_handle_targets },
     { "/api/v1/targets/metadata", GET, ENDPOINT_API,
       api_handle_targets_metadata },
+    { "/api/v1/targets/relabel_steps", GET, ENDPOINT_API,
+      api_handle_relabel_steps },
+    { "/api/v1/status/tsdb/blocks", GET, ENDPOINT_API | ENDPOINT_STORE,
+      api_handle_blocks },
     { "/api/v1/scrape_pools", GET, ENDPOINT_API, api_handle_scrape_pools },
     { "/api/v1/alerts", GET, ENDPOINT_API | ENDPOINT_STORE, api_handle_alerts },
     { "/api/v1/rules", GET, ENDPOINT_API | ENDPOINT_STORE, api_handle_rules },
@@ -199,10 +230,13 @@ static void set_cors(const struct api *api, struct http_call *call)
 }
 
 static void count_request(struct api *api, const struct http_call *call,
-                          const struct api_endpoint *e)
+                          const struct api_endpoint *e, uint64_t begin_ns)
 {
     char labels[128];
 
+    api_metrics_request(api->metrics, (size_t)(e - endpoints),
+                        (double)(clock_ns() - begin_ns) / 1e9,
+                        http_call_sent_bytes(call));
     (void)snprintf(labels, sizeof(labels), "code=\"%d\",handler=\"%s\"",
                    http_call_status(call), e->path);
     metric_inc(selfmetrics_counter(api->options.metrics,
@@ -215,6 +249,7 @@ static void dispatch(struct http_call *call, void *arg)
     const struct api_slot *slot = arg;
     const struct api_endpoint *e = slot->endpoint;
     struct api *api = slot->api;
+    uint64_t begin_ns = clock_ns();
 
     if (e->flags & ENDPOINT_API)
         set_cors(api, call);
@@ -224,7 +259,7 @@ static void dispatch(struct http_call *call, void *arg)
         api_error(call, API_EXECUTION, "unavailable with Prometheus Agent");
     else
         e->run(api, call);
-    count_request(api, call, e);
+    count_request(api, call, e, begin_ns);
 }
 
 static size_t body_max(const struct api *api, const struct api_endpoint *e)
@@ -274,8 +309,11 @@ static void metrics_register(struct api *api)
     metric_set(selfmetrics_gauge(m, "prometheus_engine_queries_concurrent_max",
                                  "The max number of concurrent queries.", NULL),
                api->gate.limit);
-    if (m)
-        selfmetrics_callback(m, api_process_metrics, api);
+    metric_set(selfmetrics_gauge(m, "prometheus_engine_query_log_enabled",
+                                 "State of the query log.", NULL),
+               0);
+    selfmetrics_callback(m, api_process_metrics, api);
+    selfmetrics_callback(m, api_metrics_write, api);
 }
 
 /* Beside the worker of the query itself. */
@@ -314,6 +352,7 @@ sonde_code api_new(const struct api_options *options, struct api **out,
     }
     api->pool = parallel_new(helpers());
     routes_make(api);
+    api->metrics = api_metrics_new(ENDPOINTS);
     metrics_register(api);
     *out = api;
     return SONDE_OK;
@@ -323,8 +362,9 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
-    if (api->options.metrics)
-        selfmetrics_uncallback(api->options.metrics, api_process_metrics, api);
+    selfmetrics_uncallback(api->options.metrics, api_process_metrics, api);
+    selfmetrics_uncallback(api->options.metrics, api_metrics_write, api);
+    api_metrics_free(api->metrics);
     parallel_free(api->pool);
     regex_unref(api->cors);
     api_gate_fini(&api->gate);

@@ -62,6 +62,52 @@ struct api_runtime {
     uint64_t wal_first, wal_last, wal_current; /* replay progress */
 };
 
+/* What the store's head has most of, descending. */
+struct api_top {
+    sonde_str name;
+    uint64_t count;
+};
+struct api_top_list {
+    struct api_top *items;
+    size_t count;
+};
+enum api_top_kind {
+    API_TOP_METRICS,      /* series by metric name                         */
+    API_TOP_LABEL_VALUES, /* values by label name                          */
+    API_TOP_LABEL_BYTES,
+    API_TOP_PAIRS, /* series by "name=value"                        */
+    API_TOPS
+};
+
+/* A block as its meta.json has it; times as API clients get them. */
+struct api_block_parent {
+    sonde_str ulid;
+    sonde_msec min_time, max_time;
+};
+struct api_block {
+    sonde_str ulid;
+    sonde_msec min_time, max_time;
+    uint64_t samples, float_samples, histogram_samples;
+    uint64_t series, chunks, tombstones;
+    int level;
+    struct sonde_list sources, hints;
+    struct api_block_parent *parents;
+    size_t parent_count;
+    bool deletable, failed;
+};
+
+/* One rule of a chain, and what it makes of labels. */
+struct api_relabel_rule {
+    struct sonde_list source_labels;
+    sonde_str separator, regex, target_label, replacement, action;
+    uint64_t modulus;
+};
+struct api_relabel_step {
+    struct api_relabel_rule rule;
+    struct labels output;
+    bool keep;
+};
+
 /* What the rest of the agent does for the pages; all thread-safe, results in
  * the arena. A function that is NULL: that page answers that it is not
  * available. */
@@ -80,6 +126,15 @@ struct api_ops {
     bool (*ready)(void *arg);
     bool (*stopping)(void *arg);
     void (*runtime)(void *arg, struct arena *a, struct api_runtime *out);
+    /* At most `limit` of each kind. */
+    void (*tops)(void *arg, size_t limit, struct arena *a,
+                 struct api_top_list out[API_TOPS]);
+    void (*blocks)(void *arg, struct arena *a, struct api_block **out,
+                   size_t *n);
+    /* The rules of a pool one by one; false: there is no such pool. */
+    bool (*relabel_steps)(void *arg, sonde_str pool, const struct labels *l,
+                          struct arena *a, struct api_relabel_step **out,
+                          size_t *n);
     /* The store's administration; each waits until it is done. `with_head`:
      * what is not in a block yet too; the folder's name below snapshots/. */
     sonde_code (*snapshot)(void *arg, bool with_head, struct arena *a,

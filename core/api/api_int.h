@@ -26,6 +26,7 @@ struct api_slot { /* a route's argument */
 };
 
 struct promql_result;
+struct api_metrics;
 
 struct api {
     struct api_options options;
@@ -36,6 +37,7 @@ struct api {
     struct http_route *routes;
     struct api_slot *slots;
     size_t route_count;
+    struct api_metrics *metrics;
     struct metric *queries_running, *queries_rejected;
 };
 
@@ -71,6 +73,8 @@ api_fn api_handle_query, api_handle_query_range,
     api_handle_format_query;       /* query.c */
 api_fn api_handle_query_exemplars; /* exemplars.c */
 api_fn api_handle_parse_query;     /* parse_query.c */
+api_fn api_handle_blocks;          /* blocks.c */
+api_fn api_handle_relabel_steps;   /* relabel_steps.c */
 api_fn api_handle_federate;        /* federate.c */
 api_fn api_handle_series, api_handle_labels,
     api_handle_label_values; /* labels.c */
@@ -79,6 +83,28 @@ api_fn api_handle_snapshot, api_handle_delete_series,
 
 void api_gate_init(struct query_gate *g, int64_t limit);
 void api_gate_fini(struct query_gate *g);
+
+/* ---- metrics.c ---------------------------------------------------------- */
+
+/* Where the time of a query went, s. */
+struct api_timing {
+    double queue, prepare, eval, sort;
+    double total; /* with the queue */
+};
+enum api_slice {
+    API_SLICE_QUEUE,
+    API_SLICE_PREPARE,
+    API_SLICE_EVAL,
+    API_SLICE_SORT,
+    API_SLICES
+};
+struct api_metrics *api_metrics_new(size_t handlers);
+void api_metrics_free(struct api_metrics *m);
+void api_metrics_request(struct api_metrics *m, size_t handler, double seconds,
+                         uint64_t bytes);
+void api_metrics_query(struct api_metrics *m, const struct api_timing *t,
+                       uint64_t samples);
+selfmetrics_fn api_metrics_write; /* the argument is the api */
 
 /* The process_* families; registered by api_new. */
 selfmetrics_fn api_process_metrics;
@@ -117,9 +143,10 @@ static inline bool api_answer_flush(struct api_answer *a)
 {
     return http_stream_flush(&a->stream);
 }
-/* result.c: at most `limit` series (0: all). */
+/* result.c: at most `limit` series (0: all); with statistics if `timing` is
+ * not NULL. */
 void api_reply_result(struct http_call *call, const struct promql_result *r,
-                      size_t limit);
+                      size_t limit, const struct api_timing *timing);
 /* "vector", as results and syntax trees name it. */
 const char *api_type_name(enum promql_type t);
 /* The expression in parameter `query`; false: it was replied to. */

@@ -92,10 +92,14 @@ static void put_matchers(struct jsonw *j, const struct promql_expr *selector)
 {
     static const char *const ops[] = { "=", "!=", "=~", "!~" };
 
+    size_t n = selector->selector.count;
+    /* A name before the braces is the first matcher here, the last there. */
+    size_t shift = selector->selector.name.len > 0 && n > 0;
+
     jsonw_key(j, "matchers");
     jsonw_array(j);
-    for (size_t i = 0; i < selector->selector.count; i++) {
-        const struct matcher *m = &selector->selector.matchers[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct matcher *m = &selector->selector.matchers[(i + shift) % n];
 
         jsonw_object(j);
         put_str(j, "name", m->name);
@@ -110,7 +114,7 @@ static void put_matchers(struct jsonw *j, const struct promql_expr *selector)
 static void put_selector(struct jsonw *j, const struct promql_expr *e,
                          const struct promql_expr *range)
 {
-    put_bool(j, "anchored", false);
+    put_bool(j, "anchored", e->selector.edges == PROMQL_EDGES_ANCHORED);
     put_matchers(j, e);
     put_str(j, "name", e->selector.name);
     put_offset(j, &e->selector.shift);
@@ -118,7 +122,7 @@ static void put_selector(struct jsonw *j, const struct promql_expr *e,
         put_int(j, "range", range->range.range_ms);
         put_null(j, "rangeExpr");
     }
-    put_bool(j, "smoothed", false);
+    put_bool(j, "smoothed", e->selector.edges == PROMQL_EDGES_SMOOTHED);
     put_at(j, &e->selector.shift);
     put_timestamp(j, &e->selector.shift);
     put_cstr(j, "type", range ? "matrixSelector" : "vectorSelector");

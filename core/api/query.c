@@ -17,6 +17,7 @@
 
 /* Queries that may wait, for each that may run. */
 #define WAITING_PER_RUNNING 4
+#define LOOK_MS             50 /* so often one that waits looks for its client */
 
 /* ---- the gate ---------------------------------------------------------- */
 
@@ -38,21 +39,41 @@ void api_gate_fini(struct query_gate *g)
     pthread_mutex_destroy(&g->mutex);
 }
 
-static sonde_code gate_wait(struct query_gate *g, sonde_msec deadline)
+/* The gauge of queries; the mutex is held. */
+static void gate_show(struct api *api)
 {
-    struct timespec until = clock_timespec(deadline);
-    int rc = 0;
+    metric_set(api->queries_running, api->gate.running + api->gate.waiting);
+}
+
+/* Until there is room, the deadline, or the client has gone. */
+static sonde_code gate_wait(struct api *api, struct http_call *call,
+                            sonde_msec deadline)
+{
+    struct query_gate *g = &api->gate;
+    sonde_code rc = SONDE_OK;
 
     g->waiting++;
-    while (g->running >= g->limit && rc == 0)
-        rc = pthread_cond_timedwait(&g->freed, &g->mutex, &until);
+    gate_show(api);
+    while (g->running >= g->limit && rc == SONDE_OK) {
+        sonde_msec now = clock_monotonic(&clock_system);
+        sonde_msec next = now + LOOK_MS < deadline ? now + LOOK_MS : deadline;
+        struct timespec until = clock_timespec(next);
+
+        (void)pthread_cond_timedwait(&g->freed, &g->mutex, &until);
+        if (g->running < g->limit)
+            break;
+        if (http_call_gone(call))
+            rc = SONDE_ECANCELED;
+        else if (clock_monotonic(&clock_system) >= deadline)
+            rc = SONDE_ETIMEOUT;
+    }
     g->waiting--;
-    return g->running < g->limit ? SONDE_OK : SONDE_ETIMEOUT;
+    return rc;
 }
 
 /* SONDE_OK: leave by gate_leave. The deadline is of the machine's clock. */
-static sonde_code gate_enter(struct api *api, sonde_msec deadline,
-                             struct sonde_err *err)
+static sonde_code gate_enter(struct api *api, struct http_call *call,
+                             sonde_msec deadline, struct sonde_err *err)
 {
     struct query_gate *g = &api->gate;
     sonde_code rc = SONDE_OK;
@@ -61,16 +82,18 @@ static sonde_code gate_enter(struct api *api, sonde_msec deadline,
     if (g->running >= g->limit && g->waiting >= g->limit * WAITING_PER_RUNNING)
         rc = SONDE_ELIMIT;
     else if (g->running >= g->limit)
-        rc = gate_wait(g, deadline);
+        rc = gate_wait(api, call, deadline);
     if (rc == SONDE_OK)
         g->running++;
-    metric_set(api->queries_running, g->running + g->waiting);
+    gate_show(api);
     pthread_mutex_unlock(&g->mutex);
     if (rc != SONDE_OK)
         metric_inc(api->queries_rejected);
     if (rc == SONDE_ELIMIT)
         return sonde_err_set(err, SONDE_ETIMEOUT,
                              "too many queries are running and waiting");
+    if (rc == SONDE_ECANCELED)
+        return sonde_err_set(err, rc, "query was canceled in query queue");
     if (rc != SONDE_OK)
         return sonde_err_set(err, SONDE_ETIMEOUT,
                              "query timed out in query queue");
@@ -83,7 +106,7 @@ static void gate_leave(struct api *api)
 
     pthread_mutex_lock(&g->mutex);
     g->running--;
-    metric_set(api->queries_running, g->running + g->waiting);
+    gate_show(api);
     pthread_cond_signal(&g->freed);
     pthread_mutex_unlock(&g->mutex);
 }
@@ -220,10 +243,26 @@ static bool call_gone(void *call)
     return http_call_gone(call);
 }
 
+static double seconds_since(uint64_t begin_ns)
+{
+    return (double)(clock_ns() - begin_ns) / 1e9;
+}
+
+static void take_timing(struct api *api, const struct promql_result *r,
+                        uint64_t begin_ns, struct api_timing *t)
+{
+    t->total = seconds_since(begin_ns);
+    t->prepare = r->stats.prepare_seconds;
+    t->eval = r->stats.eval_seconds;
+    t->sort = r->stats.sort_seconds;
+    api_metrics_query(api->metrics, t, r->stats.queryable_samples);
+}
+
 static sonde_code evaluate(struct api *api, struct http_call *call,
                            const struct query_params *p,
                            const struct promql_expr *expr,
-                           struct promql_result **out, struct sonde_err *err)
+                           struct promql_result **out,
+                           struct api_timing *timing, struct sonde_err *err)
 {
     struct promql_query q = {
         .text = p->text,
@@ -240,16 +279,20 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
         .canceled = call_gone,
         .canceled_arg = call,
     };
+    uint64_t begin = clock_ns();
     sonde_code rc;
 
     if (p->timeout == 0)
         return sonde_err_set(err, SONDE_ETIMEOUT,
                              "query timed out in expression evaluation");
-    rc = gate_enter(api, q.deadline_ms, err);
+    rc = gate_enter(api, call, q.deadline_ms, err);
     if (rc != SONDE_OK)
         return rc;
+    timing->queue = seconds_since(begin);
     rc = promql_run(&q, expr, out, err);
     gate_leave(api);
+    if (rc == SONDE_OK)
+        take_timing(api, *out, begin, timing);
     if (rc == SONDE_ETIMEOUT)
         return sonde_err_set(err, rc,
                              "query timed out in expression evaluation");
@@ -262,12 +305,17 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
 static void answer(struct api *api, struct http_call *call,
                    const struct query_params *p, const struct promql_expr *expr)
 {
+    bool stats = api_param(call, "stats").len > 0;
     struct promql_result *result = NULL;
+    struct api_timing timing = { 0 };
     struct sonde_err err = { 0 };
-    sonde_code rc = evaluate(api, call, p, expr, &result, &err);
+    sonde_code rc = evaluate(api, call, p, expr, &result, &timing, &err);
 
     if (rc == SONDE_OK)
-        api_reply_result(call, result, p->limit);
+        api_reply_result(call, result, p->limit, stats ? &timing : NULL);
+    else if (rc == SONDE_EPARSE) /* a duration in it makes no sense */
+        api_error(call, API_BAD_DATA, "invalid parameter \"query\": %s",
+                  err.text);
     else
         api_fail(call, &err);
     promql_result_free(result);
@@ -320,7 +368,7 @@ void api_handle_format_query(struct api *api, struct http_call *call)
     if (!api_parse_query(api, call, &expr))
         return;
     buf_init(&text);
-    promql_print(&text, expr);
+    promql_format(&text, expr);
     j = api_answer_begin(&a, call);
     jsonw_str(j, buf_str(&text));
     api_answer_send(&a);

@@ -171,8 +171,43 @@ static struct sonde_list notes_of(struct http_call *call,
     return l;
 }
 
+static void put_real(struct jsonw *j, const char *key, double v)
+{
+    jsonw_key(j, key);
+    jsonw_real(j, v);
+}
+
+static void put_count(struct jsonw *j, const char *key, uint64_t v)
+{
+    jsonw_key(j, key);
+    jsonw_uint(j, v);
+}
+
+static void put_stats(struct jsonw *j, const struct promql_stats *s,
+                      const struct api_timing *t)
+{
+    jsonw_key(j, "stats");
+    jsonw_object(j);
+    jsonw_key(j, "timings");
+    jsonw_object(j);
+    put_real(j, "evalTotalTime", t->prepare + t->eval + t->sort);
+    put_real(j, "resultSortTime", t->sort);
+    put_real(j, "queryPreparationTime", t->prepare);
+    put_real(j, "innerEvalTime", t->eval);
+    put_real(j, "execQueueTime", t->queue);
+    put_real(j, "execTotalTime", t->total);
+    jsonw_object_end(j);
+    jsonw_key(j, "samples");
+    jsonw_object(j);
+    put_count(j, "totalQueryableSamples", s->queryable_samples);
+    put_count(j, "samplesRead", s->samples_read);
+    put_count(j, "peakSamples", s->peak_samples);
+    jsonw_object_end(j);
+    jsonw_object_end(j);
+}
+
 void api_reply_result(struct http_call *call, const struct promql_result *r,
-                      size_t limit)
+                      size_t limit, const struct api_timing *timing)
 {
     struct api_answer a;
     struct jsonw *j = api_answer_begin(&a, call);
@@ -197,6 +232,8 @@ void api_reply_result(struct http_call *call, const struct promql_result *r,
         if (limit > 0 && r->count > limit)
             a.warning = API_TRUNCATED;
     }
+    if (timing)
+        put_stats(j, &r->stats, timing);
     jsonw_object_end(j);
     a.warnings = notes_of(call, r, true);
     a.infos = notes_of(call, r, false);

@@ -140,16 +140,56 @@ void api_handle_version(struct api *api, struct http_call *call)
     http_reply_take(call, 200, "text/plain; charset=utf-8", &b);
 }
 
-static void put_empty_lists(struct jsonw *j)
-{
-    static const char *const keys[] = { "seriesCountByMetricName",
-                                        "labelValueCountByLabelName",
-                                        "memoryInBytesByLabelName",
-                                        "seriesCountByLabelValuePair" };
+#define TOP_DEFAULT 10
+#define TOP_MAX     10000
 
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        jsonw_key(j, keys[i]);
+static bool top_limit(struct http_call *call, size_t *out)
+{
+    sonde_str v = api_param(call, "limit");
+    int64_t n = TOP_DEFAULT;
+
+    if (v.len && (!api_int_parse(v, &n) || n < 1)) {
+        api_error(call, API_BAD_DATA, "limit must be a positive number");
+        return false;
+    }
+    if (n > TOP_MAX) {
+        api_error(call, API_BAD_DATA, "limit must not exceed %d", TOP_MAX);
+        return false;
+    }
+    *out = (size_t)n;
+    return true;
+}
+
+static void put_tops(struct api *api, struct http_call *call, struct jsonw *j,
+                     size_t limit)
+{
+    static const struct {
+        const char *key;
+        enum api_top_kind kind;
+    } lists[] = {
+        { "seriesCountByMetricName", API_TOP_METRICS },
+        { "labelValueCountByLabelName", API_TOP_LABEL_VALUES },
+        { "memoryInBytesByLabelName", API_TOP_LABEL_BYTES },
+        { "seriesCountByLabelValuePair", API_TOP_PAIRS },
+    };
+    const struct api_ops *ops = &api->options.ops;
+    struct api_top_list tops[API_TOPS] = { 0 };
+
+    if (ops->tops)
+        ops->tops(ops->arg, limit, http_call_arena(call), tops);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        const struct api_top_list *l = &tops[lists[i].kind];
+
+        jsonw_key(j, lists[i].key);
         jsonw_array(j);
+        for (size_t k = 0; k < l->count; k++) {
+            jsonw_object(j);
+            jsonw_key(j, "name");
+            jsonw_str(j, l->items[k].name);
+            jsonw_key(j, "value");
+            jsonw_uint(j, l->items[k].count);
+            jsonw_object_end(j);
+        }
         jsonw_array_end(j);
     }
 }
@@ -159,8 +199,9 @@ void api_handle_tsdb(struct api *api, struct http_call *call)
     struct api_runtime r;
     struct api_answer a;
     struct jsonw *j;
+    size_t limit;
 
-    if (!get_runtime(api, call, &r))
+    if (!top_limit(call, &limit) || !get_runtime(api, call, &r))
         return;
     j = api_answer_begin(&a, call);
     jsonw_object(j);
@@ -175,7 +216,7 @@ void api_handle_tsdb(struct api *api, struct http_call *call)
     put_int(j, "minTime", r.head_min);
     put_int(j, "maxTime", r.head_max);
     jsonw_object_end(j);
-    put_empty_lists(j);
+    put_tops(api, call, j, limit);
     jsonw_object_end(j);
     api_answer_send(&a);
 }

@@ -260,6 +260,7 @@ void selfmetrics_uncallback(struct selfmetrics *m, selfmetrics_fn *fn,
 
 struct line {
     const char *name, *help, *labels;
+    const char *suffix; /* a constant of the caller's */
     enum metric_type type;
     size_t order;
     double value;
@@ -275,12 +276,20 @@ void selfmetrics_emit(struct selfmetrics_page *page, const char *name,
                       enum metric_type type, const char *help,
                       const char *labels, double value)
 {
+    selfmetrics_emit_part(page, name, "", type, help, labels, value);
+}
+
+void selfmetrics_emit_part(struct selfmetrics_page *page, const char *name,
+                           const char *suffix, enum metric_type type,
+                           const char *help, const char *labels, double value)
+{
     struct arena *a = &page->arena;
 
     page->lines =
         mem_grow(page->lines, &page->cap, page->count + 1, sizeof(struct line));
     page->lines[page->count] = (struct line){
         .name = arena_cstr(a, sonde_cstr(name)),
+        .suffix = suffix,
         .help = arena_cstr(a, sonde_cstr(help)),
         .labels = labels && *labels ? arena_cstr(a, sonde_cstr(labels)) : NULL,
         .type = type,
@@ -358,6 +367,7 @@ void selfmetrics_write(struct selfmetrics *m, struct buf *out)
         if (i == 0 || strcmp(l->name, l[-1].name) != 0)
             write_header(out, l);
         buf_cstr(out, l->name);
+        buf_cstr(out, l->suffix);
         if (l->labels)
             buf_printf(out, "{%s}", l->labels);
         buf_char(out, ' ');

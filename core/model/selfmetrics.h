@@ -53,6 +53,11 @@ void selfmetrics_emit(struct selfmetrics_page *page, const char *name,
                       enum metric_type type, const char *help,
                       const char *labels, double value);
 
+/* A sample of a histogram or summary: `suffix` is "_bucket", "_sum", ... */
+void selfmetrics_emit_part(struct selfmetrics_page *page, const char *name,
+                           const char *suffix, enum metric_type type,
+                           const char *help, const char *labels, double value);
+
 /* All of it as text format 0.0.4, families sorted by name. */
 void selfmetrics_write(struct selfmetrics *m, struct buf *out);
 

@@ -41,6 +41,8 @@ struct relabel_rule {
 /* Table of one relabel_config; a BLOCK_LIST of it is a rule chain. */
 extern const struct config_block_def relabel_block;
 
+/* As configuration files have it. */
+const char *relabel_action_name(int action);
 /* Runs the chain; false: dropped. */
 bool relabel(const struct relabel_rule *rules, size_t n,
              struct labels_builder *lb);

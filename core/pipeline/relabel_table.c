@@ -23,6 +23,11 @@ static const char *const actions[] = {
     [RELABEL_UPPERCASE] = "uppercase", NULL,
 };
 
+const char *relabel_action_name(int action)
+{
+    return actions[action];
+}
+
 /* What an action does with the keys. */
 enum {
     NEEDS_TARGET = 1 << 0,

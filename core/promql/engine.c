@@ -200,6 +200,20 @@ static int by_labels(const void *a, const void *b)
     return labels_cmp(&x->labels, &y->labels);
 }
 
+static double seconds_since(uint64_t begin_ns)
+{
+    return (double)(clock_ns() - begin_ns) / 1e9;
+}
+
+static void sort_series(struct promql_result *r)
+{
+    uint64_t begin = clock_ns();
+
+    if (r->count)
+        qsort(r->series, r->count, sizeof(*r->series), by_labels);
+    r->stats.sort_seconds = seconds_since(begin);
+}
+
 static bool has_value(const struct row *r, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -215,8 +229,10 @@ static sonde_code take_rows(struct evaluation *v, struct node *root,
     struct promql_result *r = &v->result;
     struct worker *w = &v->exec.workers[0];
     struct node *kept;
-    sonde_code rc = node_keep(node_unique_at_end(root), &kept, err);
+    sonde_code rc = node_unique(root, &root, err);
 
+    if (rc == SONDE_OK)
+        rc = node_keep(root, &kept, err);
     if (rc != SONDE_OK)
         return rc;
     r->series = mem_alloc((kept->count + 1) * sizeof(*r->series));
@@ -235,8 +251,8 @@ static sonde_code take_rows(struct evaluation *v, struct node *root,
             .h = row.h,
         };
     }
-    if (v->query.step && r->count)
-        qsort(r->series, r->count, sizeof(*r->series), by_labels);
+    if (v->query.step)
+        sort_series(r);
     return SONDE_OK;
 }
 
@@ -253,7 +269,6 @@ static sonde_code take_windows(struct evaluation *v, struct node *n,
     r->series = mem_alloc((n->count + 1) * sizeof(*r->series));
     for (size_t i = 0; rc == SONDE_OK && i < n->count; i++) {
         struct columns *c;
-        struct labels labels;
         struct window win;
         struct slide s;
 
@@ -269,11 +284,10 @@ static sonde_code take_windows(struct evaluation *v, struct node *n,
         if (rc != SONDE_OK || win.n == 0)
             continue;
         rc = exec_hold(&v->exec, win.n, err);
-        labels = series_labels(n, i);
-        r->series[r->count++] = window_copy(a, &labels, &win);
+        w->queryable += win.n;
+        r->series[r->count++] = window_copy(a, &n->series[i].labels, &win);
     }
-    if (r->count)
-        qsort(r->series, r->count, sizeof(*r->series), by_labels);
+    sort_series(r);
     return rc;
 }
 
@@ -293,9 +307,26 @@ static sonde_code take_scalar(struct evaluation *v, struct node *n,
     return rc;
 }
 
+static sonde_code take_result(struct evaluation *v, struct node *root,
+                              enum promql_type type, struct sonde_err *err)
+{
+    switch (type) {
+    case PROMQL_SCALAR:
+        return take_scalar(v, root, err);
+    case PROMQL_MATRIX:
+        return take_windows(v, root, err);
+    default:
+        if (v->query.step)
+            v->result.type = PROMQL_MATRIX;
+        return take_rows(v, root, err);
+    }
+}
+
 static sonde_code evaluate(struct evaluation *v, const struct promql_expr *e,
                            struct sonde_err *err)
 {
+    struct promql_stats *stats = &v->result.stats;
+    uint64_t begin = clock_ns();
     struct node *root;
     sonde_code rc;
 
@@ -311,16 +342,11 @@ static sonde_code evaluate(struct evaluation *v, const struct promql_expr *e,
         rc = node_make(&v->exec, e, &v->exec.steps, &root, err);
     if (rc != SONDE_OK)
         return rc;
-    switch (e->type) {
-    case PROMQL_SCALAR:
-        return take_scalar(v, root, err);
-    case PROMQL_MATRIX:
-        return take_windows(v, root, err);
-    default:
-        if (v->query.step)
-            v->result.type = PROMQL_MATRIX;
-        return take_rows(v, root, err);
-    }
+    stats->prepare_seconds = seconds_since(begin);
+    begin = clock_ns();
+    rc = take_result(v, root, e->type, err);
+    stats->eval_seconds = seconds_since(begin) - stats->sort_seconds;
+    return rc;
 }
 
 static void take_stats(struct evaluation *v)

@@ -35,7 +35,7 @@ SONDE_NODISCARD sonde_code promql_parse(struct arena *a, sonde_str text,
                                         struct promql_expr **out,
                                         struct sonde_err *err);
 /* A series selector alone (match[]): its matchers, each to be released by
- * matcher_fini. */
+ * matcher_fini. One that accepts everything is for the caller to refuse. */
 SONDE_NODISCARD sonde_code promql_parse_selector(struct arena *a,
                                                  sonde_str text,
                                                  struct matcher **out,
@@ -95,6 +95,8 @@ struct promql_stats {
     uint64_t samples_read;
     uint64_t peak_samples; /* held at once                            */
     uint64_t series;
+    /* s: nodes and their series made; rows computed; the result sorted */
+    double prepare_seconds, eval_seconds, sort_seconds;
 };
 
 /* All of it lives until promql_result_free. A vector or matrix is sorted by

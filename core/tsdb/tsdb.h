@@ -24,7 +24,7 @@ struct tsdb_limits {
     sonde_msec retention_ms;    /* 0: none; counts from the newest sample    */
     uint64_t retention_bytes;   /* of blocks, logs and head chunks; 0: none  */
     double retention_percent;   /* of the file system; 0: none               */
-    sonde_msec out_of_order_ms; /* how late a sample may be                */
+    sonde_msec out_of_order_ms; /* how late a sample may be; 0: not at all */
     size_t max_exemplars;       /* 0: none are kept                        */
 };
 
@@ -33,6 +33,7 @@ struct tsdb_options {
     struct selfmetrics *metrics;
     struct wal_options wal;
     struct tsdb_limits limits;
+    size_t out_of_order_cap; /* samples of a chunk out of order; 0: 32    */
     sonde_msec min_block_ms; /* 0: 2 h                                     */
     sonde_msec max_block_ms; /* 0: a tenth of the retention, at most 31 d  */
     /* Agent posture: no chunks and no queries; series, their last time, and
@@ -91,6 +92,23 @@ struct tsdb_stats {
     size_t quarantined;
 };
 void tsdb_stats(struct tsdb *db, struct tsdb_stats *out);
+
+/* What the head has most of, descending, at most `limit` each: series by
+ * metric name, values by label, bytes of values by label, series by
+ * "label=value". */
+struct tsdb_top {
+    sonde_str name;
+    uint64_t count;
+};
+struct tsdb_top_list {
+    struct tsdb_top *items;
+    size_t count;
+};
+struct tsdb_top_lists {
+    struct tsdb_top_list metrics, label_values, label_bytes, pairs;
+};
+void tsdb_top(struct tsdb *db, size_t limit, struct arena *a,
+              struct tsdb_top_lists *out);
 
 /* ---- maintenance: each may be called from any thread; one runs at a time - */
 

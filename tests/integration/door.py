@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from harness import *
+from remote_body import *
 
 
 def test_health_and_lifecycle(case):
@@ -98,6 +99,65 @@ def test_idle_connections_do_not_block(case):
     finally:
         for c in idle:
             c.close()
+
+
+def test_gone_client_ends_its_query(case):
+    """a query ends when its client leaves, and makes room for the next"""
+    s = case.sonde("scrape_configs: []\n",
+                   "--web.enable-remote-write-receiver",
+                   "--query.max-concurrency=1")
+    now = int(time.time())
+    write(s.url, [({"__name__": "c", "i": str(i)},
+                   [Sample((now - 600 + k * 15) * 1000, k) for k in range(40)])
+                  for i in range(500)])
+    text = urllib.parse.urlencode({
+        "query": "+".join(f"sum(quantile_over_time(0.{i}, c[2h:1s]))"
+                          for i in range(10, 60)),
+        "start": now - 20000, "end": now, "step": 2})
+    clients = []
+    for _ in range(3):
+        c = socket.create_connection(("127.0.0.1", s.port), 5)
+        c.sendall(f"GET /api/v1/query_range?{text} HTTP/1.1\r\nHost: x\r\n\r\n"
+                  .encode())
+        clients.append(c)
+    wait_for("a query to run and others to wait",
+             lambda: s.metric("prometheus_engine_queries") == 3)
+    for c in clients:
+        c.close()
+    wait_for("all of them to end",
+             lambda: s.metric("prometheus_engine_queries") == 0, 20)
+    equal(s.api("query", query="1", time="4")["result"], [4, "1"])
+
+
+def test_slow_readers(case):
+    """clients that do not read large answers keep nobody from asking"""
+    s = case.sonde("scrape_configs: []\n",
+                   "--web.enable-remote-write-receiver",
+                   "--query.max-concurrency=4")
+    now = int(time.time())
+    for part in range(0, 600, 150):
+        write(s.url, [({"__name__": "c", "i": str(i)},
+                       [Sample((now - 9000 + k * 15) * 1000, k * 1.37)
+                        for k in range(part, part + 150)])
+                      for i in range(100)])
+    text = urllib.parse.urlencode({"query": "c", "start": now - 9000,
+                                   "end": now, "step": 1})
+    clients = []
+    for _ in range(4):
+        c = socket.socket()
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.connect(("127.0.0.1", s.port))
+        c.sendall(f"GET /api/v1/query_range?{text} HTTP/1.1\r\nHost: x\r\n\r\n"
+                  .encode())
+        clients.append(c)
+    for c in clients:
+        need(c.recv(20).startswith(b"HTTP/1.1 200"), "the answer's beginning")
+    equal(get(s.url + "/-/healthy")[0], 200)
+    equal(s.api("query", query="1", time="4")["result"], [4, "1"])
+    equal(s.metric("prometheus_engine_queries"), 0)
+    for c in clients:
+        c.close()
+    equal(s.stop(), 0)
 
 
 def test_drain_on_term(case):

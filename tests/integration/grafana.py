@@ -4,6 +4,8 @@ JSON endpoint with its odd parameters, asked of the agent and of a real
 Prometheus (the newest) that were fed the same data: the answers are the same.
 """
 import json
+import shutil
+import subprocess
 import time
 
 from harness import *
@@ -39,8 +41,8 @@ def data(start):
     return out
 
 
-def ask(url, path, params, method="GET", headers=None):
-    text = urllib.parse.urlencode(params, doseq=True)
+def ask(url, path, params=None, method="GET", headers=None):
+    text = urllib.parse.urlencode(params or {}, doseq=True)
     if method == "POST":
         status, body = get(f"{url}{path}", data=text.encode(),
                            headers={**FORM, **(headers or {})})
@@ -104,7 +106,7 @@ def test_queries(case):
              "rate(http_requests_total[1m]))", "vector(1e21)", "1e21",
              "vector(1e-7)", "-0.0", "vector(NaN)", "Inf", "no_such",
              "histogram_quantile(0.9, lat_seconds_bucket)", "time()",
-             "sum(", "a b", "rate(x)", "x offset", "1 + 2",
+             "sum(", "a b", "rate(x)", "1 + 2",
              'label_replace(vector(1), "a", "$1", "b", "(")',
              "http_requests_total * on(job) http_requests_total",
              "count_values(\"v\", http_requests_total)", ""]
@@ -224,6 +226,106 @@ def test_language_tools(case):
         if (ours[0], older(ours[1])) != (theirs[0], theirs[1]):
             differing.append(f"{text}\n  {older(ours[1])}\n  {theirs[1]}")
     need(not differing, "\n".join(differing))
+
+
+def shape(doc):
+    """Keys and kinds of values."""
+    if isinstance(doc, dict):
+        return {k: shape(v) for k, v in doc.items()}
+    if isinstance(doc, list):
+        return [shape(doc[0])] if doc else []
+    return "number" if type(doc) in (int, float) else type(doc).__name__
+
+
+def test_statistics(case):
+    """stats=: the same samples are counted, the same times are told"""
+    s, peer, t = pair(case)
+    span = {"start": t + 300, "end": t + 900, "step": 60}
+    differing = []
+    for text in ("http_requests_total", "rate(http_requests_total[5m])",
+                 "sum(http_requests_total)", "1", "http_requests_total[1m]",
+                 "http_requests_total + http_requests_total",
+                 "avg_over_time(http_requests_total[10m])"):
+        for path, extra in ((QUERY, {"time": t + 900}), (RANGE, span)):
+            if path == RANGE and "]" == text[-1]:
+                continue
+            request = (path, {"query": text, "stats": "all", **extra})
+            (_, ours), (_, theirs) = (ask(u, *request)
+                                      for u in (s.url, peer.url))
+            a, b = ours["data"]["stats"], theirs["data"]["stats"]
+            equal(shape(a["timings"]), shape(b["timings"]))
+            need(set(b["samples"]) <= set(a["samples"]), f"{b['samples']}")
+            key = "totalQueryableSamples"
+            if a["samples"][key] != b["samples"][key]:
+                differing.append(f"{request}: {a['samples']} {b['samples']}")
+    need(not differing, "\n".join(differing))
+    need("stats" not in ask(s.url, QUERY, {"query": "1"})[1]["data"], "stats")
+
+
+def test_status(case):
+    """status pages, targets, rules: the same keys with the same kinds"""
+    s, peer, t = pair(case)
+    for path in ("runtimeinfo", "buildinfo", "tsdb", "walreplay", "config"):
+        ours, theirs = (ask(u, f"/api/v1/status/{path}")
+                        for u in (s.url, peer.url))
+        equal(ours[0], 200)
+        a, b = shape(ours[1]), shape(theirs[1])
+        equal(a, b, path)
+    compare(s, peer, [("/api/v1/" + path, params) for path, params in (
+        ("rules", {}), ("alerts", {}), ("alertmanagers", {}), ("targets", {}),
+        ("targets", {"state": "active"}), ("targets", {"state": "dropped"}),
+        ("targets", {"state": "x"}), ("scrape_pools", {}),
+        ("rules", {"type": "x"}), ("rules", {"type": "alert"}),
+        ("rules", {"type": "RECORD"}), ("rules", {"match[]": "{"}),
+        ("notifications", {}), ("status/tsdb", {"limit": "x"}),
+        ("status/tsdb", {"limit": "0"}), ("nothing", {}),
+        ("status/nothing", {}))])
+
+
+def test_top_lists(case):
+    """status/tsdb: what there is most of"""
+    s, peer, t = pair(case)
+    for limit in (None, 1, 3, 10000):
+        ours, theirs = (ask(u, "/api/v1/status/tsdb",
+                            {"limit": limit} if limit else {})[1]["data"]
+                        for u in (s.url, peer.url))
+        for name in ("seriesCountByMetricName", "labelValueCountByLabelName",
+                     "memoryInBytesByLabelName", "seriesCountByLabelValuePair"):
+            a, b = ours[name], theirs[name]
+            equal([x["value"] for x in a], [x["value"] for x in b],
+                  f"{name} {limit}")
+            equal(len({x["name"] for x in a}), len(a), name)
+            if limit == 10000:
+                equal(sorted((x["value"], x["name"]) for x in a),
+                      sorted((x["value"], x["name"]) for x in b), name)
+        equal(ours["headStats"]["numSeries"], theirs["headStats"]["numSeries"])
+        equal(ours["headStats"]["numLabelPairs"],
+              theirs["headStats"]["numLabelPairs"])
+
+
+def promtool(*argv):
+    out = subprocess.run([shutil.which("promtool"), "query", *argv],
+                         capture_output=True, text=True, timeout=PATIENCE)
+    equal(out.returncode, 0, out.stderr)
+    return sorted(out.stdout.splitlines())
+
+
+def test_promtool(case):
+    """promtool query instant, range, series, labels"""
+    s, peer, t = pair(case)
+    span = [f"--start={t}", f"--end={t + 900}"]
+    for argv in (["instant", f"--time={t + 900}"],
+                 ["range", *span, "--step=60s"]):
+        for text in ("http_requests_total", "rate(http_requests_total[5m])",
+                     "1", "sum(nat)"):
+            equal(promtool(*argv, s.url, text), promtool(*argv, peer.url, text),
+                  f"{argv} {text}")
+    argv = ["series", *span, "--match=http_requests_total"]
+    equal(promtool(*argv, s.url), promtool(*argv, peer.url), "series")
+    for name in ("job", "__name__"):
+        argv = ["labels", *span]
+        equal(promtool(*argv, s.url, name), promtool(*argv, peer.url, name),
+              name)
 
 
 LATER = {"offsetExpr", "rangeExpr", "stepExpr", "anchored", "smoothed",

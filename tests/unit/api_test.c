@@ -135,6 +135,75 @@ static void ops_external(void *arg, struct arena *a, struct labels *out)
     *out = external;
 }
 
+static void ops_tops(void *arg, size_t limit, struct arena *a,
+                     struct api_top_list out[API_TOPS])
+{
+    (void)arg;
+    for (size_t k = 0; k < API_TOPS; k++) {
+        out[k].count = limit < 2 ? limit : 2;
+        out[k].items = arena_array(a, struct api_top, 2);
+        out[k].items[0] = (struct api_top){ SONDE_STR("a=<b>"), 7 + k };
+        out[k].items[1] = (struct api_top){ SONDE_STR("c"), 1 };
+    }
+}
+
+static void ops_blocks(void *arg, struct arena *a, struct api_block **out,
+                       size_t *n)
+{
+    static sonde_str ids[] = { { "01A", 3 }, { "01B", 3 } };
+
+    (void)arg;
+    *n = 2;
+    *out = arena_array(a, struct api_block, 2);
+    (*out)[0] = (struct api_block){ .ulid = ids[0],
+                                    .min_time = 5,
+                                    .max_time = 7,
+                                    .samples = 3,
+                                    .float_samples = 3,
+                                    .series = 1,
+                                    .chunks = 1,
+                                    .level = 1,
+                                    .sources = { ids, 1 } };
+    (*out)[1] = (struct api_block){ .ulid = ids[1],
+                                    .level = 2,
+                                    .sources = { ids, 2 },
+                                    .hints = { ids, 1 },
+                                    .deletable = true };
+    (*out)[1].parents = arena_new(a, struct api_block_parent);
+    (*out)[1].parents[0] = (struct api_block_parent){ ids[0], 5, 7 };
+    (*out)[1].parent_count = 1;
+}
+
+/* One rule that keeps, one that drops. */
+static bool ops_steps(void *arg, sonde_str pool, const struct labels *l,
+                      struct arena *a, struct api_relabel_step **out, size_t *n)
+{
+    static sonde_str source[] = { { "job", 3 } };
+
+    (void)arg;
+    if (!str_eq_cstr(pool, "web"))
+        return false;
+    *n = 2;
+    *out = arena_array(a, struct api_relabel_step, 2);
+    (*out)[0] =
+        (struct api_relabel_step){ .rule = { .source_labels = { source, 1 },
+                                             .separator = SONDE_STR(";"),
+                                             .regex = SONDE_STR("(.*)"),
+                                             .target_label = SONDE_STR("x"),
+                                             .replacement = SONDE_STR("$1"),
+                                             .action = SONDE_STR("replace") },
+                                   .output = *l,
+                                   .keep = true };
+    (*out)[1] = (struct api_relabel_step){
+        .rule = { .separator = SONDE_STR(";"),
+                  .regex = SONDE_STR("a"),
+                  .replacement = SONDE_STR("$1"),
+                  .modulus = 8,
+                  .action = SONDE_STR("drop") },
+    };
+    return true;
+}
+
 static bool ops_quit(void *arg)
 {
     struct agent *g = arg;
@@ -260,6 +329,9 @@ static void agent_start_with(struct agent *g, struct api_options o)
         .metadata = ops_metadata,
         .config_yaml = ops_config,
         .external_labels = ops_external,
+        .tops = ops_tops,
+        .blocks = ops_blocks,
+        .relabel_steps = ops_steps,
         .reload = ops_reload,
         .quit = ops_quit,
         .ready = ops_ready,
@@ -509,6 +581,76 @@ static void federation(void)
     "\",\"offset\":0,\"offsetExpr\":null," rest                                \
     "\"smoothed\":false,\"startOrEnd\":null,\"timestamp\":null,"
 
+static void store_status(void)
+{
+    static const struct row rows[] = {
+        { __LINE__, "GET /api/v1/status/tsdb?limit=1", 200,
+          "~\"seriesCountByMetricName\":[{\"name\":\"a=\\u003cb\\u003e\","
+          "\"value\":7}],\"labelValueCountByLabelName\":[{\"name\":"
+          "\"a=\\u003cb\\u003e\",\"value\":8}],\"memoryInBytesByLabelName\":"
+          "[{\"name\":\"a=\\u003cb\\u003e\",\"value\":9}],"
+          "\"seriesCountByLabelValuePair\":[{\"name\":\"a=\\u003cb\\u003e\","
+          "\"value\":10}]}" },
+        { __LINE__, "GET /api/v1/status/tsdb?limit=0", 400,
+          ERR("bad_data", "limit must be a positive number") },
+        { __LINE__, "GET /api/v1/status/tsdb?limit=10001", 400,
+          "~limit must not exceed 10000" },
+        { __LINE__, "GET /api/v1/status/tsdb/blocks", 200,
+          OK("{\"blocks\":[{\"ulid\":\"01A\",\"minTime\":5,\"maxTime\":7,"
+             "\"stats\":{\"numSamples\":3,\"numFloatSamples\":3,\"numSeries\":"
+             "1,\"numChunks\":1},\"compaction\":{\"level\":1,\"sources\":["
+             "\"01A\"]},\"version\":1},{\"ulid\":\"01B\",\"minTime\":0,"
+             "\"maxTime\":0,\"stats\":{},\"compaction\":{\"level\":2,"
+             "\"sources\":[\"01A\",\"01B\"],\"deletable\":true,\"parents\":[{"
+             "\"ulid\":\"01A\",\"minTime\":5,\"maxTime\":7}],\"hints\":["
+             "\"01A\"]},\"version\":1}]}") },
+        { __LINE__,
+          "GET /api/v1/targets/relabel_steps?scrapePool=web&labels=%7B%22job%22"
+          ":%22a%22%7D",
+          200,
+          OK("{\"steps\":[{\"rule\":{\"source_labels\":[\"job\"],"
+             "\"separator\":\";\",\"regex\":\"(.*)\",\"target_label\":\"x\","
+             "\"replacement\":\"$1\",\"action\":\"replace\"},\"output\":{"
+             "\"job\":\"a\"},\"keep\":true},{\"rule\":{\"separator\":\";\","
+             "\"regex\":\"a\",\"modulus\":8,\"replacement\":\"$1\",\"action\":"
+             "\"drop\"},\"output\":{},\"keep\":false}]}") },
+        { __LINE__, "GET /api/v1/targets/relabel_steps?labels=%7B%7D", 400,
+          "~no scrapePool parameter provided" },
+        { __LINE__, "GET /api/v1/targets/relabel_steps?scrapePool=web", 400,
+          "~no labels parameter provided" },
+        { __LINE__,
+          "GET /api/v1/targets/relabel_steps?scrapePool=no&labels=%7B%7D", 400,
+          "~scrape pool \\\"no\\\" not found" },
+        { __LINE__,
+          "GET /api/v1/targets/relabel_steps?scrapePool=web&labels=%7B%22a%22"
+          ":1%7D",
+          400, "~error parsing labels: " },
+        { __LINE__, "GET /api/v1/targets/relabel_steps?scrapePool=web&labels=x",
+          400, "~error parsing labels: " },
+        { __LINE__, "GET /api/v1/rules?type=X", 400,
+          ERR("bad_data", "invalid parameter \\\"type\\\": not supported value "
+                          "\\\"x\\\"") },
+        { __LINE__, "GET /api/v1/query?query=up&stats=all", 200,
+          "~\"execTotalTime\":" },
+        { __LINE__, "GET /api/v1/query?query=up&stats=all", 200,
+          "~\"samples\":{\"totalQueryableSamples\":2,\"samplesRead\":" },
+        { __LINE__, "GET /metrics", 200,
+          "~\nprometheus_engine_query_duration_seconds_count{slice=\"inner_"
+          "eval\"} 2\n" },
+        { __LINE__, "GET /metrics", 200,
+          "~\nprometheus_http_request_duration_seconds_bucket{handler=\"/api/"
+          "v1/query\",le=\"120\"} 2\n" },
+        { __LINE__, "GET /metrics", 200,
+          "~\nprometheus_http_response_size_bytes_count{handler=\"/api/v1/"
+          "status/tsdb/blocks\"} 1\n" },
+    };
+    struct agent g;
+
+    agent_start(&g);
+    CHECK_ROWS(&g, rows);
+    agent_stop(&g);
+}
+
 static void syntax_trees(void)
 {
     static const struct row rows[] = {
@@ -757,11 +899,9 @@ static void status(void)
           "~\"data\":{\"version\":\"3." },
         { __LINE__, "GET /version", 200, "~{\"version\":\"3." },
         { __LINE__, "GET /api/v1/status/tsdb", 200,
-          OK("{\"headStats\":{\"numSeries\":3,\"numLabelPairs\":5,"
-             "\"chunkCount\":4,\"minTime\":1,\"maxTime\":2},"
-             "\"seriesCountByMetricName\":[],\"labelValueCountByLabelName\":[],"
-             "\"memoryInBytesByLabelName\":[],\"seriesCountByLabelValuePair\":"
-             "[]}") },
+          "~{\"headStats\":{\"numSeries\":3,\"numLabelPairs\":5,"
+          "\"chunkCount\":4,\"minTime\":1,\"maxTime\":2},"
+          "\"seriesCountByMetricName\":[{" },
         { __LINE__, "GET /api/v1/features", 200,
           OK("{\"prometheus\":{\"agent_mode\":false}}") },
     };
@@ -1103,6 +1243,7 @@ static const struct tap_test tests[] = {
     { "series and labels", series_and_labels },
     { "federation", federation },
     { "syntax trees", syntax_trees },
+    { "the store's status, statistics", store_status },
     { "exemplars", exemplars },
     { "warnings of the store", warnings_of_the_store },
     { "targets and metadata", targets },
