@@ -66,7 +66,7 @@ static sonde_code parse_matcher(struct arena *a, sonde_str bytes,
     rc = matcher_init(&q->matchers[q->matcher_count], (enum matcher_op)type,
                       name, value, err);
     if (rc != SONDE_OK)
-        return sonde_err_set(err, SONDE_EINVAL, "%s", err->text);
+        return err->code = SONDE_EINVAL; /* the text says why already */
     q->matcher_count++;
     return SONDE_OK;
 }
