@@ -67,7 +67,7 @@ static struct family *family_get(struct reading *r, sonde_str name)
 {
     symbol id = symtab_intern(r->names, name);
 
-    if (id >= r->cap) {
+    if (id >= r->cap || !r->families) {
         size_t before = r->cap;
 
         r->families = mem_grow(r->families, &r->cap, (size_t)id + 1,

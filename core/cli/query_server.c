@@ -17,8 +17,9 @@
 
 #define ANSWER_BYTES_MAX   (UINT64_C(4) << 30)
 #define TIMEOUT_DEFAULT_MS (INT64_C(2) * 60 * 1000) /* of the servers, too */
-#define TIMEOUT_MARGIN_MS  5000 /* for the server to say that it was too long  \
-                                 */
+#define TIMEOUT_MARGIN_MS                                                      \
+    5000 /* for the server to say that it was too long                         \
+          */
 #define HEADERS_MAX 64
 
 /* ---- the client's settings --------------------------------------------------

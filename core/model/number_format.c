@@ -235,8 +235,7 @@ static char *put_positional(char *p, uint64_t digits, int n, int e)
     if (n <= e + 1)
         return put_zeros(put_digits(p, digits, n), e + 1 - n);
     (void)put_digits(p + 1, digits, n);
-    for (int i = 0; i <= e; i++)
-        p[i] = p[i + 1];
+    memmove(p, p + 1, (size_t)e + 1);
     p[e + 1] = '.';
     return p + n + 1;
 }

@@ -36,12 +36,12 @@ static void many_groups(struct node *child, const struct promql_expr *e,
                         struct grouping *g)
 {
     struct arena *a = &child->exec->arena;
-    size_t n = child->count, cap = 0, first_cap = 0, last_cap = 0, widest = 1;
-    uint32_t *last = NULL;
+    size_t n = child->count, widest = 1;
+    uint32_t *last = arena_array(a, uint32_t, n);
     struct label_index ix;
     struct label *scratch;
-    struct vseries *groups = NULL;
-    uint32_t *first = NULL;
+    struct vseries *groups = arena_array(a, struct vseries, n);
+    uint32_t *first = arena_array(a, uint32_t, n);
 
     for (size_t i = 0; i < n; i++)
         if (child->series[i].labels.count > widest)
@@ -62,9 +62,6 @@ static void many_groups(struct node *child, const struct promql_expr *e,
             memcpy(own, scratch, l.count * sizeof(*own));
             *key = (struct labels){ own, l.count };
             at = label_index_put(&ix, labels_hash(key), key, g->count);
-            groups = mem_grow(groups, &cap, g->count + 1, sizeof(*groups));
-            first = mem_grow(first, &first_cap, g->count + 1, sizeof(*first));
-            last = mem_grow(last, &last_cap, g->count + 1, sizeof(*last));
             groups[g->count] = (struct vseries){ .labels = *key };
             first[g->count++] = i;
         } else {
@@ -75,9 +72,6 @@ static void many_groups(struct node *child, const struct promql_expr *e,
         last[at] = i;
     }
     label_index_fini(&ix);
-    free(last);
-    exec_at_end(child->exec, free, groups);
-    exec_at_end(child->exec, free, first);
     g->groups = groups;
     g->first = first;
 }

@@ -106,7 +106,7 @@ struct promql_expr *parse_call(struct parser *p, const struct token *name)
                    parse_quote(p, name->text));
     else if (f->experimental && !(p->features & PROMQL_EXPERIMENTAL_FUNCTIONS))
         parse_fail(p, name->begin, "function \"%s\" is not enabled", f->name);
-    if (p->failed)
+    if (p->failed || !f)
         return NULL;
     e->type = f->returns;
     e->call.function = f;
@@ -159,7 +159,7 @@ static void take_aggregate_args(struct parser *p, struct promql_expr *e,
                    "wrong number of arguments for aggregate expression "
                    "provided, expected %zu, got %zu",
                    want, n);
-    if (p->failed)
+    if (p->failed || n != want || !args->items)
         return;
     e->aggregate.param = want == 2 ? args->items[0] : NULL;
     e->aggregate.expr = args->items[want - 1];
