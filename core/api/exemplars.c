@@ -39,38 +39,12 @@ static void add(struct selector_list *l, const struct promql_expr *e)
 /* As deep as the parser lets an expression be. */
 static void gather(struct selector_list *l, const struct promql_expr *e)
 {
-    switch (e->kind) {
-    case PROMQL_SELECTOR:
+    const struct promql_expr *child;
+
+    if (e->kind == PROMQL_SELECTOR)
         add(l, e);
-        break;
-    case PROMQL_RANGE:
-        add(l, e->range.selector);
-        break;
-    case PROMQL_SUBQUERY:
-        gather(l, e->subquery.expr);
-        break;
-    case PROMQL_CALL:
-        for (size_t i = 0; i < e->call.count; i++)
-            gather(l, e->call.args[i]);
-        break;
-    case PROMQL_AGGREGATE:
-        gather(l, e->aggregate.expr);
-        if (e->aggregate.param)
-            gather(l, e->aggregate.param);
-        break;
-    case PROMQL_BINARY:
-        gather(l, e->binary.lhs);
-        gather(l, e->binary.rhs);
-        break;
-    case PROMQL_UNARY:
-        gather(l, e->unary.expr);
-        break;
-    case PROMQL_PAREN:
-        gather(l, e->paren);
-        break;
-    default:
-        break;
-    }
+    for (size_t i = 0; (child = promql_child(e, i)); i++)
+        gather(l, child);
 }
 
 static void put_exemplar(struct jsonw *j, const struct exemplar *e)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /api/v1/parse_query: an expression's tree as JSON, for pages that explain
- * queries. Keys come sorted, as they do from Prometheus. What a duration was
- * written as is not kept by the parser, so `offsetExpr` and its like are
- * always null: the milliseconds beside them are what counts.
+ * queries. Keys come sorted, as they do from Prometheus. Arithmetic with
+ * durations is not shown: `offsetExpr` and its like are always null, and what
+ * only a query's step can tell has 0 beside them.
  *
  * The walk is as deep as the parser lets an expression be.
  */

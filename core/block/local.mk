@@ -2,7 +2,7 @@ noinst_LTLIBRARIES += core/block/libblock.la
 core_block_libblock_la_SOURCES = core/block/block.h \
 	core/block/block.c core/block/block_int.h \
 	core/block/block_query.c \
-	core/block/block_select.c core/block/block_select.h \
+	core/block/block_delete.c core/block/block_select.c core/block/block_select.h \
 	core/block/block_write.c \
 	core/block/chunk_files.c core/block/chunk_files.h \
 	core/block/chunk_write.c \
@@ -61,3 +61,10 @@ EXTRA_DIST += tests/fuzz/corpus/block_files/empty_chunk \
 	tests/fuzz/corpus/block_files/prometheus \
 	tests/fuzz/corpus/block_files/version1 \
 	tests/fuzz/corpus/block_small/meta tests/fuzz/corpus/block_small/stones
+
+check_PROGRAMS += tests/unit/block_query_test
+TESTS += tests/unit/block_query_test
+tests_unit_block_query_test_SOURCES = tests/unit/block_query_test.c \
+	tests/unit/query_kit.h
+tests_unit_block_query_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_block_query_test_LDADD = $(LIBS_UNIT) $(LIB_BLOCK)

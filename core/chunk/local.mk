@@ -4,7 +4,8 @@ core_chunk_libchunk_la_SOURCES = core/chunk/bits.h \
 	core/chunk/hist_chunk.c core/chunk/hist_chunk.h \
 	core/chunk/hist_decode.c core/chunk/hist_reader.h \
 	core/chunk/hist_fit.c core/chunk/hist_fit.h core/chunk/hist_mend.c \
-	core/chunk/xor_chunk.c core/chunk/xor_chunk.h
+	core/chunk/xor_chunk.c core/chunk/xor_chunk.h \
+	core/chunk/xor_windows.c
 
 check_PROGRAMS += tests/unit/xor_chunk_test tests/unit/hist_chunk_test
 TESTS += tests/unit/xor_chunk_test tests/unit/hist_chunk_test

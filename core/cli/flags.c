@@ -291,6 +291,8 @@ static void warn_no_effect(struct parsing *p)
         if (str_eq_cstr(name, "agent"))
             p->out->agent = true;
         p->out->promql_features |= feature_of_promql(name);
+        if (str_eq_cstr(name, "remote-write-receiver"))
+            p->out->remote_write_receiver = true;
     }
 }
 

@@ -133,21 +133,16 @@ struct labels labels_dup(struct arena *a, const struct labels *l)
     return (struct labels){ items, l->count };
 }
 
-void labels_print(struct buf *b, const struct labels *l)
+/* All labels but the name, if it stands in front. */
+static void print_set(struct buf *b, const struct labels *l, bool without_name)
 {
-    sonde_str name = labels_get(l, SONDE_STR(LABEL_NAME));
-    bool in_front = metric_name_is_legacy(name);
     const char *separator = "";
 
-    if (in_front)
-        buf_put(b, name);
-    if (in_front && l->count == 1)
-        return;
     buf_char(b, '{');
     for (size_t i = 0; i < l->count; i++) {
         const struct label *x = &l->items[i];
 
-        if (in_front && sonde_str_eq(x->name, SONDE_STR(LABEL_NAME)))
+        if (without_name && sonde_str_eq(x->name, SONDE_STR(LABEL_NAME)))
             continue;
         buf_cstr(b, separator);
         if (label_name_is_legacy(x->name))
@@ -159,6 +154,22 @@ void labels_print(struct buf *b, const struct labels *l)
         separator = ", ";
     }
     buf_char(b, '}');
+}
+
+void labels_print_set(struct buf *b, const struct labels *l)
+{
+    print_set(b, l, false);
+}
+
+void labels_print(struct buf *b, const struct labels *l)
+{
+    sonde_str name = labels_get(l, SONDE_STR(LABEL_NAME));
+    bool in_front = metric_name_is_legacy(name);
+
+    if (in_front)
+        buf_put(b, name);
+    if (!in_front || l->count > 1)
+        print_set(b, l, in_front);
 }
 
 static bool name_is_legacy(sonde_str s, bool colon)

@@ -32,6 +32,7 @@
 #define BODIES_MAX_BYTES ((size_t)256 << 20)
 #define DROP_MAX_BYTES   ((size_t)4 << 20)
 #define LOOK_EVERY_MS    5
+#define BODY_AT_ONCE     ((size_t)256 << 10)
 
 /* ---- what handlers ask ------------------------------------------------- */
 
@@ -368,6 +369,18 @@ static bool body_room(struct http_call *c, size_t n)
     return false;
 }
 
+/* Room for an announced body at once, as far as that is no gift to somebody
+ * who announces and does not send. */
+static void body_expect(struct http_call *c)
+{
+    sonde_str s = http_call_header(c, "Content-Length");
+    uint64_t n;
+
+    if (!str_to_u64(s, &n) || n > c->route->body_max_bytes)
+        return;
+    (void)buf_reserve(&c->body, n < BODY_AT_ONCE ? n : BODY_AT_ONCE);
+}
+
 static enum MHD_Result call_body(struct http_call *c, const char *data,
                                  size_t *len)
 {
@@ -375,6 +388,8 @@ static enum MHD_Result call_body(struct http_call *c, const char *data,
 
     *len = 0;
     if (body_room(c, n)) {
+        if (c->body.len == 0)
+            body_expect(c);
         buf_bytes(&c->body, data, n);
         return MHD_YES;
     }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "promql/edges.h"
+#include "promql/explain.h"
 #include "util/clock.h"
 #include "util/str.h"
 
@@ -112,10 +113,8 @@ static void fail(struct exec *x, sonde_code code, const struct sonde_err *err)
     atomic_store(&x->failed, true);
 }
 
-static bool each_piece(void *arg, size_t worker, size_t from, size_t to)
+static bool piece_rows(struct each *e, struct worker *w, size_t from, size_t to)
 {
-    struct each *e = arg;
-    struct worker *w = &e->exec->workers[worker];
 
     for (size_t i = from; i < to; i++) {
         struct sonde_err err;
@@ -129,6 +128,21 @@ static bool each_piece(void *arg, size_t worker, size_t from, size_t to)
         }
     }
     return true;
+}
+
+static bool each_piece(void *arg, size_t worker, size_t from, size_t to)
+{
+    struct each *e = arg;
+    struct worker *w = &e->exec->workers[worker];
+    struct explain_meter began;
+    bool ok;
+
+    if (!e->exec->trace)
+        return piece_rows(e, w, from, to);
+    began = explain_piece_begin(w);
+    ok = piece_rows(e, w, from, to);
+    explain_piece_end(w, &began);
+    return ok;
 }
 
 sonde_code exec_each(struct exec *x, size_t n, size_t piece,
@@ -229,10 +243,8 @@ static sonde_code take_rows(struct evaluation *v, struct node *root,
     struct promql_result *r = &v->result;
     struct worker *w = &v->exec.workers[0];
     struct node *kept;
-    sonde_code rc = node_unique(root, &root, err);
+    sonde_code rc = node_keep(node_unique_at_end(root), &kept, err);
 
-    if (rc == SONDE_OK)
-        rc = node_keep(root, &kept, err);
     if (rc != SONDE_OK)
         return rc;
     r->series = mem_alloc((kept->count + 1) * sizeof(*r->series));
@@ -269,6 +281,7 @@ static sonde_code take_windows(struct evaluation *v, struct node *n,
     r->series = mem_alloc((n->count + 1) * sizeof(*r->series));
     for (size_t i = 0; rc == SONDE_OK && i < n->count; i++) {
         struct columns *c;
+        struct labels labels;
         struct window win;
         struct slide s;
 
@@ -285,7 +298,8 @@ static sonde_code take_windows(struct evaluation *v, struct node *n,
             continue;
         rc = exec_hold(&v->exec, win.n, err);
         w->queryable += win.n;
-        r->series[r->count++] = window_copy(a, &n->series[i].labels, &win);
+        labels = series_labels(n, i);
+        r->series[r->count++] = window_copy(a, &labels, &win);
     }
     sort_series(r);
     return rc;
@@ -377,6 +391,8 @@ sonde_code promql_run(const struct promql_query *q, const struct promql_expr *e,
     v->result.start = q->start;
     v->result.step = q->step;
     exec_init(&v->exec, &v->query);
+    if (q->explain)
+        v->exec.trace = explain_new(&v->exec);
     rc = spans_check(&v->query, e, err);
     if (rc == SONDE_OK)
         rc = evaluate(v, e, err);
@@ -386,6 +402,8 @@ sonde_code promql_run(const struct promql_query *q, const struct promql_expr *e,
     }
     notes_take(&v->exec, &v->result);
     take_stats(v);
+    if (v->exec.trace)
+        explain_take(&v->exec, &v->result);
     *out = &v->result;
     return SONDE_OK;
 }

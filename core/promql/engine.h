@@ -61,6 +61,7 @@ struct exec {
         struct exec_querier *next;
         struct querier *querier;
     } * queriers; /* asked for their warnings at the end                    */
+    struct trace *trace; /* NULL unless the plan was asked for: explain.c  */
     _Atomic uint64_t held, peak; /* samples                                */
     _Atomic int64_t asked;       /* when the client was asked for last      */
     _Atomic bool failed;         /* no further row is needed               */
@@ -139,7 +140,8 @@ struct node {
     /* How much farther than its window what a window's function sees
      * reaches: anchored and smoothed look for samples outside. */
     sonde_msec before_ms, after_ms;
-    struct scratch *scratch; /* by worker                                  */
+    struct scratch *scratch;  /* by worker                                  */
+    struct trace_node *trace; /* NULL unless its operations are metered    */
 };
 
 /* ---- the evaluation: engine.c ------------------------------------------ */
@@ -235,6 +237,8 @@ static inline const struct histogram *row_histogram(const struct row *r,
 
 /* Whether making a row may leave notes: not for selectors and what is kept. */
 bool node_tells(const struct node *n);
+/* Whether all its rows are there already. */
+bool node_is_kept(const struct node *n);
 /* A node with the same series whose rows are all there: computed on all
  * workers, held until the end. Rows are shared. */
 SONDE_NODISCARD sonde_code node_keep(struct node *n, struct node **out,

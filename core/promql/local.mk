@@ -11,6 +11,7 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/edges.c core/promql/edges.h \
 	core/promql/edges_histograms.c core/promql/element.c core/promql/element.h \
 	core/promql/engine.c core/promql/engine.h \
+	core/promql/explain.c core/promql/explain.h \
 	core/promql/fold.c \
 	core/promql/functions.c \
 	core/promql/hist.c core/promql/hist.h \
@@ -40,6 +41,7 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/selector.c core/promql/token.c
 
 check_PROGRAMS += tests/unit/promql_engine_test \
+	tests/unit/promql_explain_test \
 	tests/unit/promql_errors_test \
 	tests/unit/promql_verified_test \
 	tests/unit/promql_functions_test \
@@ -48,6 +50,7 @@ check_PROGRAMS += tests/unit/promql_engine_test \
 	tests/unit/promql_match_test tests/unit/promql_test \
 	tests/fuzz/promql tests/fuzz/promql_engine
 TESTS += tests/unit/promql_engine_test \
+	tests/unit/promql_explain_test \
 	tests/unit/promql_errors_test \
 	tests/unit/promql_verified_test \
 	tests/unit/promql_functions_test \
@@ -60,6 +63,10 @@ tests_unit_promql_engine_test_SOURCES = tests/unit/promql_engine_test.c \
 	$(PROMQL_KIT)
 tests_unit_promql_engine_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_promql_engine_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
+tests_unit_promql_explain_test_SOURCES = tests/unit/promql_explain_test.c \
+	$(PROMQL_KIT)
+tests_unit_promql_explain_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_promql_explain_test_LDADD = $(LIBS_UNIT) $(LIB_PROMQL)
 tests_unit_promql_errors_test_SOURCES = tests/unit/promql_errors_test.c \
 	$(PROMQL_KIT)
 tests_unit_promql_errors_test_CPPFLAGS = $(CPPFLAGS_UNIT)

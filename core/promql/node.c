@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "promql/engine.h"
+#include "promql/explain.h"
 #include "util/str.h"
 
 /* ---- expressions -------------------------------------------------------- */
@@ -208,9 +209,14 @@ struct node *node_of_rows(struct exec *x, const struct promql_expr *e,
     return &k->node;
 }
 
+bool node_is_kept(const struct node *n)
+{
+    return n->ops == &kept_ops;
+}
+
 bool node_tells(const struct node *n)
 {
-    return n->ops != &kept_ops &&
+    return !node_is_kept(n) &&
            (n->expr->kind != PROMQL_SELECTOR ||
             n->expr->selector.edges == PROMQL_EDGES_SMOOTHED);
 }
@@ -267,7 +273,7 @@ sonde_code node_keep(struct node *n, struct node **out, struct sonde_err *err)
     struct keeping k = { .from = n };
     sonde_code rc;
 
-    if (n->ops == &kept_ops) {
+    if (node_is_kept(n)) {
         *out = n;
         return SONDE_OK;
     }
@@ -450,6 +456,17 @@ static sonde_code make_kind(struct exec *x, const struct promql_expr *e,
     }
 }
 
+static sonde_code make_traced(struct exec *x, const struct promql_expr *e,
+                              const struct steps *steps, struct node **out,
+                              struct sonde_err *err)
+{
+    struct trace_node *t = explain_begin(x, e, steps);
+    sonde_code rc = make_kind(x, e, steps, out, err);
+
+    explain_end(x, t, rc == SONDE_OK ? *out : NULL);
+    return rc;
+}
+
 sonde_code node_make(struct exec *x, const struct promql_expr *e,
                      const struct steps *steps, struct node **out,
                      struct sonde_err *err)
@@ -458,5 +475,7 @@ sonde_code node_make(struct exec *x, const struct promql_expr *e,
     if (steps->count > 1 && e->type != PROMQL_MATRIX &&
         e->kind != PROMQL_NUMBER && expr_invariant(e))
         return make_once(x, e, steps, out, err);
+    if (x->trace)
+        return make_traced(x, e, steps, out, err);
     return make_kind(x, e, steps, out, err);
 }

@@ -65,6 +65,7 @@ struct promql_query {
     void *canceled_arg;
     size_t max_samples; /* held at once; 0: 50 million                     */
     unsigned features;
+    bool explain; /* the result has the plan                              */
 };
 
 /* Marks "no value here" among the values of a series: a bit pattern that no
@@ -99,6 +100,17 @@ struct promql_stats {
     double prepare_seconds, eval_seconds, sort_seconds;
 };
 
+/* A node of the plan, those below it next with a greater depth. What it cost
+ * includes them, and is added up over all threads: times may be more than the
+ * query took. A step-invariant node has one step. */
+struct promql_plan_node {
+    sonde_str text; /* its expression                                     */
+    unsigned depth;
+    size_t steps, series, rows; /* rows: how many were made               */
+    uint64_t samples;           /* read                                   */
+    uint64_t wall_ns, cpu_ns;
+};
+
 /* All of it lives until promql_result_free. A vector or matrix is sorted by
  * labels in a range query, else as Prometheus orders it. Series without any
  * value are left out. */
@@ -112,6 +124,8 @@ struct promql_result {
     struct promql_note *notes;
     size_t note_count;
     struct promql_stats stats;
+    struct promql_plan_node *plan; /* in the order of the makings         */
+    size_t plan_count;
 };
 
 /* Evaluates a checked tree. SONDE_EPARSE: a duration in it makes no sense for

@@ -5,14 +5,19 @@
  * its documented behaviour (see extrapolate).
  *
  * Counters: a value below the one before it is a reset, and the value before
- * is added. A whole row of floats is done in one walk: where the series
- * resets nowhere (one pass tells) a window costs a handful of operations
- * however many samples are in it; where it does, the resets are counted up
- * front and only windows that have one look for it.
+ * is added. A whole row of floats is done in three walks: windows are found,
+ * with resets found up front so that a window costs as much as it has of them
+ * and not as it has samples; what extrapolation divides is divided for several
+ * windows at once; then the values are put in place.
  */
 #include "promql/call.h"
 #include "promql/edges.h"
 #include "util/str.h"
+
+/* Numbers that are worked on at once. */
+#define LANES 2
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+typedef int64_t lane_masks __attribute__((vector_size(LANES * sizeof(double))));
 
 struct edges {
     sonde_msec first, last; /* times of the window's samples               */
@@ -125,49 +130,156 @@ static bool any_reset(const double *v, size_t n)
     return any;
 }
 
-/* Resets up to each sample. */
-static uint32_t *count_resets(struct range_call *c, const struct columns *cols,
-                              struct worker *w)
+/* The resets of a row: how many there are up to each sample, and the value
+ * before each of them. */
+struct resets {
+    const uint32_t *upto;
+    const double *before;
+};
+
+static struct resets find_resets(struct range_call *c,
+                                 const struct columns *cols, struct worker *w)
 {
-    uint32_t *count = scratch_numbers(&c->node, w, cols->count);
-    uint32_t so_far = 0;
+    uint32_t *upto = scratch_numbers(&c->node, w, cols->count), n = 0;
+    double *before = arena_array(&w->arena, double, cols->count);
 
     for (size_t i = 0; i < cols->count; i++) {
-        so_far += i && cols->v[i] < cols->v[i - 1];
-        count[i] = so_far;
+        double last = i ? cols->v[i - 1] : 0;
+
+        before[n] = last; /* stays if this is a reset */
+        n += i && cols->v[i] < last;
+        upto[i] = n;
     }
-    return count;
+    return (struct resets){ upto, before };
+}
+
+/* with_resets() of the samples `lo` up to `hi`. */
+static double with_found(const struct resets *r, double growth, size_t lo,
+                         size_t hi)
+{
+    for (uint32_t i = r->upto[lo]; i < r->upto[hi - 1]; i++)
+        growth += r->before[i];
+    return growth;
+}
+
+/* What extrapolation needs of each window, side by side: `count` of them, in
+ * arrays with room for whole lanes. */
+struct growths {
+    double *to_start, *to_end, *interval; /* ms                              */
+    double *gaps;                         /* between samples: one less       */
+    double *growth, *first;
+    uint32_t *steps;
+    size_t count;
+};
+
+static double *lane_array(struct worker *w, size_t steps)
+{
+    return arena_array(&w->arena, double, (steps + LANES - 1) / LANES * LANES);
+}
+
+static struct growths growths_new(struct worker *w, size_t steps)
+{
+    return (struct growths){
+        lane_array(w, steps),
+        lane_array(w, steps),
+        lane_array(w, steps),
+        lane_array(w, steps),
+        lane_array(w, steps),
+        lane_array(w, steps),
+        arena_array(&w->arena, uint32_t, steps),
+        0,
+    };
+}
+
+static void growths_find(struct range_call *c, const struct columns *cols,
+                         struct worker *w, struct growths *g)
+{
+    bool counter = kind_of(c) != DELTA;
+    struct slide s = slide_begin(c->range, cols);
+    struct resets resets = { NULL, NULL };
+    struct window win;
+
+    if (counter && any_reset(cols->v, cols->count))
+        resets = find_resets(c, cols, w);
+    for (uint32_t k = 0; slide_next(&s, &win); k++) {
+        size_t last = win.n - 1, i = g->count;
+        double growth;
+
+        w->queryable += win.n;
+        if (win.n < 2)
+            continue;
+        growth = win.v[last] - win.v[0];
+        if (resets.upto)
+            growth = with_found(&resets, growth, s.lo, s.hi);
+        g->to_start[i] = (double)(win.t[0] - win.left);
+        g->to_end[i] = (double)(win.right - win.t[last]);
+        g->interval[i] = (double)(win.t[last] - win.t[0]);
+        g->gaps[i] = (double)last;
+        g->growth[i] = growth;
+        g->first[i] = win.v[0];
+        g->steps[i] = k;
+        g->count++;
+    }
+}
+
+static lanes lanes_load(const double *p)
+{
+    lanes v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static lanes lanes_if(lane_masks mask, lanes yes, lanes no)
+{
+    return (lanes)((mask & (lane_masks)yes) | (~mask & (lane_masks)no));
+}
+
+/* extrapolate() for several windows at once; the result takes the place of
+ * the growth. What a lane divides by 0 beyond the last window is not used. */
+static void growths_extend(struct growths *g, size_t at, bool counter,
+                           double per)
+{
+    const lanes ms = { 1000, 1000 }, half = { 2, 2 }, near = { 1.1, 1.1 };
+    const lanes zero = { 0 }, by = { per, per };
+    lanes start = lanes_load(g->to_start + at) / ms;
+    lanes end = lanes_load(g->to_end + at) / ms;
+    lanes interval = lanes_load(g->interval + at) / ms;
+    lanes growth = lanes_load(g->growth + at),
+          first = lanes_load(g->first + at);
+    lanes mean = interval / lanes_load(g->gaps + at), factor;
+
+    start = lanes_if(start >= mean * near, mean / half, start);
+    if (counter) {
+        lanes to_zero = interval * (first / growth);
+
+        start = lanes_if((growth > zero) & (first >= zero) & (to_zero < start),
+                         to_zero, start);
+    }
+    end = lanes_if(end >= mean * near, mean / half, end);
+    factor = (interval + start + end) / interval;
+    if (per != 0)
+        factor /= by;
+    growth *= factor;
+    memcpy(g->growth + at, &growth, sizeof(growth));
 }
 
 static void growth_floats(struct range_call *c, const struct columns *cols,
                           struct worker *w, struct row *out)
 {
     enum growth_kind kind = kind_of(c);
-    double range_s = (double)c->range->range_ms / 1000;
-    uint32_t *resets = NULL;
-    struct slide s = slide_begin(c->range, cols);
-    struct window win;
-    bool any = false;
+    double per = kind == RATE ? (double)c->range->range_ms / 1000 : 0;
+    struct arena_mark mark = arena_mark(&w->arena);
+    struct growths g = growths_new(w, c->node.steps.count);
 
-    if (kind != DELTA && any_reset(cols->v, cols->count))
-        resets = count_resets(c, cols, w);
-    for (size_t k = 0; slide_next(&s, &win); k++) {
-        struct edges e = { 0, 0, win.n, win.left, win.right };
-        double growth;
-
-        w->queryable += win.n;
-        if (win.n < 2)
-            continue;
-        e.first = win.t[0];
-        e.last = win.t[win.n - 1];
-        growth = win.v[win.n - 1] - win.v[0];
-        if (resets && resets[s.hi - 1] != resets[s.lo])
-            growth = with_resets(growth, win.v, win.n);
-        row_set(out, k, grown(kind, &e, win.v[0], growth, range_s));
-        any = true;
-    }
-    if (any && kind != DELTA)
+    growths_find(c, cols, w, &g);
+    for (size_t i = 0; i < g.count; i += LANES)
+        growths_extend(&g, i, kind != DELTA, per);
+    for (size_t i = 0; i < g.count; i++)
+        row_set(out, g.steps[i], g.growth[i]);
+    if (g.count && kind != DELTA)
         note_counter(c, w->series);
+    arena_rewind(&w->arena, mark);
 }
 
 /* ---- one window, histograms too ------------------------------------------ */

@@ -8,6 +8,7 @@
 #include "storage/columns.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/mem.h"
 
@@ -102,4 +103,94 @@ void columns_trim(struct columns *c, size_t from, sonde_msec mint,
         kept++;
     }
     c->count = kept;
+}
+
+/* ---- merging two runs --------------------------------------------------- */
+
+/* What is put aside of the first run, while the place is written to. */
+struct run {
+    sonde_msec *t;
+    double *v;
+    const struct histogram **h;
+    size_t count;
+};
+
+static struct run run_copy(const struct columns *c, size_t from, size_t to)
+{
+    struct run r = { .count = to - from };
+
+    r.t = mem_alloc(r.count * sizeof(*r.t));
+    r.v = mem_alloc(r.count * sizeof(*r.v));
+    memcpy(r.t, c->t + from, r.count * sizeof(*r.t));
+    memcpy(r.v, c->v + from, r.count * sizeof(*r.v));
+    if (c->h) {
+        r.h = mem_alloc(r.count * sizeof(*r.h));
+        memcpy(r.h, c->h + from, r.count * sizeof(*r.h));
+    }
+    return r;
+}
+
+static void run_fini(struct run *r)
+{
+    free(r->t);
+    free(r->v);
+    free(r->h);
+}
+
+static void put_from_run(struct columns *c, size_t at, const struct run *r,
+                         size_t i)
+{
+    c->t[at] = r->t[i];
+    c->v[at] = r->v[i];
+    if (c->h)
+        c->h[at] = r->h[i];
+}
+
+static void put_own(struct columns *c, size_t at, size_t i)
+{
+    c->t[at] = c->t[i];
+    c->v[at] = c->v[i];
+    if (c->h)
+        c->h[at] = c->h[i];
+}
+
+/* The first index in [low, high) whose time is not below `t`. */
+static size_t place_of(const struct columns *c, size_t low, size_t high,
+                       sonde_msec t)
+{
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (c->t[mid] < t)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* Writing never overtakes the second run: it is behind what was put aside. */
+void columns_join(struct columns *c, size_t from, size_t mid)
+{
+    size_t i = 0, k = mid, at;
+    struct run first;
+
+    if (from == mid || mid == c->count || c->t[mid - 1] < c->t[mid])
+        return;
+    at = place_of(c, from, mid, c->t[mid]);
+    first = run_copy(c, at, mid);
+    while (i < first.count && k < c->count) {
+        if (first.t[i] < c->t[k]) {
+            put_from_run(c, at++, &first, i++);
+            continue;
+        }
+        i += first.t[i] == c->t[k];
+        put_own(c, at++, k++);
+    }
+    while (i < first.count)
+        put_from_run(c, at++, &first, i++);
+    while (k < c->count)
+        put_own(c, at++, k++);
+    c->count = at;
+    run_fini(&first);
 }

@@ -40,5 +40,9 @@ void columns_push_histogram(struct columns *c, sonde_msec t,
  * range. */
 void columns_trim(struct columns *c, size_t from, sonde_msec mint,
                   sonde_msec maxt);
+/* Merges two runs, each in order of time: [from, mid) and [mid, count). Of
+ * two samples of one time that of the second run stays. Costs a look when
+ * one follows the other. */
+void columns_join(struct columns *c, size_t from, size_t mid);
 
 #endif

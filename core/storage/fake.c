@@ -11,60 +11,31 @@
  * the real store. One mutex guards all of it, appenders' own buffers apart;
  * a series' labels never change, so they are read without it.
  */
-#include <pthread.h>
 #include <stdlib.h>
 
-#include "storage/storage.h"
-#include "util/arena.h"
+#include "storage/fake_int.h"
 #include "util/mem.h"
 #include "util/str.h"
 
-struct fake_series {
-    struct labels labels; /* in the store's arena                          */
-    uint64_t hash;
-    struct columns samples;
-    struct metadata metadata; /* in the store's arena                      */
+/* A sample of a transaction; `h` is the appender's. */
+struct fake_item {
+    struct storage_sample sample;
+    const struct histogram *h; /* NULL: a float                            */
 };
 
-struct fake {
-    struct storage storage;
-    pthread_mutex_t mutex; /* guards all below                             */
-    struct arena arena;
-    struct fake_series **series; /* by reference - 1                       */
-    size_t count, cap;
-    uint32_t *table; /* references by hash, open addressing; 0: empty      */
-    size_t table_size;
-};
-
-struct fake_sample {
-    struct storage_sample at;
-    const struct histogram *h; /* the store's arena's; NULL: a float       */
+struct fake_ref_exemplar {
+    series_ref ref;
+    struct exemplar exemplar;
 };
 
 struct fake_appender {
     struct appender appender;
     struct fake *store;
-    struct fake_sample *samples; /* of the transaction                     */
+    struct arena arena;      /* of the transaction                         */
+    struct fake_item *items; /* of the transaction                         */
     size_t count, cap;
-};
-
-struct fake_querier {
-    struct querier querier;
-    struct fake *store;
-    sonde_msec mint, maxt;
-};
-
-struct fake_selected {
-    struct storage_series base;
-    struct fake *store;
-    const struct fake_series *at;
-};
-
-struct fake_set {
-    struct series_set set;
-    struct fake *store;
-    struct fake_selected **series; /* each stays where it is               */
-    size_t count, next, cap;
+    struct fake_ref_exemplar *exemplars;
+    size_t exemplar_count, exemplar_cap;
 };
 
 /* ---- series: under the mutex --------------------------------------------- */
@@ -174,31 +145,43 @@ static bool append_known(struct appender *a, series_ref ref)
     return known;
 }
 
+static void item_add(struct fake_appender *a, const struct fake_item *item)
+{
+    a->items = mem_grow(a->items, &a->cap, a->count + 1, sizeof(*a->items));
+    a->items[a->count++] = *item;
+}
+
 static void append_samples(struct appender *a,
                            const struct storage_sample *samples, size_t n)
 {
-    struct fake_appender *fa = appender_of(a);
-
-    fa->samples =
-        mem_grow(fa->samples, &fa->cap, fa->count + n, sizeof(*fa->samples));
     for (size_t i = 0; i < n; i++)
-        fa->samples[fa->count++] = (struct fake_sample){ samples[i], NULL };
+        item_add(appender_of(a), &(struct fake_item){ samples[i], NULL });
 }
 
 static void append_histogram(struct appender *a, series_ref ref, sonde_msec t,
                              const struct histogram *h)
 {
     struct fake_appender *fa = appender_of(a);
-    struct fake *f = fa->store;
-    struct fake_sample *s;
+    struct fake_item item = { { ref, t, h->sum },
+                              histogram_dup(&fa->arena, h) };
 
-    fa->samples =
-        mem_grow(fa->samples, &fa->cap, fa->count + 1, sizeof(*fa->samples));
-    s = &fa->samples[fa->count++];
-    s->at = (struct storage_sample){ ref, t, h->sum };
-    (void)pthread_mutex_lock(&f->mutex);
-    s->h = histogram_dup(&f->arena, h);
-    (void)pthread_mutex_unlock(&f->mutex);
+    item_add(fa, &item);
+}
+
+static struct exemplar exemplar_dup(struct arena *a, const struct exemplar *e)
+{
+    return (struct exemplar){ labels_dup(a, &e->labels), e->t, e->v };
+}
+
+static void append_exemplar(struct appender *a, series_ref ref,
+                            const struct exemplar *e)
+{
+    struct fake_appender *fa = appender_of(a);
+
+    fa->exemplars = mem_grow(fa->exemplars, &fa->exemplar_cap,
+                             fa->exemplar_count + 1, sizeof(*fa->exemplars));
+    fa->exemplars[fa->exemplar_count++] =
+        (struct fake_ref_exemplar){ ref, exemplar_dup(&fa->arena, e) };
 }
 
 static void append_metadata(struct appender *a, series_ref ref,
@@ -219,36 +202,71 @@ static void append_metadata(struct appender *a, series_ref ref,
     (void)pthread_mutex_unlock(&f->mutex);
 }
 
-static bool same_value(const struct fake_sample *a, const struct columns *c,
-                       size_t i)
+/* Of a sample at the time of the series' last one. */
+static bool same_as_last(const struct fake_series *s, const struct fake_item *x)
 {
-    const struct histogram *h = c->h ? c->h[i] : NULL;
+    const struct columns *c = &s->samples;
+    const struct histogram *last = c->h ? c->h[c->count - 1] : NULL;
 
-    if (a->h || h)
-        return a->h && h && histogram_same(a->h, h);
-    return double_bits(a->at.v) == double_bits(c->v[i]);
+    if (!x->h || !last)
+        return !x->h && !last &&
+               double_bits(x->sample.v) == double_bits(c->v[c->count - 1]);
+    return histogram_same(x->h, last);
 }
 
-static void judge(struct fake *f, const struct fake_sample *sample,
+static void series_push(struct fake_series *s, const struct fake_item *x)
+{
+    struct columns *c = &s->samples;
+
+    if (x->h)
+        columns_push_histogram(c, x->sample.t,
+                               histogram_dup(columns_arena(c), x->h));
+    else
+        columns_push(c, x->sample.t, x->sample.v);
+}
+
+static void judge(struct fake *f, const struct fake_item *x,
                   struct append_stats *stats)
 {
-    const struct storage_sample *x = &sample->at;
-    struct fake_series *s = series_of(f, x->ref);
+    struct fake_series *s = series_of(f, x->sample.ref);
     size_t n = s ? s->samples.count : 0;
     enum append_verdict v = APPEND_TAKEN;
 
     if (!s)
         v = APPEND_UNKNOWN_SERIES;
-    else if (n && x->t < s->samples.t[n - 1])
+    else if (n && x->sample.t < s->samples.t[n - 1])
         v = APPEND_OUT_OF_ORDER;
-    else if (n && x->t == s->samples.t[n - 1])
-        v = same_value(sample, &s->samples, n - 1) ? APPEND_DUPLICATE_SAME
-                                                   : APPEND_DUPLICATE_OTHER;
-    else if (sample->h)
-        columns_push_histogram(&s->samples, x->t, sample->h);
+    else if (n && x->sample.t == s->samples.t[n - 1])
+        v = same_as_last(s, x) ? APPEND_DUPLICATE_SAME : APPEND_DUPLICATE_OTHER;
     else
-        columns_push(&s->samples, x->t, x->v);
-    append_stats_judged(stats, x->ref, x->t, v);
+        series_push(s, x);
+    stats->histograms += v == APPEND_TAKEN && x->h;
+    append_stats_judged(stats, x->sample.ref, x->sample.t, v);
+}
+
+/* One of a time before the newest is refused. */
+static void take_exemplar(struct fake *f, const struct fake_ref_exemplar *x,
+                          struct append_stats *stats)
+{
+    struct fake_series *s = series_of(f, x->ref);
+    size_t n = s ? s->exemplar_count : 0;
+
+    if (!s || (n && x->exemplar.t < s->exemplars[n - 1].t)) {
+        stats->exemplars_refused++;
+        return;
+    }
+    s->exemplars =
+        mem_grow(s->exemplars, &s->exemplar_cap, n + 1, sizeof(*s->exemplars));
+    s->exemplars[s->exemplar_count++] = exemplar_dup(&f->arena, &x->exemplar);
+    stats->exemplars++;
+}
+
+static void append_rollback(struct appender *a)
+{
+    struct fake_appender *fa = appender_of(a);
+
+    fa->count = fa->exemplar_count = 0;
+    arena_reset(&fa->arena);
 }
 
 static sonde_code append_commit(struct appender *a, struct append_stats *stats,
@@ -260,23 +278,24 @@ static sonde_code append_commit(struct appender *a, struct append_stats *stats,
     (void)err;
     (void)pthread_mutex_lock(&fa->store->mutex);
     for (size_t i = 0; i < fa->count; i++)
-        judge(fa->store, &fa->samples[i], &mine);
+        judge(fa->store, &fa->items[i], &mine);
+    for (size_t i = 0; i < fa->exemplar_count; i++)
+        take_exemplar(fa->store, &fa->exemplars[i], &mine);
     (void)pthread_mutex_unlock(&fa->store->mutex);
-    fa->count = 0;
+    append_rollback(a);
     if (stats)
         *stats = mine;
     return SONDE_OK;
 }
 
-static void append_rollback(struct appender *a)
-{
-    appender_of(a)->count = 0;
-}
-
 static void append_free(struct appender *a)
 {
-    free(appender_of(a)->samples);
-    free(a);
+    struct fake_appender *fa = appender_of(a);
+
+    arena_fini(&fa->arena);
+    free(fa->items);
+    free(fa->exemplars);
+    free(fa);
 }
 
 static const struct appender_ops appender_ops = {
@@ -284,6 +303,7 @@ static const struct appender_ops appender_ops = {
     .known = append_known,
     .append = append_samples,
     .histogram = append_histogram,
+    .exemplar = append_exemplar,
     .metadata = append_metadata,
     .commit = append_commit,
     .rollback = append_rollback,
@@ -296,200 +316,8 @@ static struct appender *fake_appender(struct storage *s)
 
     a->appender.ops = &appender_ops;
     a->store = (struct fake *)s;
+    arena_init(&a->arena);
     return &a->appender;
-}
-
-/* ---- querying ------------------------------------------------------------ */
-
-static sonde_code series_read(struct storage_series *base, sonde_msec mint,
-                              sonde_msec maxt, struct columns *out,
-                              struct sonde_err *err)
-{
-    struct fake_selected *s = (struct fake_selected *)base;
-    const struct columns *c = &s->at->samples;
-
-    (void)err;
-    (void)pthread_mutex_lock(&s->store->mutex);
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->t[i] < mint || c->t[i] > maxt)
-            continue;
-        if (c->h && c->h[i])
-            columns_push_histogram(out, c->t[i],
-                                   histogram_dup(columns_arena(out), c->h[i]));
-        else
-            columns_push(out, c->t[i], c->v[i]);
-    }
-    (void)pthread_mutex_unlock(&s->store->mutex);
-    return SONDE_OK;
-}
-
-static const struct storage_series_ops series_ops = { .read = series_read };
-
-static sonde_code set_next(struct series_set *s, struct storage_series **out,
-                           struct sonde_err *err)
-{
-    struct fake_set *set = (struct fake_set *)s;
-
-    (void)err;
-    if (set->next == set->count)
-        return SONDE_ENOTFOUND;
-    *out = &set->series[set->next++]->base;
-    return SONDE_OK;
-}
-
-static void set_add(struct fake_set *set, const struct fake_series *s)
-{
-    struct fake_selected *one = mem_new(struct fake_selected);
-
-    *one = (struct fake_selected){ { &series_ops, s->labels }, set->store, s };
-    set->series = mem_grow(set->series, &set->cap, set->count + 1,
-                           sizeof(struct fake_selected *));
-    set->series[set->count++] = one;
-}
-
-static void set_free(struct series_set *s)
-{
-    struct fake_set *set = (struct fake_set *)s;
-
-    for (size_t i = 0; i < set->count; i++)
-        free(set->series[i]);
-    free(set->series);
-    free(set);
-}
-
-static const struct series_set_ops set_ops = {
-    .next = set_next,
-    .free = set_free,
-};
-
-/* Whether a series has samples in the querier's and the caller's range. */
-static bool in_range(const struct fake_querier *q,
-                     const struct select_hints *hints,
-                     const struct fake_series *s)
-{
-    sonde_msec mint = hints && hints->mint > q->mint ? hints->mint : q->mint;
-    sonde_msec maxt = hints && hints->maxt < q->maxt ? hints->maxt : q->maxt;
-
-    for (size_t i = 0; i < s->samples.count; i++)
-        if (s->samples.t[i] >= mint && s->samples.t[i] <= maxt)
-            return true;
-    return false;
-}
-
-static sonde_code query_select(struct querier *querier,
-                               const struct matcher *matchers, size_t n,
-                               const struct select_hints *hints,
-                               struct series_set **out, struct sonde_err *err)
-{
-    struct fake_querier *q = (struct fake_querier *)querier;
-    struct fake *f = q->store;
-    struct fake_set *set = mem_new(struct fake_set);
-
-    (void)err;
-    set->set.ops = &set_ops;
-    set->store = f;
-    (void)pthread_mutex_lock(&f->mutex);
-    for (size_t i = 0; i < f->count; i++) {
-        struct fake_series *s = f->series[i];
-
-        if (hints && hints->limit && set->count == hints->limit)
-            break;
-        if (matchers_match(matchers, n, &s->labels) && in_range(q, hints, s))
-            set_add(set, s);
-    }
-    (void)pthread_mutex_unlock(&f->mutex);
-    *out = &set->set;
-    return SONDE_OK;
-}
-
-static int by_str(const void *a, const void *b)
-{
-    return str_cmp(*(const sonde_str *)a, *(const sonde_str *)b);
-}
-
-struct strings {
-    sonde_str *items;
-    size_t count, cap;
-};
-
-static void strings_add(struct strings *s, sonde_str x)
-{
-    if (x.len == 0)
-        return;
-    s->items = mem_grow(s->items, &s->cap, s->count + 1, sizeof(*s->items));
-    s->items[s->count++] = x;
-}
-
-/* Sorted and each once, as copies in the arena. */
-static struct sonde_list strings_list(struct strings *s, size_t limit,
-                                      struct arena *arena)
-{
-    sonde_str *items;
-    size_t n = 0;
-
-    if (s->count == 0)
-        return (struct sonde_list){ 0 };
-    qsort(s->items, s->count, sizeof(*s->items), by_str);
-    items = arena_array(arena, sonde_str, s->count);
-    for (size_t i = 0; i < s->count && (limit == 0 || n < limit); i++)
-        if (i == 0 || !sonde_str_eq(s->items[i], s->items[i - 1]))
-            items[n++] = arena_str(arena, s->items[i]);
-    return (struct sonde_list){ items, n };
-}
-
-static sonde_code
-query_label_values(struct querier *querier, const sonde_str *label,
-                   const struct matcher *matchers, size_t n,
-                   const struct select_hints *hints, struct arena *arena,
-                   struct sonde_list *out, struct sonde_err *err)
-{
-    struct fake_querier *q = (struct fake_querier *)querier;
-    struct fake *f = q->store;
-    struct strings found = { 0 };
-
-    (void)err;
-    (void)pthread_mutex_lock(&f->mutex);
-    for (size_t i = 0; i < f->count; i++) {
-        const struct labels *l = &f->series[i]->labels;
-
-        if (!matchers_match(matchers, n, l) ||
-            !in_range(q, hints, f->series[i]))
-            continue;
-        if (label)
-            strings_add(&found, labels_get(l, *label));
-        for (size_t j = 0; !label && j < l->count; j++)
-            strings_add(&found, l->items[j].name);
-    }
-    (void)pthread_mutex_unlock(&f->mutex);
-    *out = strings_list(&found, hints ? hints->limit : 0, arena);
-    free(found.items);
-    return SONDE_OK;
-}
-
-static void query_free(struct querier *q)
-{
-    free(q);
-}
-
-static const struct querier_ops querier_ops = {
-    .select = query_select,
-    .label_values = query_label_values,
-    .free = query_free,
-};
-
-static sonde_code fake_querier(struct storage *s, sonde_msec mint,
-                               sonde_msec maxt, struct querier **out,
-                               struct sonde_err *err)
-{
-    struct fake_querier *q = mem_new(struct fake_querier);
-
-    (void)err;
-    q->querier.ops = &querier_ops;
-    q->store = (struct fake *)s;
-    q->mint = mint;
-    q->maxt = maxt;
-    *out = &q->querier;
-    return SONDE_OK;
 }
 
 /* ---- the store ----------------------------------------------------------- */
@@ -509,6 +337,11 @@ static bool fake_labels(struct storage *s, series_ref ref, struct arena *arena,
     return true;
 }
 
+void storage_fake_warn(struct storage *s, const char *text)
+{
+    ((struct fake *)s)->warning = text;
+}
+
 bool storage_fake_metadata(struct storage *s, series_ref ref,
                            struct metadata *out)
 {
@@ -526,6 +359,7 @@ static const struct storage_ops storage_ops = {
     .appender = fake_appender,
     .querier = fake_querier,
     .labels = fake_labels,
+    .exemplars = fake_exemplars,
 };
 
 struct storage *storage_fake_new(void)
@@ -546,6 +380,7 @@ void storage_fake_free(struct storage *s)
         return;
     for (size_t i = 0; i < f->count; i++) {
         columns_fini(&f->series[i]->samples);
+        free(f->series[i]->exemplars);
         free(f->series[i]);
     }
     free(f->series);

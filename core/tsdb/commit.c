@@ -38,7 +38,7 @@
  */
 #include <stdlib.h>
 
-#include "tsdb/head.h"
+#include "tsdb/commit_int.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
@@ -46,26 +46,7 @@
 #define SERIES_PIECE   ((size_t)256 << 10)
 #define AHEAD          12 /* samples; what they need is fetched meanwhile  */
 
-/* A verdict for inside: out of order, and into the window. */
-#define JUDGED_LATE APPEND_VERDICTS
-
-struct commit {
-    struct head *head;
-    struct batch *batch;
-    struct wal_samples_writer record; /* the one that is being made       */
-    size_t recorded;                  /* samples, in all records          */
-    uint8_t unmark;                   /* flags that the second walk takes */
-    struct append_stats stats;
-    sonde_msec mint, maxt; /* of what went in                             */
-    size_t chunks;
-};
-
 /* ---- judging ---------------------------------------------------------- */
-
-struct bounds {
-    sonde_msec min, max;
-    sonde_msec late_min; /* INT64_MAX: there is no window                  */
-};
 
 /* Time is the data's: an empty store takes its first sample's as the newest,
  * and judges the rest of the batch by it. */
@@ -80,6 +61,9 @@ static struct bounds bounds_now(struct head *h, const struct batch *batch)
         b.max = now + TOO_FAR_MS;
     if (newest == INT64_MIN && batch->count && batch->samples[0].t <= b.max)
         newest = batch->samples[0].t;
+    else if (newest == INT64_MIN && batch->hist_count &&
+             batch->hists[0].t <= b.max)
+        newest = batch->hists[0].t;
     if (!h->log_only && newest > INT64_MIN + LATE_MS)
         b.min = newest - LATE_MS;
     if (b.min < atomic_load(&h->min_valid))
@@ -112,18 +96,20 @@ static inline enum append_verdict judge(const struct series *s,
         return APPEND_TOO_OLD;
     if (!(s->flags & SERIES_SEEN))
         return APPEND_TAKEN;
+    if (__builtin_expect(s->flags & SERIES_HIST, 0) && sample->t == s->open.t)
+        return is_stale_nan(sample->v) && s->open.v == STALE_NAN_BITS
+                   ? APPEND_DUPLICATE_SAME
+                   : APPEND_DUPLICATE_OTHER;
     return against(sample, s->open.t, s->open.v);
 }
 
-/* What is not in order has a second chance in the window. */
-static enum append_verdict judge_late(const struct storage_sample *sample,
-                                      enum append_verdict v,
+enum append_verdict commit_judge_late(sonde_msec t, enum append_verdict v,
                                       const struct bounds *b)
 {
     if ((v != APPEND_OUT_OF_ORDER && v != APPEND_TOO_OLD) ||
         b->late_min == INT64_MAX)
         return v;
-    return sample->t >= b->late_min ? JUDGED_LATE : APPEND_TOO_OLD;
+    return t >= b->late_min ? JUDGED_LATE : APPEND_TOO_OLD;
 }
 
 /* ---- the first walk: judge, mark, encode ------------------------------- */
@@ -144,25 +130,30 @@ static void unmark(struct commit *c)
         if (s)
             s->flags &= (uint8_t)~SERIES_BUSY;
     }
+    for (size_t i = 0; i < c->hists_marked; i++) {
+        struct series *s = walk_to(&w, c->batch->hists[i].ref);
+
+        if (s)
+            s->flags &= (uint8_t)~SERIES_BUSY;
+    }
     walk_end(&w);
 }
 
-/* Keeps the samples from `from` on behind the `kept` ones and those that were
- * late: to go again. */
+/* Keeps the `kept` samples, those from `from` on and those that were late: to
+ * go again, sorted. */
 static void give_up(struct commit *c, size_t kept, size_t from)
 {
     struct batch *b = c->batch;
     size_t rest = b->count - from;
+    struct storage_sample *to = b->samples + kept;
 
     b->count = kept;
     unmark(c);
-    memmove(b->samples + kept + b->late_count, b->samples + from,
-            rest * sizeof(*b->samples));
     for (size_t i = 0; i < b->late_count; i++)
-        b->samples[kept + i] =
-            (struct storage_sample){ b->late[i].ref, b->late[i].t,
-                                     b->late[i].v };
-    b->count = kept + b->late_count + rest;
+        to += b->late[i].h == NULL;
+    memmove(to, b->samples + from, rest * sizeof(*b->samples));
+    commit_give_back(c);
+    b->count += rest;
 }
 
 /* A sample that passed goes into the log's records. */
@@ -243,10 +234,15 @@ static bool first_walk(struct commit *c, bool alone)
                 v = against_kept(b, kept, &sample);
         }
         if (__builtin_expect(v == APPEND_TAKEN, 1)) {
+            if (__builtin_expect(s->flags & SERIES_HIST, 0) &&
+                is_stale_nan(sample.v)) {
+                commit_stale(c, s, &sample);
+                continue;
+            }
             take(c, s, &sample, kept++);
             continue;
         }
-        v = judge_late(&sample, v, &bounds);
+        v = commit_judge_late(sample.t, v, &bounds);
         if (v == JUDGED_LATE)
             take_late(c, s, &sample);
         else
@@ -254,7 +250,11 @@ static bool first_walk(struct commit *c, bool alone)
     }
     walk_end(&w);
     b->count = kept;
-    return true;
+    if (__builtin_expect(b->hist_count == 0, 1) ||
+        commit_judge_histograms(c, &bounds, alone))
+        return true;
+    give_up(c, kept, kept);
+    return false;
 }
 
 /* ---- the log ---------------------------------------------------------- */
@@ -316,7 +316,8 @@ static sonde_code log_write(struct commit *c, struct sonde_err *err)
     if (b->metadata.len)
         records[n++] = buf_str(&b->metadata);
     for (size_t i = 0; i < b->record_count; i++)
-        records[n++] = buf_str(&b->records[i]);
+        if (b->records[i].len)
+            records[n++] = buf_str(&b->records[i]);
     rc = wal_append(c->head->wal, records, n, err);
     free(records);
     return rc;
@@ -371,8 +372,8 @@ static void second_walk(struct commit *c)
 
 /* ---- late samples ----------------------------------------------------- */
 
-/* The last thing of a commit that has some: their series are late from now on,
- * and all are free again. */
+/* The last thing of a commit that has late samples or histograms: the late
+ * ones' series are late from now on, and all are free again. */
 static void mark_late(struct commit *c)
 {
     const struct batch *b = c->batch;
@@ -423,15 +424,20 @@ static sonde_code commit_once(struct commit *c, bool alone,
                               struct sonde_err *err)
 {
     sonde_code rc;
+    size_t rest;
 
     batch_restart(c->batch);
-    c->recorded = 0;
+    c->recorded = c->hists_marked = 0;
     if (alone)
         batch_sort(c->batch);
     if (!first_walk(c, alone))
         return SONDE_EAGAIN;
+    if (c->batch->exemplar_count)
+        commit_judge_exemplars(c);
     want_described(c);
-    if (c->batch->count + c->batch->late_count + c->batch->metadata.len == 0)
+    if (c->batch->count + c->batch->late_count + c->batch->hist_count +
+            c->batch->exemplar_count + c->batch->metadata.len ==
+        0)
         return SONDE_OK;
     rc = log_write(c, err);
     if (rc == SONDE_OK && c->batch->late_count)
@@ -444,10 +450,15 @@ static sonde_code commit_once(struct commit *c, bool alone,
     mark_described_logged(c);
     if (c->batch->late_count)
         late_insert(c->head, c->batch->late, c->batch->late_count, &c->stats);
-    c->unmark = c->batch->late_count ? 0 : SERIES_BUSY;
+    rest = c->batch->late_count + c->batch->hist_count;
+    c->unmark = rest ? 0 : SERIES_BUSY;
     second_walk(c);
-    if (c->batch->late_count)
+    if (c->batch->hist_count)
+        commit_append_histograms(c);
+    if (rest)
         mark_late(c);
+    if (c->batch->exemplar_count)
+        commit_add_exemplars(c);
     if (c->mint <= c->maxt)
         head_saw(c->head, c->mint, c->maxt);
     return SONDE_OK;
@@ -477,7 +488,8 @@ static void tell(const struct commit *c)
 
     atomic_fetch_add(&h->chunk_count, c->chunks);
     metric_add(h->metrics.chunks_created, c->chunks);
-    metric_add(h->metrics.samples_appended, s->appended);
+    metric_add(h->metrics.samples_appended, s->appended - s->histograms);
+    metric_add(h->metrics.histograms_appended, s->histograms);
     metric_add(h->metrics.late_appended, s->out_of_order_taken);
     metric_add(h->metrics.duplicate, s->duplicate_other);
     metric_add(h->metrics.out_of_order, s->out_of_order);

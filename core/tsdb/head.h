@@ -277,6 +277,9 @@ SONDE_NODISCARD sonde_code head_truncate(struct head *h, sonde_msec t,
  * they needed; returns how many. Called by head_truncate; by itself it is for
  * agent posture. */
 size_t head_collect(struct head *h, sonde_msec t);
+/* Deletes the files of chunks_head that nothing needs any more. Not at the
+ * same time as the two before. */
+void head_drop_files(struct head *h);
 /* What transactions or readers kept from going the last time. */
 void head_collect_rest(struct head *h);
 /* Gives memory back that waits for readers; false: they are there yet. */

@@ -36,7 +36,7 @@ void head_deleted_add(struct head_deleted *d, uint32_t id,
     (void)pthread_rwlock_unlock(&d->lock);
 }
 
-void head_deleted_trim(struct head_deleted *d, sonde_msec t)
+void head_deleted_trim(struct head_deleted *d, sonde_msec t, struct late *l)
 {
     struct tombstones kept = { 0 };
 
@@ -47,7 +47,9 @@ void head_deleted_trim(struct head_deleted *d, sonde_msec t)
         const struct tombstone_series *s = &d->stones.items[i];
 
         for (size_t k = 0; k < s->count; k++)
-            if (s->ranges[k].maxt >= t)
+            if (s->ranges[k].maxt >= t ||
+                late_overlaps(l, (uint32_t)s->ref, s->ranges[k].mint,
+                              s->ranges[k].maxt))
                 tombstones_add(&kept, s->ref, s->ranges[k]);
     }
     tombstones_fini(&d->stones);

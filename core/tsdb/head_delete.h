@@ -10,9 +10,10 @@
 #include <sonde/base.h>
 
 #include "block/block.h"
+#include "tsdb/late.h"
 
 struct head_deleted {
-    pthread_rwlock_t lock; /* guards `stones`; after all others             */
+    pthread_rwlock_t lock; /* guards `stones`; after all but that of `late` */
     struct tombstones stones; /* by id, not reference                    */
     atomic_bool any;
 };
@@ -22,7 +23,8 @@ void head_deleted_fini(struct head_deleted *d);
 void head_deleted_add(struct head_deleted *d, uint32_t id,
                       struct time_range range);
 /* Forgets what ends before `t`: the head has nothing there any more. */
-void head_deleted_trim(struct head_deleted *d, sonde_msec t);
+/* But not while a series has late samples there. */
+void head_deleted_trim(struct head_deleted *d, sonde_msec t, struct late *l);
 void head_deleted_apply_slowly(struct head_deleted *d, uint32_t id,
                                struct columns *c, size_t from);
 

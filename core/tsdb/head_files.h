@@ -27,7 +27,7 @@ struct head_files;
 
 /* A chunk that was found at opening. Its data is mapped, and stays until its
  * file is deleted. Behind damage, earlier ones of its series may be lost. */
-typedef void head_files_found(void *arg, chunk_place place,
+typedef void head_files_found(void *arg, chunk_ref ref, chunk_place place,
                               const struct head_chunk *c, bool behind_damage);
 
 struct head_files_options {

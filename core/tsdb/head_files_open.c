@@ -60,8 +60,8 @@ static void found(struct opening *o, struct head_file *file, size_t at,
 {
     head_file_saw(file, c);
     if (o->options->found)
-        o->options->found(o->options->arg, place_of(file, (uint32_t)at), c,
-                          o->files->damaged);
+        o->options->found(o->options->arg, (chunk_ref)file->number << 32 | at,
+                          place_of(file, (uint32_t)at), c, o->files->damaged);
 }
 
 /* What a kill leaves at the end of the last file. */

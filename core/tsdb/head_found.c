@@ -16,7 +16,7 @@
  */
 #include <stdlib.h>
 
-#include "tsdb/head.h"
+#include "tsdb/head_histograms.h"
 #include "util/bytes.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -52,16 +52,6 @@ static void put_aside(struct head *h, chunk_place place,
                               c->chunk.maxt };
 }
 
-static void found_late(struct head *h, struct series *s, chunk_ref ref,
-                       const struct head_chunk *c)
-{
-    struct late_chunk late = { c->chunk, ref };
-
-    late.chunk.count = chunk_count(late.chunk.data);
-    s->flags |= SERIES_LATE;
-    late_found_chunk(&h->late, c->series, &late);
-}
-
 static void found(void *arg, chunk_ref ref, chunk_place place,
                   const struct head_chunk *c, bool behind_damage)
 {
@@ -69,6 +59,7 @@ static void found(void *arg, chunk_ref ref, chunk_place place,
     struct head *h = f->head;
     struct series *s;
 
+    (void)ref;
     if (c->series >= h->next_ref)
         h->next_ref = c->series + 1;
     if ((uint32_t)c->series == 0 ||
@@ -76,7 +67,8 @@ static void found(void *arg, chunk_ref ref, chunk_place place,
         return;
     s = place_for(h, c->series);
     if (s && c->late) {
-        found_late(h, s, ref, c);
+        s->flags |= SERIES_LATE;
+        late_found_chunk(&h->late, c, place);
         return;
     }
     if (!s || (s->full && c->chunk.mint <= s->open.t)) {
@@ -138,7 +130,7 @@ static bool fit(struct head *h, struct series *s, uint32_t id,
     size_t i;
 
     if (s->open.count && c.mint <= s->open.t &&
-        c.maxt >= xor_first_time(s->chunk))
+        c.maxt >= head_open_chunk(s).mint)
         return false;
     if (s->open.count && c.mint > s->open.t)
         head_seal(h, s, id);

@@ -44,9 +44,8 @@ void head_hist_seal(struct head *h, struct series *s, uint32_t id);
 void head_hist_leave(struct head *h, struct series *s, uint32_t id);
 /* Gives up the open chunk's memory: the series goes. */
 void head_hist_free(struct series *s);
-/* That of all series, at the end. */
-void head_free_histograms(struct head *h);
-/* The open chunk as it is now; its bytes are valid under the page's lock. */
-struct chunk head_hist_open(const struct series *s);
+/* The open chunk of either kind, whose series has samples in it; its bytes
+ * are valid under the page's lock. */
+struct chunk head_open_chunk(const struct series *s);
 
 #endif

@@ -20,6 +20,25 @@ void head_metrics_register(struct head_metrics *out, struct selfmetrics *m)
         .series_created =
             TSDB("head_series_created_total",
                  "Total number of series created in the head", NULL),
+        .series_removed =
+            TSDB("head_series_removed_total",
+                 "Total number of series removed in the head", NULL),
+        .chunks_created =
+            TSDB("head_chunks_created_total",
+                 "Total number of chunks created in the head", NULL),
+        .chunks_removed =
+            TSDB("head_chunks_removed_total",
+                 "Total number of chunks removed in the head", NULL),
+        .chunks_mapped =
+            TSDB("mmap_chunks_total",
+                 "Total number of chunks that were memory-mapped.", NULL),
+        .chunk_corruptions =
+            TSDB("mmap_chunk_corruptions_total",
+                 "Total number of memory-mapped chunk corruptions.", NULL),
+        .chunk_write_failures =
+            OURS("head_chunk_write_failures_total",
+                 "Times that full chunks could not be written and stayed in "
+                 "memory."),
         .samples_appended = TSDB("head_samples_appended_total",
                                  "Total number of appended samples.", FLOATS),
         .histograms_appended =
@@ -59,6 +78,24 @@ void head_metrics_register(struct head_metrics *out, struct selfmetrics *m)
         .commit_conflicts = OURS("head_commit_conflicts_total",
                                  "Commits that had to wait because another "
                                  "one wrote to the same series."),
+        .checkpoints =
+            TSDB("checkpoint_creations_total",
+                 "Total number of checkpoint creations attempted.", NULL),
+        .checkpoints_failed =
+            TSDB("checkpoint_creations_failed_total",
+                 "Total number of checkpoint creations that failed.", NULL),
+        .checkpoint_deletions =
+            TSDB("checkpoint_deletions_total",
+                 "Total number of checkpoint deletions attempted.", NULL),
+        .checkpoint_deletions_failed =
+            TSDB("checkpoint_deletions_failed_total",
+                 "Total number of checkpoint deletions that failed.", NULL),
+        .truncate_count = TSDB("wal_truncate_duration_seconds_count",
+                               "Number of WAL truncations.", NULL),
+        .truncate_seconds = selfmetrics_real(
+            m, METRIC_COUNTER,
+            "prometheus_tsdb_wal_truncate_duration_seconds_sum",
+            "Duration of WAL truncation.", NULL),
         .replay_seconds = selfmetrics_real(
             m, METRIC_GAUGE, "prometheus_tsdb_data_replay_duration_seconds",
             "Time taken to replay the data on disk.", NULL),

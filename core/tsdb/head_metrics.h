@@ -10,7 +10,11 @@ struct head_metrics {
         *out_of_order, *out_of_bound, *late_appended, *too_old, *duplicate,
         *corruptions, *all_corruptions, *replay_unknown, *replay_skipped,
         *commit_conflicts;
+    struct metric *series_removed, *chunks_created, *chunks_removed,
+        *chunks_mapped, *chunk_corruptions, *chunk_write_failures;
     struct metric *replay_seconds;
+    struct metric *checkpoints, *checkpoints_failed, *checkpoint_deletions,
+        *checkpoint_deletions_failed, *truncate_count, *truncate_seconds;
 };
 
 /* `m` may be NULL. */

@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 
-#include "tsdb/head.h"
+#include "tsdb/head_histograms.h"
 #include "tsdb/walk.h"
 #include "util/mem.h"
 
@@ -31,27 +31,18 @@ static bool overlaps(const struct chunk *c, sonde_msec mint, sonde_msec maxt)
     return c->mint <= maxt && c->maxt >= mint;
 }
 
-static struct chunk open_chunk(const struct series *s)
-{
-    return (struct chunk){
-        .encoding = CHUNK_XOR,
-        .data = { (const char *)s->chunk, xor_len(&s->open) },
-        .mint = xor_first_time(s->chunk),
-        .maxt = s->open.t,
-    };
-}
-
 /* False if it does not overlap. */
 static bool copy_open(const struct series *s, sonde_msec mint, sonde_msec maxt,
                       struct head_snapshot *snap, struct chunk *out)
 {
     if (s->open.count == 0)
         return false;
-    *out = open_chunk(s);
+    *out = head_open_chunk(s);
     if (!overlaps(out, mint, maxt))
         return false;
     buf_put(&snap->bytes, out->data);
-    xor_seal(&s->open, (uint8_t *)snap->bytes.data);
+    if (out->encoding == CHUNK_XOR)
+        xor_seal(&s->open, (uint8_t *)snap->bytes.data);
     return true;
 }
 
@@ -192,40 +183,18 @@ static sonde_code read_chunk(const struct chunk *c, sonde_msec mint,
     return rc;
 }
 
-static sonde_code read_in_order(struct head *h, uint32_t id, sonde_msec mint,
-                                sonde_msec maxt, struct columns *out,
-                                int *flags, struct sonde_err *err)
-{
-    struct head_snapshot snap = { 0 };
-    sonde_code rc = SONDE_OK;
-
-    *flags = take(h, id, mint, maxt, &snap);
-    for (size_t i = 0; i < snap.count && rc == SONDE_OK; i++)
-        rc = read_chunk(&snap.chunks[i], mint, maxt, out, err);
-    head_snapshot_fini(&snap);
-    return rc;
-}
-
-sonde_code head_read_in_order(struct head *h, uint32_t id, sonde_msec mint,
-                              sonde_msec maxt, struct columns *out,
-                              struct sonde_err *err)
-{
-    size_t from = out->count;
-    int flags;
-    sonde_code rc = read_in_order(h, id, mint, maxt, out, &flags, err);
-
-    head_deleted_apply(&h->deleted, id, out, from);
-    return rc;
-}
-
 sonde_code head_read(struct head *h, uint32_t id, sonde_msec mint,
                      sonde_msec maxt, struct columns *out,
                      struct sonde_err *err)
 {
+    struct head_snapshot snap = { 0 };
     size_t from = out->count;
-    int flags;
-    sonde_code rc = read_in_order(h, id, mint, maxt, out, &flags, err);
+    int flags = take(h, id, mint, maxt, &snap);
+    sonde_code rc = SONDE_OK;
 
+    for (size_t i = 0; i < snap.count && rc == SONDE_OK; i++)
+        rc = read_chunk(&snap.chunks[i], mint, maxt, out, err);
+    head_snapshot_fini(&snap);
     if (rc == SONDE_OK && flags > 0 && flags & SERIES_LATE)
         rc = late_read(&h->late, id, mint, maxt, out, from, err);
     head_deleted_apply(&h->deleted, id, out, from);
@@ -252,7 +221,7 @@ bool head_has_in_order(struct head *h, uint32_t id, sonde_msec mint,
     size_t n = 0;
 
     if (s && s->open.count) {
-        struct chunk c = open_chunk(s);
+        struct chunk c = head_open_chunk(s);
 
         yes = overlaps(&c, mint, maxt);
     }

@@ -122,6 +122,17 @@ tests_unit_tsdb_save_test_SOURCES = tests/unit/tsdb_save_test.c \
 	tests/unit/tsdb_kit.h
 tests_unit_tsdb_save_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_tsdb_save_test_LDADD = $(LIBS_UNIT) $(LIB_TSDB)
+check_PROGRAMS += tests/fuzz/head_record
+TESTS += tests/fuzz/head_record
+tests_fuzz_head_record_SOURCES = tests/fuzz/head_record.c $(FUZZ_MAIN)
+tests_fuzz_head_record_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_head_record_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_head_record_LDADD = $(LIB_TSDB)
+EXTRA_DIST += tests/fuzz/corpus/head_record/damaged \
+	tests/fuzz/corpus/head_record/plain \
+	tests/fuzz/corpus/head_record/torn \
+	tests/fuzz/corpus/head_record/zeros
+
 check_PROGRAMS += tests/unit/tsdb_files_test tests/unit/tsdb_gc_test
 TESTS += tests/unit/tsdb_files_test tests/unit/tsdb_gc_test
 tests_unit_tsdb_files_test_SOURCES = tests/unit/tsdb_files_test.c \

@@ -109,19 +109,14 @@ static bool in_head(struct head *h, uint64_t ref)
     return there;
 }
 
-/* The record of another name of a series that is there, or of a series that
- * is gone: those that are there have theirs from memory. */
+/* The record of a series that is gone, or of another name of one that is
+ * there: those that are there have theirs from memory. */
 static bool keep_series(void *arg, uint64_t ref)
 {
     struct head *h = ((struct cutting *)arg)->head;
-    uint32_t other;
 
-    if (gone_has(&h->gone, ref))
-        return true;
-    if (in_head(h, ref))
-        return false;
-    other = head_alias(h, ref);
-    return other && (in_head(h, other) || gone_has(&h->gone, other));
+    return gone_has(&h->gone, ref) ||
+           (!in_head(h, ref) && head_alias(h, ref) != 0);
 }
 
 static bool keep_metadata(void *arg, uint64_t ref)
@@ -158,12 +153,12 @@ static void look_at_page(struct series_page *p, uint32_t number,
 
     out->count = 0;
     (void)pthread_mutex_lock(&p->lock);
-    for (uint64_t ref = first; ref < first + PAGE_SERIES; ref++) {
-        const struct series *s = series_page_get(p, ref);
+    for (uint64_t id = first; id < first + PAGE_SERIES; id++) {
+        const struct series *s = series_page_get(p, id);
 
-        if (!s || !(s->flags & SERIES_LOGGED))
+        if (!s || !s->labels || !(s->flags & SERIES_LOGGED))
             continue;
-        out->refs[out->count] = ref;
+        out->refs[out->count] = series_ref_of(s, (uint32_t)id);
         out->labels[out->count++] = s->labels;
     }
     (void)pthread_mutex_unlock(&p->lock);
@@ -285,4 +280,15 @@ sonde_code head_cut_log(struct head *h, const char *wal_dir, sonde_msec t,
     log_info("tsdb", "the log was cut", LOG_NUM("checkpoint", upto),
              LOG_NUM("bytes", wal_size(h->wal)));
     return SONDE_OK;
+}
+
+sonde_code head_cut_log_only(struct head *h, const char *wal_dir, sonde_msec t,
+                             uint64_t needed, struct sonde_err *err)
+{
+    struct sonde_err why;
+
+    if (head_truncate(h, t, &why) != SONDE_OK)
+        log_warn("tsdb", "series that are gone stay for now",
+                 LOG_ERRTEXT(&why));
+    return head_cut_log(h, wal_dir, t, needed, err);
 }

@@ -22,12 +22,4 @@ void gone_list_fini(struct gone_list *g);
  * logged a sample of it. */
 void head_log_gone(struct head *h, uint64_t ref);
 
-/* What of the log is older than `t` and lies before segment `needed`
- * (UINT64_MAX: nobody reads it) goes to a checkpoint, or away. On an error
- * nothing that is needed is lost, and the next call goes on. One thread at a
- * time. */
-SONDE_NODISCARD sonde_code head_cut_log(struct head *h, const char *wal_dir,
-                                        sonde_msec t, uint64_t needed,
-                                        struct sonde_err *err);
-
 #endif

@@ -261,6 +261,7 @@ static void replay(struct bench *b, bool snapshot)
     uint64_t wall = clock_ns(), cpu = process_cpu_ns();
 
     b->snapshot = snapshot;
+    clock_manual_init(&b->clock, 1700006400000);
     open_store(b, false, &b->db);
     wall = clock_ns() - wall;
     cpu = process_cpu_ns() - cpu;

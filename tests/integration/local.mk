@@ -18,6 +18,7 @@ INTEGRATION = \
 	tests/integration/plugins.py \
 	tests/integration/power_loss.py \
 	tests/integration/promql_diff.py \
+	tests/integration/query_cli.py \
 	tests/integration/receiver.py \
 	tests/integration/remote_read.py \
 	tests/integration/remote_write.py \

@@ -19,6 +19,7 @@ from remote_body import *
 QUERIES = int(os.environ.get("SONDE_TEST_QUERIES", "3000"))
 SEED = int(os.environ.get("SONDE_TEST_SEED", "20261121"))
 VERBOSE = "SONDE_TEST_VERBOSE" in os.environ
+START_MS = 1699999980000  # fixed, so that a seed is the same run at any time
 FEATURES = ["--web.enable-remote-write-receiver",
             "--enable-feature=native-histograms,promql-experimental-functions"]
 
@@ -272,6 +273,9 @@ KNOWN = [
      lambda q, why: "count_values" in q and why.startswith("series")),
     ("a NaN makes the median deviation NaN",
      lambda q, why: "mad_over_time" in q and ": NaN / " in why),
+    ("of a large number, angles are what its last digit says",
+     lambda q, why: re.search(r"\b(sin|cos|tan)\(.*(exp|sinh|cosh|\^)", q) and
+     " at " in why),
     ("sinh and cosh are finite up to the last exponent",
      lambda q, why: re.search("sinh|cosh", q) and
      (why.endswith("Inf") or re.search("(tan|sin|cos)\\(.*(sinh|cosh)", q))),
@@ -320,7 +324,7 @@ def contradicts_itself(peer, ours, kind, params):
 
 def compare(case, kind, queries=QUERIES // 2, feature=""):
     rng = random.Random(SEED)
-    start = (int(time.time()) - 2 * SPAN_S) * 1000
+    start = START_MS
     series = all_series(rng, start)
     peer = case.prometheus("global: {}\n", FEATURES[0],
                            FEATURES[1] + feature, binary=newest("prometheus"))

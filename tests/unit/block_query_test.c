@@ -8,7 +8,7 @@
 #include "unit/query_kit.h"
 #include "util/fs.h"
 
-#define ROUNDS 4000
+#define ROUNDS 600
 #define SPAN_S 90
 
 struct one_block {
@@ -17,7 +17,7 @@ struct one_block {
     struct block *block;
 };
 
-static void one_block_init(struct one_block *o, const char *name,
+static void one_block_init(struct one_block *o, const char *name, size_t series,
                            bool deletions)
 {
     char parent[512];
@@ -25,7 +25,7 @@ static void one_block_init(struct one_block *o, const char *name,
     (void)snprintf(parent, sizeof(parent), "%s/%s", tap_tmpdir(), name);
     CU_ASSERT_EQUAL_FATAL(fs_mkdirs(parent, 0777, NULL), SONDE_OK);
     o->world = mem_new(struct world);
-    world_init(o->world, 7);
+    world_init(o->world, 7, series);
     (void)world_add_source(o->world, 0, SPAN_S);
     o->dir = world_write(o->world, &o->world->sources[0], parent);
     o->block = world_open(o->world, &o->world->sources[0], o->dir, deletions);
@@ -65,7 +65,7 @@ static void test_random_queries(void)
 {
     struct one_block o;
 
-    one_block_init(&o, "random", false);
+    one_block_init(&o, "random", WORLD_SERIES, false);
     for (int i = 0; i < ROUNDS; i++)
         ask_random(&o);
     one_block_fini(&o);
@@ -75,7 +75,7 @@ static void test_random_queries_with_deletions(void)
 {
     struct one_block o;
 
-    one_block_init(&o, "deleted", true);
+    one_block_init(&o, "deleted", WORLD_SERIES, true);
     for (int i = 0; i < ROUNDS; i++)
         ask_random(&o);
     one_block_fini(&o);
@@ -87,7 +87,7 @@ static void test_select_numbers(void)
     struct one_block o;
     struct block_postings all;
 
-    one_block_init(&o, "numbers", false);
+    one_block_init(&o, "numbers", WORLD_SERIES, false);
     CU_ASSERT_EQUAL(
         block_postings(o.block, SONDE_STR(""), SONDE_STR(""), &all, NULL),
         SONDE_OK);
@@ -129,7 +129,7 @@ static void test_limits(void)
     struct querier *q;
     int n = 0;
 
-    one_block_init(&o, "limits", false);
+    one_block_init(&o, "limits", WORLD_SERIES, false);
     CU_ASSERT_EQUAL(block_querier(o.block, INT64_MIN, INT64_MAX, &q, NULL),
                     SONDE_OK);
     CU_ASSERT_EQUAL(q->ops->select(q, NULL, 0, &hints, &set, NULL), SONDE_OK);
@@ -238,7 +238,7 @@ static void test_any_byte_damaged(void)
 {
     struct one_block o;
 
-    one_block_init(&o, "flips", true);
+    one_block_init(&o, "flips", 12, true);
     flip_all(&o, "index", 0x01);
     flip_all(&o, "index", 0xff);
     flip_all(&o, "chunks/000001", 0x10);

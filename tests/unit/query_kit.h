@@ -84,17 +84,17 @@ static inline struct labels world_labels(struct arena *a)
     return labels_dup(a, &view);
 }
 
-static inline void world_init(struct world *w, unsigned seed)
+static inline void world_init(struct world *w, unsigned seed, size_t series)
 {
     size_t kept = 0;
 
     srand(seed);
     memset(w, 0, sizeof(*w));
     arena_init(&w->arena);
-    for (size_t i = 0; i < WORLD_SERIES; i++)
+    for (size_t i = 0; i < series; i++)
         w->series[i] = world_labels(&w->arena);
-    qsort(w->series, WORLD_SERIES, sizeof(w->series[0]), world_by_labels);
-    for (size_t i = 0; i < WORLD_SERIES; i++)
+    qsort(w->series, series, sizeof(w->series[0]), world_by_labels);
+    for (size_t i = 0; i < series; i++)
         if (!kept || labels_cmp(&w->series[kept - 1], &w->series[i]) != 0)
             w->series[kept++] = w->series[i];
     w->count = kept;
@@ -300,9 +300,9 @@ static inline void world_query_make(struct world_query *q, int span_s)
     static const char *const names[] = { LABEL_NAME, "job", "inst", "path",
                                          "none" };
     static const char *const values[] = {
-        "",      "m1",   "m2",      "a",  "b",    "i07",     "i2",
-        "/x",    "zzz",  ".*",      ".+", "i0.*", "i0[1-5]", "a|b",
-        "m1|m3", "/x.*", "i1.|i2.", "a|", "a?",   "/x|/z",   "i11|i12|i13",
+        "",        "m1", "m2", "a",     "b",           "i07",  "i2",    "/x",
+        "zzz",     ".*", ".+", "i0.*",  "i0[1-5]",     "a|b",  "m1|m3", "/x.*",
+        "i1.|i2.", "a|", "a?", "/x|/z", "i11|i12|i13", "i2.*", "/z.*",
     };
     int a = rand() % (span_s + 20) - 10, b = rand() % (span_s + 20) - 10;
 
@@ -311,7 +311,7 @@ static inline void world_query_make(struct world_query *q, int span_s)
         CU_ASSERT_EQUAL_FATAL(
             matcher_init(&q->matchers[i], (enum matcher_op)(rand() % 4),
                          sonde_cstr(names[rand() % 5]),
-                         sonde_cstr(values[rand() % 21]), NULL),
+                         sonde_cstr(values[rand() % 23]), NULL),
             SONDE_OK);
     q->mint = WORLD_BASE + (a < b ? a : b) * 1000;
     q->maxt = WORLD_BASE + (a < b ? b : a) * 1000;
