@@ -290,6 +290,10 @@ KNOWN = [
      why.startswith("series")),
     ("what was multiplied with -1 is a gauge",
      lambda q, why: "(-n" in q and "not a gauge" in why),
+    ("a name marked for removal stays marked through last_over_time and "
+     "first_over_time of a subquery",
+     lambda q, why: re.search(r"(last|first)_over_time\(.*\[\w+:", q) and
+     why.startswith("series")),
     ("what a histogram says of resets is forgotten in a subquery",
      lambda q, why: re.search(r"\(-?n[hf]\b.*\)\[\w+:", q)),
 ]
