@@ -27,12 +27,33 @@
  *   limits and keep-alive) and `parse` is given each answer, on a loop
  *   thread: it must not block. A request whose body is SONDE_BODY_EXPOSITION
  *   is read by the host itself and never reaches `parse`.
+ * - A request of the plan whose body is SONDE_BODY_COLLECT is no request: the
+ *   host calls `collect` on a thread that may block, between the fetches, and
+ *   joins what it emits. For plugins that fetch and also read files.
+ * - `reload` says that the configuration was read again: secrets and
+ *   certificates in files may be new ones. Called before the next collection.
  * - `close` is called exactly once for each instance whose `open` was
  *   called, also when `open` failed, and also for an instance that is only
  *   half built.
  *
  * No two calls for one instance overlap; calls for different instances do,
  * on different threads. The plugin keeps no mutable global state.
+ *
+ * PARTS. A plugin may name the parts of its collections (`collectors`). Each
+ * part has its own success, duration and time of last success, which the host
+ * exports as sonde_collector_success, sonde_collector_duration_seconds and
+ * sonde_collector_last_success_timestamp_seconds, and a part that fails is
+ * left out alone. A part marked SLOW has its own schedule, the job's
+ * slow_interval; between its times the host emits its last values again:
+ *
+ *     if (host->due(sink, SIZES)) {
+ *         host->begin(sink, SIZES);
+ *         ... emit ...
+ *         host->end(sink, rc, rc ? why : NULL, -1);
+ *     }
+ *
+ * Slow parts belong at the end of a collection, and end before its deadline:
+ * work that takes longer is done in pieces (SONDE_EAGAIN, see `end`).
  *
  * A collection that returns other than SONDE_OK makes `up` 0 and shows the
  * error's text on the targets page; whatever it had emitted is dropped. To
@@ -51,7 +72,7 @@ extern "C" {
 
 /* The host refuses a plugin of another major; minors only add. */
 #define SONDE_ABI_MAJOR 1u
-#define SONDE_ABI_MINOR 0u
+#define SONDE_ABI_MINOR 1u
 
 enum sonde_metric_type {
     SONDE_METRIC_UNKNOWN,
@@ -87,8 +108,29 @@ struct sonde_bucket {
     uint64_t count; /* cumulative                                         */
 };
 
-/* The host's byte streams: TCP or unix socket, TLS as the job says. */
+/* The host's byte streams: TCP or unix socket, plain or with TLS. A stream is
+ * used by one thread at a time, but for `stream_shut`. */
 struct sonde_stream;
+
+/* How to make sure who the other side is, and who we are. Files are PEM, read
+ * at each opening. */
+struct sonde_tls {
+    uint32_t struct_size;
+    sonde_str ca_file;             /* empty: the system's                  */
+    sonde_str cert_file, key_file; /* ours; both or neither                */
+    sonde_str server_name;         /* empty: the address' host             */
+    bool insecure;                 /* do not verify the other side         */
+};
+
+/* A part of a collection; see PARTS above. */
+struct sonde_collector {
+    const char *name; /* [a-z][a-z0-9_]*, the label `collector`           */
+    uint32_t flags;   /* SONDE_COLLECTOR_...                              */
+    const char *help; /* what it reads, one sentence, no final stop       */
+};
+enum {
+    SONDE_COLLECTOR_SLOW = 1 << 0, /* at the job's slow_interval          */
+};
 
 enum sonde_log_level {
     SONDE_LOG_DEBUG,
@@ -160,6 +202,58 @@ struct sonde_host {
      * cut off. The bytes stay valid until the next call for that target. */
     sonde_code (*read_file)(const struct sonde_target *target, sonde_str path,
                             sonde_str *out, struct sonde_err *err);
+
+    /* ---- since minor 1 --------------------------------------------------- */
+
+    /* Whether a part is to be collected now. Always true for a part that is
+     * not SLOW. False: the host emits its last values again, unless `discard`
+     * is called later. */
+    bool (*due)(struct sonde_sink *sink, size_t collector);
+    /* What is emitted from here to `end` is of that part. A part may be begun
+     * several times in a collection (once per database, say): durations add
+     * up, one failure is a failure of the part. Parts do not nest. */
+    void (*begin)(struct sonde_sink *sink, size_t collector);
+    /* Ends the part that was begun. `seconds`: what it took, or below 0 for
+     * the time since `begin`. `code`:
+     * - SONDE_OK;
+     * - SONDE_EAGAIN: a slow part is not through yet. What it emitted is
+     *   dropped, its last values are kept, it stays due;
+     * - SONDE_EUNSUPPORTED: it does not apply to this target (an old version,
+     *   an extension that is not there): no failure, nothing is reported;
+     * - others: it failed. What it emitted between this `begin` and `end` is
+     *   dropped; a slow part's last values are kept for three slow intervals.
+     *   `why` is logged when a part begins to fail. */
+    void (*end)(struct sonde_sink *sink, sonde_code code, const char *why,
+                double seconds);
+    /* Drops all that was emitted in this collection, and the values that were
+     * to be emitted again: the target turned out to be down. */
+    void (*discard)(struct sonde_sink *sink);
+
+    /* `stream_open` with TLS on top; `tls` NULL: without. The name verified
+     * and sent (SNI) is tls->server_name, or else the address' host. */
+    sonde_code (*stream_open_tls)(const struct sonde_target *target,
+                                  sonde_str address,
+                                  const struct sonde_tls *tls,
+                                  sonde_msec deadline,
+                                  struct sonde_stream **out,
+                                  struct sonde_err *err);
+    /* From any thread: what waits in this stream's read or write returns at
+     * once, with the end or an error, and so does every later one. The stream
+     * still has to be closed. */
+    void (*stream_shut)(struct sonde_stream *s);
+
+    /* A small document that outlives the process, kept per job, target and
+     * `name` ([a-z0-9_]+) in the agent's data directory: offsets in files,
+     * cursors. At most 1 MiB. `state_load`: SONDE_ENOTFOUND when there is
+     * none, SONDE_EUNSUPPORTED when the agent has no data directory; the
+     * bytes stay valid until the next call for that target. `state_save`
+     * replaces it as a whole, or leaves it as it was. */
+    sonde_code (*state_load)(const struct sonde_target *target,
+                             const char *name, sonde_str *out,
+                             struct sonde_err *err);
+    sonde_code (*state_save)(const struct sonde_target *target,
+                             const char *name, const void *data, size_t len,
+                             struct sonde_err *err);
 };
 
 /* What `open` is given. All of it stays valid until after `close`. */
@@ -172,6 +266,10 @@ struct sonde_open {
                                added when it is a bare host               */
     sonde_str scheme;       /* __scheme__: "http" or "https"               */
     sonde_str metrics_path; /* __metrics_path__                            */
+    /* Since minor 1: */
+    const struct sonde_tls *tls; /* the job's tls_config; never NULL       */
+    /* Of the collections of this target: what `deadline` is made from. */
+    sonde_msec interval, timeout, slow_interval;
 };
 
 /* What a fetch plugin asks the host to GET: up to SONDE_FETCH_MAX requests to
@@ -180,6 +278,7 @@ struct sonde_open {
 enum sonde_body {
     SONDE_BODY_EXPOSITION, /* Prometheus text or OpenMetrics: host reads  */
     SONDE_BODY_PLUGIN,     /* handed to `parse`                           */
+    SONDE_BODY_COLLECT,    /* no request: `collect` is called (minor 1)   */
 };
 
 enum {
@@ -214,6 +313,10 @@ struct sonde_response {
     double duration_seconds; /* from sending to the last byte             */
 };
 
+/* The exporter that the plugin stands in for, if it does: its flags and
+ * pages, <sonde/exporter.h>. */
+struct sonde_exporter;
+
 /* A plugin's description of itself. */
 struct sonde_plugin {
     uint32_t struct_size; /* sizeof(struct sonde_plugin), as compiled     */
@@ -238,7 +341,7 @@ struct sonde_plugin {
                        struct sonde_instance **out, struct sonde_err *err);
     void (*close)(struct sonde_instance *instance); /* NULL is fine       */
 
-    /* Either this: */
+    /* Either this (or this beside the next two, for SONDE_BODY_COLLECT): */
     sonde_code (*collect)(struct sonde_instance *instance,
                           struct sonde_sink *sink, sonde_msec deadline,
                           struct sonde_err *err);
@@ -251,6 +354,13 @@ struct sonde_plugin {
 
     /* Checks options beyond what the table can say; no I/O. Optional. */
     sonde_code (*check)(const void *options, struct sonde_err *err);
+
+    /* ---- since minor 1, all optional -------------------------------------- */
+
+    const struct sonde_collector *collectors;
+    size_t collector_count, collector_size; /* stride                     */
+    void (*reload)(struct sonde_instance *instance);
+    const struct sonde_exporter *exporter; /* <sonde/exporter.h>          */
 };
 
 /* Label values in place: SONDE_LABELS(SONDE_STR("a"), value). */
@@ -273,6 +383,10 @@ struct sonde_plugin {
 #define SONDE_PLUGIN_FAMILIES(rows)                                            \
     .families = (rows), .family_count = sizeof(rows) / sizeof((rows)[0]),      \
     .family_size = sizeof((rows)[0])
+
+#define SONDE_PLUGIN_COLLECTORS(rows)                                          \
+    .collectors = (rows), .collector_count = sizeof(rows) / sizeof((rows)[0]), \
+    .collector_size = sizeof((rows)[0])
 
 /* The one exported function. `host` stays valid for the process' life. */
 SONDE_EXPORT const struct sonde_plugin *
