@@ -7,4 +7,7 @@ LDFLAGS_PLUGIN = -module -avoid-version -shared \
 include plugins/prometheus/local.mk
 include plugins/fastapi/local.mk
 include plugins/redis/local.mk
+include plugins/postgres/local.mk
+include plugins/nginx/local.mk
+include plugins/celery/local.mk
 include plugins/example/local.mk
