@@ -147,11 +147,13 @@ static sonde_code start_web(struct agent *a, struct sonde_err *err)
     web.ready_arg = api.ops.arg;
     web.stopping = api.ops.stopping;
     rc = http_server_start(&web, &a->server, err);
-    if (rc == SONDE_OK)
-        for (size_t i = 0; i < o->listen_count; i++)
-            log_info("web", "listening", LOG_CSTR("address", o->listen[i]),
-                     LOG_NUM("port", http_server_port(a->server, i)));
-    return rc;
+    if (rc != SONDE_OK)
+        return rc;
+    agent_web_metrics(a);
+    for (size_t i = 0; i < o->listen_count; i++)
+        log_info("web", "listening", LOG_CSTR("address", o->listen[i]),
+                 LOG_NUM("port", http_server_port(a->server, i)));
+    return SONDE_OK;
 }
 
 static void on_replay(void *arg, uint64_t segment, uint64_t last)
@@ -324,6 +326,7 @@ static void stop_rooms(struct agent *a)
     agent_signals_let_kill();
     /* Pages read the rooms, so no handler may be left when these go. */
     agent_serve_reloads(a);
+    agent_web_metrics_end(a);
     http_server_stop(a->server);
     remote_receiver_free(a->receiver);
     remote_reader_free(a->reader);

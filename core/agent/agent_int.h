@@ -82,6 +82,10 @@ void agent_external_labels(void *arg, struct arena *arena, struct labels *out);
 void agent_remote_metadata(void *arg, struct arena *arena,
                            struct metadata **out, size_t *n);
 
+/* web_metrics.c: while there is a server. */
+void agent_web_metrics(struct agent *a);
+void agent_web_metrics_end(struct agent *a);
+
 /* signals.c */
 SONDE_NODISCARD sonde_code agent_signals_open(struct agent *a,
                                               struct sonde_err *err);

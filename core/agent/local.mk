@@ -3,7 +3,7 @@ core_agent_libagent_la_SOURCES = \
 	core/agent/agent.c core/agent/agent.h core/agent/agent_int.h \
 	core/agent/limits.c core/agent/reload.c \
 	core/agent/signals.c \
-	core/agent/wire.c core/agent/wire_status.c
+	core/agent/web_metrics.c core/agent/wire.c core/agent/wire_status.c
 core_agent_libagent_la_SOURCES += core/agent/config.h
 core_agent_libagent_la_SOURCES += core/agent/config.c
 core_agent_libagent_la_SOURCES += core/agent/config_tables.c

@@ -28,7 +28,7 @@ core_net_libnet_la_SOURCES += core/net/server.c core/net/server_int.h \
 	core/net/pack.h core/net/params.c core/net/params.h \
 	core/net/pool.c core/net/pool.h core/net/listen.c core/net/listen.h \
 	core/net/web_config.c core/net/web_config.h core/net/web_auth.c \
-	core/net/web_tls.c
+	core/net/web_tls.c core/net/web_token.c
 core_net_libnet_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZSTD_CFLAGS)
 if HAVE_ZSTD
 core_net_libnet_la_SOURCES += core/net/pack_zstd.c

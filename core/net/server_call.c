@@ -278,7 +278,10 @@ static bool rate_pass(struct rate *r)
 static void reply_unauthorized(struct http_call *c)
 {
     atomic_fetch_add(&c->server->unauthorized, 1);
-    http_call_set_header(c, "WWW-Authenticate", SONDE_STR("Basic"));
+    if (c->web->user_count > 0)
+        http_call_set_header(c, "WWW-Authenticate", SONDE_STR("Basic"));
+    if (c->web->token_file_count > 0)
+        http_call_set_header(c, "WWW-Authenticate", SONDE_STR("Bearer"));
     server_reply_error(c, 401, "Unauthorized\n");
 }
 

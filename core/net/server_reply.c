@@ -6,6 +6,7 @@
  * handler's thread.
  */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "net/server_int.h"
 #include "util/mem.h"
@@ -106,10 +107,20 @@ void server_reply_error(struct http_call *c, int status, const char *text)
     http_reply(c, status, "text/plain; charset=utf-8", sonde_cstr(text));
 }
 
+/* Whether the web config file says what this header is. */
+static bool is_configured(const struct http_call *c, const char *name)
+{
+    for (size_t i = 0; c->web && i < c->web->header_count; i++)
+        if (strcasecmp(c->web->headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void add_headers(const struct http_call *c, struct MHD_Response *r)
 {
     for (const struct reply_header *h = c->headers; h; h = h->next)
-        (void)MHD_add_response_header(r, h->name, h->value);
+        if (!is_configured(c, h->name))
+            (void)MHD_add_response_header(r, h->name, h->value);
     if (c->content_type && c->content_type[0])
         (void)MHD_add_response_header(r, "Content-Type", c->content_type);
     for (size_t i = 0; c->web && i < c->web->header_count; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Basic authentication against bcrypt hashes. bcrypt is slow on purpose, and
+ * Basic authentication against bcrypt hashes (and who comes with a bearer
+ * token instead, see web_token.c). bcrypt is slow on purpose, and
  * a client sends its password with every request, so what was found out once
  * is remembered: not the password, but an HMAC (with a key made at the start)
  * of user, stored hash and password. A changed hash in the file is another
@@ -154,7 +155,7 @@ static bool credentials_init(const struct web_auth *auth,
     size_t colon;
 
     c->known = false;
-    if (!decode_basic(header, c))
+    if (s->user_count == 0 || !decode_basic(header, c))
         return false;
     colon = str_index(c->user, ':');
     if (colon == c->user.len || str_index(c->user, '\0') < c->user.len)
@@ -213,7 +214,7 @@ enum web_verdict web_auth_cached(struct web_auth *auth,
     struct credentials c;
     enum web_verdict v = WEB_NO;
 
-    if (s->user_count == 0)
+    if (web_open(s) || web_token_check(s, header) == WEB_YES)
         return WEB_YES;
     if (credentials_init(auth, s, header, &c))
         v = cache_look(auth, c.digest);
@@ -239,7 +240,7 @@ enum web_verdict web_auth_hash(struct web_auth *auth,
     struct credentials c;
     enum web_verdict v = WEB_NO;
 
-    if (s->user_count == 0)
+    if (web_open(s) || web_token_check(s, header) == WEB_YES)
         return WEB_YES;
     if (credentials_init(auth, s, header, &c)) {
         v = cache_look(auth, c.digest); /* somebody may have been faster */

@@ -4,10 +4,10 @@
  * exporters share, read by option tables. What can not be had is an error,
  * so that nobody believes in a protection that is not there.
  *
- * The file and the certificates it names are looked at with each request
- * (four calls of stat), and read anew when one of them has changed. While
- * what is there can not be used, every request is refused: guessing that the
- * old passwords are still meant would be as wrong as opening the door. For
+ * The file and what it names (certificates, tokens) are looked at with each
+ * request, a call of stat each, and read anew when one of them has changed.
+ * While what is there can not be used, every request is refused: guessing that
+ * the old passwords are still meant would be as wrong as opening the door. For
  * the same reason a file that became empty is an error here (Prometheus
  * takes it as "no passwords"), since that is what a file looks like in the
  * moment when an editor writes it. Whether TLS is spoken is decided at the
@@ -29,7 +29,6 @@
 #include "util/str.h"
 
 #define FILE_MAX_BYTES (4u << 20)
-#define STAMPS         4 /* the file, certificate, key, authorities */
 
 struct http_block {
     struct config_head head;
@@ -45,7 +44,7 @@ struct file_block {
     struct config_head head;
     struct web_tls_block *tls_server_config;
     struct http_block http_server_config;
-    struct config_map basic_auth_users;
+    struct config_map basic_auth_users, bearer_token_files;
     struct rate_block *rate_limit;
 };
 
@@ -113,6 +112,9 @@ static const struct config_key file_keys[] = {
                       &http_def, .help = "HTTP of the web server"),
     CONFIG_ROW_STR_MAP(struct file_block, basic_auth_users,
                        .help = "User names and their bcrypt hashes"),
+    CONFIG_ROW_STR_MAP(struct file_block, bearer_token_files,
+                       .help = "Names and files of tokens, one a line, that "
+                               "do instead of a password; not in Prometheus"),
     CONFIG_ROW_BLOCK(struct file_block, rate_limit, struct rate_block *,
                      &rate_def, .help = "Limit of all requests together"),
 };
@@ -261,6 +263,8 @@ sonde_code web_config_parse(const char *file, sonde_str text,
     if (rc == SONDE_OK)
         rc = take_users(s, &block.basic_auth_users, err);
     if (rc == SONDE_OK)
+        rc = web_token_files_take(s, file, &block.bearer_token_files, err);
+    if (rc == SONDE_OK)
         rc = take_rate(s, block.rate_limit, err);
     if (rc != SONDE_OK) {
         web_snapshot_unref(s);
@@ -302,7 +306,8 @@ struct web_config {
     bool tls;                     /* as of the start */
     pthread_mutex_t mutex;        /* guards what is below */
     struct web_snapshot *current; /* NULL: broken */
-    struct stamp stamps[STAMPS];
+    struct stamp *stamps;         /* the first is the file's */
+    size_t stamp_count;
 };
 
 static void stamp_take(struct stamp *s)
@@ -326,20 +331,48 @@ static bool stamp_same(const struct stamp *s)
            now.inode == s->inode;
 }
 
-/* Before the files are read, so that a later change is never missed. */
-static void stamps_set(struct web_config *w, const struct web_tls_block *b)
+static void stamp_add(struct web_config *w, sonde_str path)
 {
-    sonde_str none = { 0 };
-    const sonde_str files[STAMPS] = { sonde_cstr(w->path),
-                                      b ? b->cert_file : none,
-                                      b ? b->key_file : none,
-                                      b ? b->client_ca_file : none };
+    struct stamp *s = &w->stamps[w->stamp_count];
 
-    for (size_t i = 1; i < STAMPS; i++) {
+    if (path.len == 0)
+        return;
+    s->path = mem_strdup(path);
+    stamp_take(s);
+    w->stamp_count++;
+}
+
+static void stamps_free(struct web_config *w)
+{
+    for (size_t i = 0; i < w->stamp_count; i++)
         free(w->stamps[i].path);
-        w->stamps[i].path = files[i].len ? mem_strdup(files[i]) : NULL;
-        stamp_take(&w->stamps[i]);
+    free(w->stamps);
+    w->stamps = NULL;
+    w->stamp_count = 0;
+}
+
+#define TLS_FILES 3
+
+/* What the file names; before that is read, so that a later change is never
+ * missed. The file's own stamp was taken before it was read itself. */
+static void stamps_set(struct web_config *w, const struct web_snapshot *s,
+                       const struct web_tls_block *b)
+{
+    struct stamp own = w->stamps[0];
+
+    w->stamps[0].path = NULL;
+    stamps_free(w);
+    w->stamps =
+        mem_zalloc((1 + TLS_FILES + s->token_file_count) * sizeof(*w->stamps));
+    w->stamps[0] = own;
+    w->stamp_count = 1;
+    if (b) {
+        stamp_add(w, b->cert_file);
+        stamp_add(w, b->key_file);
+        stamp_add(w, b->client_ca_file);
     }
+    for (size_t i = 0; i < s->token_file_count; i++)
+        stamp_add(w, sonde_cstr(s->token_files[i].path));
 }
 
 /* Whether a block asks for TLS at all: an empty one does not. */
@@ -357,7 +390,6 @@ static sonde_code load(struct web_config *w, struct web_snapshot **out,
     struct buf text;
     sonde_code rc;
 
-    w->stamps[0].path = w->path;
     stamp_take(&w->stamps[0]);
     buf_init(&text);
     rc = fs_read(w->path, FILE_MAX_BYTES, &text, err);
@@ -368,8 +400,9 @@ static sonde_code load(struct web_config *w, struct web_snapshot **out,
         (void)sonde_err_prefix(err, "web config");
         return rc;
     }
-    stamps_set(w, tls);
-    if (wants_tls(tls))
+    stamps_set(w, s, tls);
+    rc = web_tokens_load(s, err);
+    if (rc == SONDE_OK && wants_tls(tls))
         rc = web_tls_load(&s->arena, tls, &s->tls, err);
     if (rc != SONDE_OK) {
         (void)sonde_err_prefix(err, "web config %s", w->path);
@@ -387,6 +420,8 @@ sonde_code web_config_open(const char *file, struct web_config **out,
     sonde_code rc;
 
     w->path = mem_strdup(sonde_cstr(file));
+    w->stamps = mem_zalloc(sizeof(*w->stamps));
+    stamp_add(w, sonde_cstr(file));
     pthread_mutex_init(&w->mutex, NULL);
     rc = load(w, &w->current, err);
     if (rc != SONDE_OK) {
@@ -403,8 +438,7 @@ void web_config_close(struct web_config *w)
     if (!w)
         return;
     web_snapshot_unref(w->current);
-    for (size_t i = 1; i < STAMPS; i++)
-        free(w->stamps[i].path);
+    stamps_free(w);
     pthread_mutex_destroy(&w->mutex);
     free(w->path);
     free(w);
@@ -443,7 +477,7 @@ struct web_snapshot *web_config_acquire(struct web_config *w)
     bool same = true;
 
     pthread_mutex_lock(&w->mutex);
-    for (size_t i = 0; i < STAMPS && same; i++)
+    for (size_t i = 0; i < w->stamp_count && same; i++)
         same = stamp_same(&w->stamps[i]);
     if (!same)
         reload(w);

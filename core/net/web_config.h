@@ -57,11 +57,24 @@ struct web_user {
     sonde_str name, hash; /* NUL-terminated */
 };
 
+struct web_token_file {
+    const char *name, *path;
+};
+#define WEB_DIGEST_BYTES 32
+struct web_token {
+    struct web_token *next;
+    uint8_t digest[WEB_DIGEST_BYTES];
+};
+
 struct web_snapshot {
     _Atomic size_t refs;
     struct arena arena;
     struct web_user *users;
     size_t user_count;
+    struct web_token_file *token_files;
+    size_t token_file_count;
+    struct web_token *tokens; /* of all files */
+    size_t token_count;
     struct http_header *headers;
     size_t header_count;
     struct web_tls *tls;      /* NULL: plain */
@@ -104,8 +117,27 @@ enum web_verdict web_auth_cached(struct web_auth *auth,
                                  sonde_str header);
 enum web_verdict web_auth_hash(struct web_auth *auth,
                                const struct web_snapshot *s, sonde_str header);
+/* Whether nobody is asked who he is. */
+static inline bool web_open(const struct web_snapshot *s)
+{
+    return s->user_count == 0 && s->token_file_count == 0;
+}
 /* Whether a text is a bcrypt hash that we check; says why not. */
 SONDE_NODISCARD sonde_code web_auth_hash_check(sonde_str hash,
                                                struct sonde_err *err);
+
+/* ---- bearer tokens: web_token.c ---------------------------------------- */
+
+/* The names of the files, from the web config file `file`. */
+SONDE_NODISCARD sonde_code web_token_files_take(struct web_snapshot *s,
+                                                const char *file,
+                                                const struct config_map *map,
+                                                struct sonde_err *err);
+/* Their contents. */
+SONDE_NODISCARD sonde_code web_tokens_load(struct web_snapshot *s,
+                                           struct sonde_err *err);
+/* WEB_YES or WEB_NO. */
+enum web_verdict web_token_check(const struct web_snapshot *s,
+                                 sonde_str header);
 
 #endif

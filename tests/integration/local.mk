@@ -1,5 +1,6 @@
 # Against real servers; each file is a program of its own.
 INTEGRATION = \
+	tests/integration/access.py \
 	tests/integration/admin.py \
 	tests/integration/bad_input.py \
 	tests/integration/compaction.py \

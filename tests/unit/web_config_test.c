@@ -84,10 +84,22 @@ static void refused(void)
         { __LINE__, "http_server_config:\n  headers: {X-Frame-Options: deny}",
           NULL },
         { __LINE__, "rate_limit: {interval: 1s}", "burst" },
+        { __LINE__, "bearer_token_files: {a: token}", NULL },
+        { __LINE__, "bearer_token_files: {a: }", "expected NAME: FILE" },
+        { __LINE__, "bearer_token_files: {a: none}", "bearer_token_files: a" },
+        { __LINE__, "bearer_token_files: {a: short}", "line 2: expected a" },
+        { __LINE__, "bearer_token_files: {a: odd}",
+          "line 1: expected letters" },
+        { __LINE__, "bearer_token_files: {a: empty}", "holds no token" },
+        { __LINE__, "bearer_token_files: token", "bearer_token_files" },
         { __LINE__, "- list", "" },
         { __LINE__, "a: [", "" },
     };
 
+    write_file("token", "# ours\n\n 0123456789abcdef== \r\n");
+    write_file("short", "\n0123456789abcde\n");
+    write_file("odd", "0123456789abcdef 0123456789abcdef\n");
+    write_file("empty", "# ours\n");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sonde_err err = { 0 };
         sonde_code rc;
