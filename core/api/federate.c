@@ -1,50 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /federate: the newest sample of each selected series, for a Prometheus that
- * scrapes this one. Text format 0.0.4, one TYPE line a name, everything
- * untyped, with the samples' own times; external labels are added where a
- * series has none of that name, and an empty `instance` so that the scraper
- * puts none of its own. Native histograms have no place in the text format
- * and are left out, as Prometheus leaves them out of it.
- *
- * A name that is not legal in the text format is shown by its underscored
- * form, unless the client says that it reads quoted names.
+ * scrapes this one. Everything is untyped, with the samples' own times;
+ * external labels are added where a series has none of that name, and an empty
+ * `instance` so that the scraper puts none of its own. Text (federate_text.c)
+ * or, with native histograms, Protocol Buffers (federate_proto.c), as the
+ * client's Accept says.
  */
+#include "api/federate.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/api_int.h"
 #include "expo/expo.h"
-#include "model/number.h"
 #include "promql/promql.h"
 #include "util/mem.h"
 #include "util/str.h"
 
 #define SELECTORS_MAX 1000
+#define LOOK_EVERY    256 /* series, after which the client is looked for */
 #define UTF8          "escaping=allow-utf-8"
-
-struct fed_sample {
-    const struct labels *labels;
-    sonde_str name;
-    sonde_msec t;
-    double v;
-};
-
-struct federation {
-    struct http_call *call;
-    struct selector_list {
-        struct matcher *items;
-        size_t count;
-    } * selectors;
-    size_t selector_count;
-    struct series_set **sets;
-    size_t set_count;
-    struct fed_sample *samples;
-    size_t count, cap;
-    struct labels external; /* sorted, with `instance`                     */
-    bool utf8;              /* the client reads quoted names               */
-    sonde_msec from, to;    /* closed                                      */
-};
 
 /* ---- selectors ---------------------------------------------------------- */
 
@@ -84,20 +59,35 @@ static bool taken_before(const struct federation *f, size_t i,
 
 /* ---- samples ------------------------------------------------------------ */
 
+static enum fed_kind kind_of(const struct histogram *h)
+{
+    if (!h)
+        return FED_FLOAT;
+    return h->hint == HISTOGRAM_GAUGE ? FED_GAUGE_HISTOGRAM : FED_HISTOGRAM;
+}
+
 static void take_newest(struct federation *f, const struct storage_series *s,
                         const struct columns *c)
 {
-    struct fed_sample *out;
     sonde_str name = labels_get(&s->labels, SONDE_STR(LABEL_NAME));
+    const struct histogram *h;
     size_t last = c->count - 1;
 
-    if (c->count == 0 || name.len == 0 || is_stale_nan(c->v[last]) ||
-        (c->h && c->h[last]))
+    if (c->count == 0 || name.len == 0)
+        return;
+    h = c->h ? c->h[last] : NULL;
+    if (h ? histogram_is_stale(h) : is_stale_nan(c->v[last]))
         return;
     f->samples =
         mem_grow(f->samples, &f->cap, f->count + 1, sizeof(*f->samples));
-    out = &f->samples[f->count++];
-    *out = (struct fed_sample){ &s->labels, name, c->t[last], c->v[last] };
+    f->samples[f->count++] = (struct fed_sample){
+        .labels = &s->labels,
+        .name = name,
+        .t = c->t[last],
+        .kind = kind_of(h),
+        .v = c->v[last],
+        .h = h ? histogram_dup(http_call_arena(f->call), h) : NULL,
+    };
 }
 
 static sonde_code select_series(struct federation *f, struct querier *q,
@@ -113,10 +103,10 @@ static sonde_code select_series(struct federation *f, struct querier *q,
     if (rc != SONDE_OK)
         return rc;
     f->sets[f->set_count++] = set;
-    while ((rc = set->ops->next(set, &s, err)) == SONDE_OK) {
+    for (size_t n = 0; (rc = set->ops->next(set, &s, err)) == SONDE_OK; n++) {
         if (taken_before(f, i, &s->labels))
             continue;
-        if (http_call_gone(f->call))
+        if (n % LOOK_EVERY == 0 && http_call_gone(f->call))
             return sonde_err_set(err, SONDE_ECANCELED, "the client has gone");
         columns_reset(c);
         rc = s->ops->read(s, f->from, f->to, c, err);
@@ -132,101 +122,36 @@ static int by_name(const void *x, const void *y)
     const struct fed_sample *a = x, *b = y;
     int c = str_cmp(a->name, b->name);
 
+    if (c == 0)
+        c = (int)a->kind - (int)b->kind;
     return c ? c : labels_cmp(a->labels, b->labels);
 }
 
-/* ---- text --------------------------------------------------------------- */
+/* ---- the page ----------------------------------------------------------- */
 
-/* A metric or label name as the client reads it; `colon`: in a metric's. */
-static void put_name(struct buf *b, sonde_str name, bool colon)
+static const char *content_type(const struct federation *f, bool proto)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.ptr[i];
-        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-        bool digit = c >= '0' && c <= '9' && i > 0;
-
-        if ((c & 0xc0) == 0x80)
-            continue; /* one underscore for a whole character */
-        buf_char(b, letter || digit || c == '_' || (c == ':' && colon) ? (char)c
-                                                                       : '_');
-    }
-}
-
-static void put_quoted(struct buf *b, sonde_str s)
-{
-    buf_char(b, '"');
-    expo_write_escaped(b, s);
-    buf_char(b, '"');
-}
-
-static void put_label(struct federation *f, struct buf *b,
-                      const struct label *l, bool *comma)
-{
-    buf_char(b, *comma ? ',' : '{');
-    *comma = true;
-    if (label_name_is_legacy(l->name) || !f->utf8)
-        put_name(b, l->name, false);
-    else
-        put_quoted(b, l->name);
-    buf_char(b, '=');
-    put_quoted(b, l->value);
-}
-
-static void put_sample(struct federation *f, struct buf *b,
-                       const struct fed_sample *s)
-{
-    bool quoted = f->utf8 && !metric_name_is_legacy(s->name), comma = false;
-
-    if (quoted) {
-        buf_char(b, '{');
-        put_quoted(b, s->name);
-        comma = true;
-    } else {
-        put_name(b, s->name, true);
-    }
-    for (size_t i = 0; i < s->labels->count; i++)
-        if (!str_eq_cstr(s->labels->items[i].name, LABEL_NAME))
-            put_label(f, b, &s->labels->items[i], &comma);
-    for (size_t i = 0; i < f->external.count; i++)
-        if (labels_get(s->labels, f->external.items[i].name).len == 0)
-            put_label(f, b, &f->external.items[i], &comma);
-    if (comma)
-        buf_char(b, '}');
-    buf_char(b, ' ');
-    buf_number(b, s->v, NUMBER_TEXT);
-    buf_char(b, ' ');
-    buf_int(b, s->t);
-    buf_char(b, '\n');
-}
-
-static void put_type(struct federation *f, struct buf *b, sonde_str name)
-{
-    buf_cstr(b, "# TYPE ");
-    if (f->utf8 && !metric_name_is_legacy(name))
-        put_quoted(b, name);
-    else
-        put_name(b, name, true);
-    buf_cstr(b, " untyped\n");
+    if (proto)
+        return f->utf8 ? FED_PROTO_TYPE "; escaping=allow-utf-8"
+                       : FED_PROTO_TYPE "; escaping=underscores";
+    return f->utf8 ? EXPO_CONTENT_TYPE "; escaping=allow-utf-8"
+                   : EXPO_CONTENT_TYPE "; escaping=underscores";
 }
 
 static void reply(struct federation *f)
 {
+    bool proto = federate_wants_proto(http_call_header(f->call, "Accept"));
     struct http_stream h;
 
     if (f->count > 0)
         qsort(f->samples, f->count, sizeof(*f->samples), by_name);
-    http_stream_open(&h, f->call, 200,
-                     f->utf8 ? EXPO_CONTENT_TYPE "; escaping=allow-utf-8"
-                             : EXPO_CONTENT_TYPE "; escaping=underscores");
-    for (size_t i = 0; i < f->count && http_stream_flush(&h); i++) {
-        if (i == 0 || !sonde_str_eq(f->samples[i].name, f->samples[i - 1].name))
-            put_type(f, &h.buf, f->samples[i].name);
-        put_sample(f, &h.buf, &f->samples[i]);
-    }
+    http_stream_open(&h, f->call, 200, content_type(f, proto));
+    if (proto)
+        federate_proto(f, &h);
+    else
+        federate_text(f, &h);
     http_stream_close(&h);
 }
-
-/* ---- the page ----------------------------------------------------------- */
 
 /* The external labels and, if it is not among them, an empty instance. */
 static struct labels external_labels(struct api *api, struct arena *a)

@@ -365,4 +365,110 @@ def test_new_prometheus_federates(case):
     federates(case, newest("prometheus"))
 
 
+def native_series(now):
+    """One of each kind of histogram, and a name that has a float as well."""
+    spans = ((0, 2), (1, 1))
+    return [
+        ({"__name__": "nat", "k": "int"},
+         [Histogram(now, 12, 18.4, schema=1, zero=2, zero_threshold=0.001,
+                    positive=(spans, (1, 2, -1)),
+                    negative=(((1, 1),), (4,)))]),
+        ({"__name__": "nat", "k": "float"},
+         [Histogram(now, 7.5, -3.25, schema=0, zero=0.5, is_float=True,
+                    positive=(spans, (1.5, 2.5, 3.0)))]),
+        ({"__name__": "nat", "k": "empty"}, [Histogram(now, 0, 0.0)]),
+        ({"__name__": "nat", "k": "gauge"},
+         [Histogram(now, 6, 1.0, hint=3, positive=(spans, (1, 1, 1)))]),
+        ({"__name__": "nat", "k": "plain"}, [Sample(now, 3.5)]),
+        ({"__name__": "nat", "k": "ended"},
+         [Histogram(now - 1000, 1, 1.0, positive=(((0, 1),), (1,))),
+          Histogram(now, 0, STALE)]),
+    ]
+
+
+# What makes a scrape of Prometheus' own page fail, or is not in it.
+def odd_series(now):
+    return [({"__name__": "none"},
+             [Histogram(now, 0, 0.0, is_float=True,
+                        positive=(((0, 2),), (0.0, 0.0)))])] + [({"__name__": "cust", "k": k},
+             [Histogram(now, n * 6, 9.5, schema=-53, zero_threshold=0.0,
+                        is_float=is_float, positive=(((0, 1), (1, 2)), buckets),
+                        custom=(0.5, 1.0, 2.5))])
+            for k, n, is_float, buckets in [("int", 1, False, (1, 1, 1)),
+                                            ("float", 0.5, True,
+                                             (0.5, 1.0, 1.5))]]
+
+
+def content_type(url, accept):
+    r = urllib.request.Request(url + "/federate?match[]=nat",
+                               headers={"Accept": accept})
+    with urllib.request.urlopen(r, timeout=PATIENCE) as answer:
+        return answer.headers["Content-Type"]
+
+
+PROTO = ("application/vnd.google.protobuf;encoding=delimited;"
+         "proto=io.prometheus.client.MetricFamily")
+ACCEPTS = [
+    "*/*", "text/plain", PROTO, PROTO + ";q=0.5,text/plain;q=0.6",
+    PROTO + ";q=0.6,text/plain;version=0.0.4;q=0.5", "text/plain," + PROTO,
+    PROTO + ",text/plain", "text/plain;version=1.0.0," + PROTO + ";q=0.1",
+    "application/vnd.google.protobuf",
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5," +
+    PROTO + ";q=0.4,*/*;q=0.1",
+]
+
+
+def test_native_histograms_are_federated(case):
+    """native histograms come through, as from a real Prometheus"""
+    new = newest("prometheus")
+    s = case.sonde(EXTERNAL, RECEIVER)
+    peer = case.prometheus(EXTERNAL, RECEIVER, NATIVE, binary=new)
+    now = int(time.time() * 1000) - 5000
+    for url in (s.url, peer.url):
+        write(url, native_series(now))
+    for accept in ACCEPTS:
+        equal(content_type(s.url, accept), content_type(peer.url, accept),
+              accept)
+    write(s.url, odd_series(now))
+    reader = case.prometheus("scrape_configs:\n" + "".join(f"""
+  - job_name: {name}
+    honor_labels: true
+    metrics_path: /federate
+    scrape_interval: 1s
+    params: {{'match[]': ['nat', '{{__name__=~"nat|none|cust",k!="plain"}}']}}
+    static_configs: [{{targets: ['127.0.0.1:{port}']}}]
+    metric_relabel_configs: [{{target_label: job, replacement: {name}}}]
+""" for name, port in (("ours", s.port), ("theirs", peer.port))), NATIVE,
+                             binary=new)
+
+    def found(job, n):
+        result = reader.query(f'{{__name__=~"nat|none|cust.*",job="{job}"}}',
+                              time.time())
+        return result if len(result) == n else None
+
+    def values(result):
+        return {series_key({k: v for k, v in r["metric"].items()
+                            if k != "job"}):
+                r.get("histogram", r.get("value"))[1] for r in result}
+    theirs = values(wait_for("what the peer has", lambda: found("theirs", 5)))
+    ours = values(wait_for("what we have", lambda: found("ours", 5 + 1 + 12)))
+    custom = {k: v for k, v in ours.items()
+              if dict(k)["__name__"].startswith("cust")}
+    for k in custom:
+        del ours[k]
+    none = ours.pop(series_key({"__name__": "none", "zone": "z1"}))
+    equal(none, {"count": "0", "sum": "0"})
+    equal(ours, theirs)
+    equal(sorted((dict(k)["k"], dict(k)["__name__"], dict(k).get("le"), v)
+                 for k, v in custom.items()), sorted(
+        [(k, "cust_bucket", le, v) for k, rows in
+         (("int", [("0.5", "1"), ("1.0", "1"), ("2.5", "3"), ("+Inf", "6")]),
+          ("float", [("0.5", "0.5"), ("1.0", "0.5"), ("2.5", "1.5"),
+                     ("+Inf", "3")])) for le, v in rows] +
+        [("int", "cust_count", None, "6"), ("float", "cust_count", None, "3"),
+         ("int", "cust_sum", None, "9.5"), ("float", "cust_sum", None, "9.5")]),
+        "custom buckets become classic ones")
+    equal([r["value"][1] for r in reader.query("up", time.time())], ["1", "1"])
+
+
 run(globals())
