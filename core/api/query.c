@@ -119,6 +119,7 @@ struct query_params {
     sonde_msec start, end, step; /* of an instant: step 0                  */
     sonde_msec timeout, lookback;
     size_t limit;
+    bool stats, step_stats;
     sonde_str text;
 };
 
@@ -142,6 +143,8 @@ static bool common_params(struct api *api, struct http_call *call,
     p->timeout = api->options.query_timeout_ms;
     p->lookback = api->options.lookback_ms;
     p->text = api_param(call, "query");
+    p->stats = api_param(call, "stats").len > 0;
+    p->step_stats = str_eq_cstr(api_param(call, "stats"), "all");
     if (!api_duration_param(call, "timeout", &p->timeout) ||
         !lookback_param(call, &p->lookback))
         return false;
@@ -264,6 +267,7 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
                            struct promql_result **out,
                            struct api_timing *timing, struct sonde_err *err)
 {
+    unsigned features = api->options.promql_features;
     struct promql_query q = {
         .text = p->text,
         .start = p->start,
@@ -273,7 +277,8 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
         .pool = api->pool,
         .max_samples = api->options.query_max_samples,
         .default_step_ms = api->options.default_step_ms,
-        .features = api->options.promql_features,
+        .features = p->step_stats ? features
+                                  : features & ~(unsigned)PROMQL_PER_STEP_STATS,
         .lookback_ms = p->lookback,
         .deadline_ms = clock_monotonic(&clock_system) + p->timeout,
         .canceled = call_gone,
@@ -305,14 +310,13 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
 static void answer(struct api *api, struct http_call *call,
                    const struct query_params *p, const struct promql_expr *expr)
 {
-    bool stats = api_param(call, "stats").len > 0;
     struct promql_result *result = NULL;
     struct api_timing timing = { 0 };
     struct sonde_err err = { 0 };
     sonde_code rc = evaluate(api, call, p, expr, &result, &timing, &err);
 
     if (rc == SONDE_OK)
-        api_reply_result(call, result, p->limit, stats ? &timing : NULL);
+        api_reply_result(call, result, p->limit, p->stats ? &timing : NULL);
     else if (rc == SONDE_EPARSE) /* a duration in it makes no sense */
         api_error(call, API_BAD_DATA, "invalid parameter \"query\": %s",
                   err.text);

@@ -183,9 +183,28 @@ static void put_count(struct jsonw *j, const char *key, uint64_t v)
     jsonw_uint(j, v);
 }
 
-static void put_stats(struct jsonw *j, const struct promql_stats *s,
+static void put_step_samples(struct jsonw *j, const struct promql_result *r)
+{
+    const struct promql_stats *s = &r->stats;
+
+    if (!s->step_samples)
+        return;
+    jsonw_key(j, "totalQueryableSamplesPerStep");
+    jsonw_array(j);
+    for (size_t i = 0; i < s->step_count; i++) {
+        jsonw_array(j);
+        jsonw_real(j, (double)(r->start + (sonde_msec)i * r->step) / 1000);
+        jsonw_uint(j, s->step_samples[i]);
+        jsonw_array_end(j);
+    }
+    jsonw_array_end(j);
+}
+
+static void put_stats(struct jsonw *j, const struct promql_result *r,
                       const struct api_timing *t)
 {
+    const struct promql_stats *s = &r->stats;
+
     jsonw_key(j, "stats");
     jsonw_object(j);
     jsonw_key(j, "timings");
@@ -199,6 +218,7 @@ static void put_stats(struct jsonw *j, const struct promql_stats *s,
     jsonw_object_end(j);
     jsonw_key(j, "samples");
     jsonw_object(j);
+    put_step_samples(j, r);
     put_count(j, "totalQueryableSamples", s->queryable_samples);
     put_count(j, "samplesRead", s->samples_read);
     put_count(j, "peakSamples", s->peak_samples);
@@ -233,7 +253,7 @@ void api_reply_result(struct http_call *call, const struct promql_result *r,
             a.warning = API_TRUNCATED;
     }
     if (timing)
-        put_stats(j, &r->stats, timing);
+        put_stats(j, r, timing);
     jsonw_object_end(j);
     a.warnings = notes_of(call, r, true);
     a.infos = notes_of(call, r, false);

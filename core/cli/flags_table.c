@@ -260,6 +260,7 @@ unsigned feature_of_promql(sonde_str name)
         { "promql-delayed-name-removal", PROMQL_DELAYED_NAME_REMOVAL },
         { "promql-experimental-functions", PROMQL_EXPERIMENTAL_FUNCTIONS },
         { "promql-extended-range-selectors", PROMQL_EXTENDED_RANGES },
+        { "promql-per-step-stats", PROMQL_PER_STEP_STATS },
         { "type-and-unit-labels", PROMQL_TYPE_AND_UNIT },
     };
 

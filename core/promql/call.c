@@ -3,6 +3,7 @@
 #include "promql/call.h"
 
 #include "promql/edges.h"
+#include "promql/tally.h"
 #include "util/str.h"
 
 static const struct call_maker *const tables[] = {
@@ -39,17 +40,19 @@ static void by_windows(struct range_call *c, const struct columns *cols,
 {
     bool anchored = range_edges(c->range) == PROMQL_EDGES_ANCHORED;
     struct slide s = slide_begin(c->range, cols);
+    struct tally seen = tally_begin(&c->node, w);
     struct window win;
 
     for (size_t k = 0; slide_next(&s, &win); k++) {
         struct point p = { 0 };
 
-        w->queryable += win.n;
+        tally_add(&seen, k, window_weight(&win));
         if ((anchored && !edges_anchor(&win)) || win.n == 0)
             continue;
         if (c->function->window(c, &win, k, w, &p))
             row_put(&c->node, w, out, k, &p);
     }
+    tally_end(&seen, &c->node, w);
 }
 
 static sonde_code range_call_row(struct node *n, size_t i, struct worker *w,

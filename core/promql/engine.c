@@ -18,6 +18,7 @@
 
 #include "promql/edges.h"
 #include "promql/explain.h"
+#include "promql/tally.h"
 #include "util/clock.h"
 #include "util/str.h"
 
@@ -176,6 +177,9 @@ static void exec_init(struct exec *x, const struct promql_query *q)
         x->workers[i].exec = x;
         arena_init(&x->workers[i].arena);
         arena_init(&x->workers[i].scratch);
+        if (q->features & PROMQL_PER_STEP_STATS)
+            x->workers[i].step_samples =
+                mem_zalloc(x->steps.count * sizeof(uint64_t));
     }
 }
 
@@ -186,6 +190,7 @@ static void exec_fini(struct exec *x)
     for (size_t i = 0; i < x->worker_count; i++) {
         arena_fini(&x->workers[i].arena);
         arena_fini(&x->workers[i].scratch);
+        free(x->workers[i].step_samples);
     }
     free(x->workers);
     free(x->notes);
@@ -268,6 +273,15 @@ static sonde_code take_rows(struct evaluation *v, struct node *root,
     return SONDE_OK;
 }
 
+static void take_tally(const struct node *n, struct worker *w,
+                       const struct window *win)
+{
+    struct tally seen = tally_begin(n, w);
+
+    tally_add(&seen, 0, window_weight(win));
+    tally_end(&seen, n, w);
+}
+
 /* The samples of a range vector's one window; each series is copied, because
  * the next one takes its place. */
 static sonde_code take_windows(struct evaluation *v, struct node *n,
@@ -297,7 +311,7 @@ static sonde_code take_windows(struct evaluation *v, struct node *n,
         if (rc != SONDE_OK || win.n == 0)
             continue;
         rc = exec_hold(&v->exec, win.n, err);
-        w->queryable += win.n;
+        take_tally(n, w, &win);
         labels = series_labels(n, i);
         r->series[r->count++] = window_copy(a, &labels, &win);
     }
@@ -367,10 +381,22 @@ static void take_stats(struct evaluation *v)
 {
     struct promql_stats *s = &v->result.stats;
 
+    const struct worker *all = v->exec.workers;
+    size_t steps = v->exec.steps.count;
+    uint64_t pinned = 0;
+
     for (size_t i = 0; i < v->exec.worker_count; i++) {
-        s->queryable_samples += v->exec.workers[i].queryable;
-        s->samples_read += v->exec.workers[i].read;
+        pinned += all[i].pinned;
+        s->queryable_samples += all[i].queryable + all[i].pinned * steps;
+        s->samples_read += all[i].read;
     }
+    s->step_samples = all[0].step_samples;
+    for (size_t k = 0; s->step_samples && k < steps; k++) {
+        s->step_samples[k] += pinned;
+        for (size_t i = 1; i < v->exec.worker_count; i++)
+            s->step_samples[k] += all[i].step_samples[k];
+    }
+    s->step_count = steps;
     s->peak_samples = atomic_load(&v->exec.peak);
     s->series = v->result.count;
 }

@@ -41,9 +41,19 @@ struct worker {
     /* Histograms of rows: whoever keeps none of them goes back to where the
      * arena was before it asked for the row. */
     struct arena arena;
-    struct arena scratch;     /* of the nodes' buffers, until the end       */
-    uint64_t queryable, read; /* samples, for the statistics                */
-    size_t series;            /* that a range function is at, for notes     */
+    struct arena scratch; /* of the nodes' buffers, until the end       */
+    /* Samples, for the statistics; `pinned` are seen at each of the query's
+     * steps, `step_samples` is NULL unless asked for. */
+    uint64_t queryable, pinned, read;
+    uint64_t *step_samples;
+    size_t series; /* that a range function is at, for notes     */
+};
+
+/* What the samples count for that a node looks at: tally.h. */
+enum tally_mode {
+    TALLY_STEPS,  /* each for its step                                     */
+    TALLY_PINNED, /* for all steps of the query                            */
+    TALLY_NOT     /* within a subquery                                     */
 };
 
 struct exec_hold; /* what must be freed at the end                         */
@@ -52,8 +62,9 @@ struct exec_hold; /* what must be freed at the end                         */
 struct exec {
     const struct promql_query *query;
     const struct promql_expr *root;
-    struct steps steps; /* of the root                                     */
-    struct arena arena; /* nodes, labels; only used while nodes are made   */
+    struct steps steps;    /* of the root                                     */
+    struct arena arena;    /* nodes, labels; only used while nodes are made   */
+    enum tally_mode tally; /* of nodes that are made now                   */
     struct worker *workers;
     size_t worker_count;
     struct exec_hold *holds;
@@ -140,6 +151,7 @@ struct node {
     /* How much farther than its window what a window's function sees
      * reaches: anchored and smoothed look for samples outside. */
     sonde_msec before_ms, after_ms;
+    enum tally_mode tally;
     struct scratch *scratch;  /* by worker                                  */
     struct trace_node *trace; /* NULL unless its operations are metered    */
 };

@@ -11,6 +11,7 @@
 #include "promql/edges.h"
 #include "promql/hist.h"
 #include "promql/select.h"
+#include "promql/tally.h"
 #include "util/str.h"
 
 struct instant {
@@ -45,6 +46,7 @@ static sonde_code instant_row(struct node *base, size_t i, struct worker *w,
     struct instant *n = (struct instant *)base;
     const struct promql_shift *shift = &n->shift;
     sonde_msec lookback = base->exec->query->lookback_ms;
+    struct tally seen = tally_begin(base, w);
     struct columns *c;
     size_t next = 0; /* first sample behind the step                       */
     sonde_code rc = select_read(base, &n->selected, i, w, &c, err);
@@ -61,8 +63,11 @@ static sonde_code instant_row(struct node *base, size_t i, struct worker *w,
             is_stale_nan(c->v[next - 1]))
             continue;
         take(n, w, c, next - 1, k, out);
-        w->queryable++;
+        tally_add(&seen, k,
+                  c->h && c->h[next - 1] ? histogram_weight(c->h[next - 1])
+                                         : 1);
     }
+    tally_end(&seen, base, w);
     return SONDE_OK;
 }
 
@@ -170,6 +175,7 @@ static sonde_code smoothed_row(struct node *base, size_t i, struct worker *w,
 {
     struct instant *n = (struct instant *)base;
     sonde_msec lookback = base->exec->query->lookback_ms;
+    struct tally seen = tally_begin(base, w);
     struct near s = { 0 };
     struct columns *c;
     sonde_code rc = select_read_live(base, &n->selected, i, w, &c, err);
@@ -189,10 +195,11 @@ static sonde_code smoothed_row(struct node *base, size_t i, struct worker *w,
         s.next = s.next < s.lo ? s.lo : s.next;
         while (s.next < s.hi && c->t[s.next] < s.at)
             s.next++;
-        w->queryable += s.hi - s.lo;
+        tally_add(&seen, k, s.hi - s.lo);
         if (smooth(base, i, w, &s, &p))
             row_put(base, w, out, k, &p);
     }
+    tally_end(&seen, base, w);
     return SONDE_OK;
 }
 

@@ -10,7 +10,7 @@ core_promql_libpromql_la_SOURCES = \
 	core/promql/dates.c \
 	core/promql/edges.c core/promql/edges.h \
 	core/promql/edges_histograms.c core/promql/element.c core/promql/element.h \
-	core/promql/engine.c core/promql/engine.h \
+	core/promql/engine.c core/promql/engine.h core/promql/tally.h \
 	core/promql/explain.c core/promql/explain.h \
 	core/promql/fold.c \
 	core/promql/functions.c \

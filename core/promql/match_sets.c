@@ -106,7 +106,11 @@ sonde_code match_sets_make(struct exec *x, const struct promql_expr *e,
     s->there = exec_alloc(x, bytes);
     memset(s->there, 0, bytes);
     list_series(s, either);
-    rc = exec_each(x, m->signatures, rows_piece(&s->node), find_there, &f, err);
+    if (either) /* its values are asked for twice */
+        rc = node_keep(m->lhs.node, &m->lhs.node, err);
+    if (rc == SONDE_OK)
+        rc = exec_each(x, m->signatures, rows_piece(&s->node), find_there, &f,
+                       err);
     if (rc == SONDE_OK)
         rc = node_unique(&s->node, out, err);
     return rc;

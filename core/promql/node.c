@@ -90,6 +90,7 @@ void *node_new(struct exec *x, size_t bytes, const struct node_ops *ops,
     n->expr = e;
     n->exec = x;
     n->steps = *steps;
+    n->tally = x->tally;
     n->scratch = arena_array(&x->arena, struct scratch, x->worker_count);
     for (size_t i = 0; i < x->worker_count; i++)
         exec_at_end(x, scratch_end, &n->scratch[i]);
@@ -375,9 +376,14 @@ static sonde_code make_once(struct exec *x, const struct promql_expr *e,
 {
     struct steps first = { steps->start, steps->step, 1 };
     struct spread *s;
+    enum tally_mode around = x->tally;
     struct node *once;
-    sonde_code rc = node_make(x, e, &first, &once, err);
+    sonde_code rc;
 
+    if (around == TALLY_STEPS)
+        x->tally = TALLY_PINNED;
+    rc = node_make(x, e, &first, &once, err);
+    x->tally = around;
     if (rc != SONDE_OK)
         return rc;
     s = node_new(x, sizeof(*s), &spread_ops, e, steps);

@@ -13,6 +13,7 @@
 #include "promql/call.h"
 #include "promql/kahan.h"
 #include "promql/quantile.h"
+#include "promql/tally.h"
 #include "util/str.h"
 
 /* ---- what a window is made of -------------------------------------------- */
@@ -278,14 +279,16 @@ static void sums_row(struct range_call *c, const struct columns *cols,
     struct slide s = slide_begin(c->range, cols);
     struct arena_mark mark = arena_mark(&w->arena);
     struct part *parts;
+    struct tally seen = tally_begin(&c->node, w);
     struct window win;
     size_t cuts;
 
     for (size_t k = 0; slide_next(&s, &win); k++) {
         edges[k] = (uint32_t)s.lo;
         edges[steps + k] = (uint32_t)s.hi;
-        w->queryable += win.n;
+        tally_add(&seen, k, window_weight(&win));
     }
+    tally_end(&seen, &c->node, w);
     cuts = merge_edges(edges, steps);
     parts = arena_array(&w->arena, struct part, cuts + 1);
     for (size_t i = 0; i + 1 < cuts; i++) {

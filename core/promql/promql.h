@@ -22,6 +22,7 @@ enum promql_feature {
     PROMQL_EXTENDED_RANGES = 1 << 2, /* anchored, smoothed                 */
     PROMQL_BINOP_FILL = 1 << 3,
     PROMQL_TYPE_AND_UNIT = 1 << 4,
+    PROMQL_PER_STEP_STATS = 1 << 5, /* in the result's statistics          */
 };
 
 struct promql_limits {
@@ -93,6 +94,8 @@ struct promql_note {
 };
 struct promql_stats {
     uint64_t queryable_samples; /* of all windows of all steps             */
+    uint64_t *step_samples;     /* the same by step; NULL: not asked for   */
+    size_t step_count;
     uint64_t samples_read;
     uint64_t peak_samples; /* held at once                            */
     uint64_t series;

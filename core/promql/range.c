@@ -127,7 +127,9 @@ static sonde_code subquery_make(struct exec *x, const struct promql_expr *e,
         subquery_steps(r, step ? step : x->query->default_step_ms, &inner, err);
     if (rc != SONDE_OK || inner.count == 0)
         return rc;
+    x->tally = TALLY_NOT;
     rc = node_make(x, e->subquery.expr, &inner, &r->inner, err);
+    x->tally = r->node.tally;
     if (rc == SONDE_OK)
         series_keep(&r->node, r->inner);
     return rc;

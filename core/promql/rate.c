@@ -12,6 +12,7 @@
  */
 #include "promql/call.h"
 #include "promql/edges.h"
+#include "promql/tally.h"
 #include "util/str.h"
 
 /* Numbers that are worked on at once. */
@@ -197,6 +198,7 @@ static void growths_find(struct range_call *c, const struct columns *cols,
     bool counter = kind_of(c) != DELTA;
     struct slide s = slide_begin(c->range, cols);
     struct resets resets = { NULL, NULL };
+    struct tally seen = tally_begin(&c->node, w);
     struct window win;
 
     if (counter && any_reset(cols->v, cols->count))
@@ -205,7 +207,7 @@ static void growths_find(struct range_call *c, const struct columns *cols,
         size_t last = win.n - 1, i = g->count;
         double growth;
 
-        w->queryable += win.n;
+        tally_add(&seen, k, win.n);
         if (win.n < 2)
             continue;
         growth = win.v[last] - win.v[0];
@@ -220,6 +222,7 @@ static void growths_find(struct range_call *c, const struct columns *cols,
         g->steps[i] = k;
         g->count++;
     }
+    tally_end(&seen, &c->node, w);
 }
 
 static lanes lanes_load(const double *p)

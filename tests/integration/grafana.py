@@ -3,96 +3,10 @@
 JSON endpoint with its odd parameters, asked of the agent and of a real
 Prometheus (the newest) that were fed the same data: the answers are the same.
 """
-import json
 import shutil
 import subprocess
-import time
 
-from harness import *
-from remote_body import *
-
-RECEIVER = "--web.enable-remote-write-receiver"
-FEATURES = "--enable-feature=exemplar-storage,native-histograms," \
-    "promql-experimental-functions"
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-def data(start):
-    """Counters, a classic and a native histogram, odd names, exemplars."""
-    out = []
-    for i in range(3):
-        out.append(({"__name__": "http_requests_total", "job": "web",
-                     "instance": f"web{i}:80", "code": "200"},
-                    [Sample(start + k * 15000, 10.0 * k + i)
-                     for k in range(120)]))
-    for le in ("0.1", "1", "+Inf"):
-        out.append(({"__name__": "lat_seconds_bucket", "le": le, "job": "web"},
-                    [Sample(start + k * 15000, float(k))
-                     for k in range(120)]))
-    out.append(({"__name__": "odd.name", "job": "a<b>&\"c\"", "näme": "ä"},
-                [Sample(start + k * 15000 + 250, 0.1 * k)
-                 for k in range(120)]))
-    out.append(({"__name__": "nat", "job": "web"},
-                [Histogram(start + k * 15000, 3 * k, 1.5 * k, schema=1, zero=k,
-                           positive=(((0, 2),), [k, 0]))
-                 for k in range(1, 100)]))
-    out.append(({"__name__": "gone", "job": "web"},
-                [Sample(start, 1.0), Sample(start + 15000, STALE)]))
-    return out
-
-
-def ask(url, path, params=None, method="GET", headers=None):
-    text = urllib.parse.urlencode(params or {}, doseq=True)
-    if method == "POST":
-        status, body = get(f"{url}{path}", data=text.encode(),
-                           headers={**FORM, **(headers or {})})
-    else:
-        status, body = get(f"{url}{path}" + ("?" + text if text else ""),
-                           headers=headers, method=method)
-    try:
-        return status, json.loads(body)
-    except ValueError:
-        return status, body
-
-
-def ordered(doc):
-    """Lists whose order means nothing, sorted."""
-    if isinstance(doc, dict):
-        data = doc.get("data")
-        if isinstance(data, dict) and data.get("resultType") == "vector":
-            data["result"].sort(key=lambda s: json.dumps(s["metric"],
-                                                         sort_keys=True))
-        if isinstance(data, list) and data and isinstance(data[0], dict):
-            data.sort(key=lambda s: json.dumps(s, sort_keys=True))
-    return doc
-
-
-def pair(case):
-    """The agent, Prometheus, and the time at which their data begins."""
-    start = (int(time.time()) - 2000) * 1000
-    peer = case.prometheus("global: {}\n", RECEIVER, FEATURES,
-                           binary=newest("prometheus"))
-    s = case.sonde("scrape_configs: []\n", RECEIVER,
-                   "--enable-feature=promql-experimental-functions")
-    for url in (peer.url, s.url):
-        write(url, data(start))
-    return s, peer, start // 1000
-
-
-def compare(s, peer, requests):
-    differing = []
-    for request in requests:
-        ours = ask(s.url, *request)
-        theirs = ask(peer.url, *request)
-        if (ours[0], ordered(ours[1])) != (theirs[0], ordered(theirs[1])):
-            differing.append(f"{request}\n  ours   {str(ours)[:700]}\n"
-                             f"  theirs {str(theirs)[:700]}")
-    need(not differing, f"{len(differing)} of {len(requests)} differ\n" +
-         "\n".join(differing))
-
-
-QUERY = "/api/v1/query"
-RANGE = "/api/v1/query_range"
+from api_pair import *
 
 
 def test_queries(case):
@@ -339,6 +253,38 @@ def older(doc):
     if isinstance(doc, list):
         return [older(v) for v in doc]
     return doc
+
+
+def test_statistics(case):
+    """stats=all: samples in all and at each step, as Prometheus counts them"""
+    s, peer, t = pair(case, ",promql-per-step-stats")
+    h = "http_requests_total"
+    texts = [h, f"rate({h}[1m])", f"sum(rate({h}[5m]))", "nat", "rate(nat[1m])",
+             f"{h} @ {t + 600}", f"rate({h}[2m] @ {t + 600})",
+             f"sum({h}) + sum({h})", f"max_over_time({h}[5m:30s])",
+             f"max_over_time(rate({h}[1m])[5m:30s])", f"{h} offset 5m",
+             "time()", "1", "vector(1)", f"timestamp({h})", f"absent({h})",
+             f"quantile_over_time(0.5, {h}[5m])", f"sum_over_time({h}[5m])",
+             "count_over_time(nat[5m])", "sum_over_time(nat[3m])",
+             "histogram_quantile(0.9, rate(nat[2m]))", f"{h} > 5 and {h}",
+             f"topk(1, {h})", f"{h} or vector(1)", "gone", "histogram_count(nat)",
+             f"deriv({h}[5m:1m] @ {t + 900})", f"scalar(sum({h}))",
+             f"sum(sum_over_time({h}[5m:1m])) + sum({h} @ {t + 600})"]
+    for text in texts:
+        for path, params in ((QUERY, {"time": t + 700.5}),
+                             (RANGE, {"start": t + 100, "end": t + 400,
+                                      "step": 100})):
+            for stats in ("all", "true"):
+                docs = [ask(url, path, {**params, "query": text,
+                                        "stats": stats})[1]["data"]["stats"]
+                        for url in (s.url, peer.url)]
+                for d in docs:
+                    need(d["samples"].pop("peakSamples") >= 0, d)
+                docs[0]["samples"].pop("samplesRead")
+                equal(docs[0]["samples"], docs[1]["samples"],
+                      f"{text} {path} {stats}")
+                need(set(docs[0]["timings"]) == set(docs[1]["timings"]) and
+                     all(v >= 0 for v in docs[0]["timings"].values()), docs)
 
 
 def test_exemplars(case):

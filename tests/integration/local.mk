@@ -27,7 +27,7 @@ INTEGRATION = \
 	tests/integration/stress.py \
 	tests/integration/tsdb_cli.py
 TESTS += $(INTEGRATION)
-EXTRA_DIST += $(INTEGRATION) tests/integration/faultio.py \
+EXTRA_DIST += $(INTEGRATION) tests/integration/api_pair.py tests/integration/faultio.py \
 	tests/integration/harness.py \
 	tests/integration/promql_queries.py \
 	tests/integration/remote_body.py
