@@ -293,6 +293,7 @@ static void join_rule_files(struct loading *l)
 static void set_globals(struct config *c, const struct global_config *g)
 {
     c->evaluation_interval = g->evaluation_interval;
+    c->query_log_file = arena_cstr(&c->arena, g->query_log_file);
     c->globals = (struct scrape_globals){
         .scrape_interval = g->scrape_interval,
         .scrape_timeout = g->scrape_timeout,

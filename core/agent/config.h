@@ -27,6 +27,7 @@ struct config {
     struct config_store store;
     struct scrape_globals globals;
     sonde_msec evaluation_interval;
+    const char *query_log_file; /* empty: none                            */
     const struct scrape_config **jobs; /* of all files, in order          */
     size_t job_count;
     const struct remote_write_config **remotes;

@@ -184,8 +184,9 @@ static const struct config_key global_rows[] = {
                        .flags = CONFIG_RAW,
                        .help = "Labels added to what leaves this agent; $NAME "
                                "and ${NAME} are environment variables"),
-    CONFIG_ROW_UNUSED_AS("query_log_file", CONFIG_PATH,
-                         .help = "File to log queries to"),
+    CONFIG_ROW_PATH(struct global_config, query_log_file,
+                    .help = "File to log queries to, opened anew at each "
+                            "reload"),
     CONFIG_ROW_UNUSED_AS("scrape_failure_log_file", CONFIG_PATH,
                          .help = "File to log failed scrapes to"),
     CONFIG_ROW_SIZE(struct global_config, body_size_limit,

@@ -12,6 +12,7 @@
 
 struct global_config {
     struct config_head head;
+    sonde_str query_log_file;
     sonde_msec scrape_interval, scrape_timeout, evaluation_interval;
     struct sonde_list scrape_protocols;
     struct config_map external_labels;

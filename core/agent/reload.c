@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "agent/agent_int.h"
+#include "api/api.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/str.h"
@@ -100,13 +101,27 @@ static void adopt(struct agent *a, struct config *config)
     config_unref(old);
 }
 
+/* To the configuration that runs, after a new one failed half-way. */
+static void go_back(struct agent *a)
+{
+    struct sonde_err err;
+    sonde_code rc = api_set_query_log(a->api, a->config->query_log_file, &err);
+
+    if (rc == SONDE_OK)
+        rc = apply_remote(a, a->config, &err);
+    if (rc != SONDE_OK)
+        log_error("agent", "could not go back to the old configuration",
+                  LOG_ERRTEXT(&err));
+}
+
 sonde_code agent_apply(struct agent *a, struct config *config,
                        struct sonde_err *err)
 {
-    struct sonde_err ignored;
     struct tsdb_limits limits;
-    sonde_code rc = apply_remote(a, config, err);
+    sonde_code rc = api_set_query_log(a->api, config->query_log_file, err);
 
+    if (rc == SONDE_OK)
+        rc = apply_remote(a, config, err);
     if (rc == SONDE_OK)
         rc = apply_scrape(a, config, err);
     if (rc == SONDE_OK) {
@@ -115,9 +130,8 @@ sonde_code agent_apply(struct agent *a, struct config *config,
         adopt(a, config);
         return SONDE_OK;
     }
-    if (a->config && apply_remote(a, a->config, &ignored) != SONDE_OK)
-        log_error("agent", "could not go back to the old remote_write",
-                  LOG_ERRTEXT(&ignored));
+    if (a->config)
+        go_back(a);
     return rc;
 }
 

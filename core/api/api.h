@@ -177,6 +177,10 @@ void api_free(struct api *api);
 /* The store is there only after replay; until then handlers that need it
  * answer 503. */
 void api_set_storage(struct api *api, struct storage *storage);
+/* Queries are logged to this file from now on, opened anew even if it is the
+ * same; NULL or empty: to none. */
+SONDE_NODISCARD sonde_code api_set_query_log(struct api *api, const char *file,
+                                             struct sonde_err *err);
 /* The table for http_server_start; valid as long as `api`. */
 const struct http_route *api_routes(const struct api *api, size_t *count);
 

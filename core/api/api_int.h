@@ -28,6 +28,12 @@ struct api_slot { /* a route's argument */
 struct promql_result;
 struct api_metrics;
 
+struct query_log {
+    struct metric *enabled, *failures;
+    pthread_mutex_t mutex; /* guards what is below                         */
+    int fd;                /* -1: none                                     */
+};
+
 struct api {
     struct api_options options;
     struct parallel *pool; /* of the query engine                         */
@@ -39,6 +45,7 @@ struct api {
     size_t route_count;
     struct api_metrics *metrics;
     struct metric *queries_running, *queries_rejected;
+    struct query_log query_log;
 };
 
 /* ---- endpoints --------------------------------------------------------- */
@@ -108,6 +115,20 @@ selfmetrics_fn api_metrics_write; /* the argument is the api */
 
 /* The process_* families; registered by api_new. */
 selfmetrics_fn api_process_metrics;
+
+/* ---- query_log.c --------------------------------------------------------- */
+
+void api_query_log_init(struct query_log *l, struct selfmetrics *m);
+void api_query_log_fini(struct query_log *l);
+struct promql_query;
+struct promql_result;
+/* `r` is NULL and `error` says why, if the query failed. */
+void api_query_log(struct api *api, struct http_call *call,
+                   const struct promql_query *q, const struct promql_result *r,
+                   const char *error, const struct api_timing *t);
+/* "stats":{...}; without a result of zeros. */
+void api_put_stats(struct jsonw *j, const struct promql_result *r,
+                   const struct api_timing *t);
 
 /* ---- envelope.c -------------------------------------------------------- */
 

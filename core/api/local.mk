@@ -5,7 +5,8 @@ core_api_libapi_la_SOURCES = core/api/api.h core/api/admin.c core/api/api.c core
 	core/api/json.c core/api/json.h core/api/labels.c \
 	core/api/landing.c core/api/lifecycle.c core/api/metadata.c core/api/metrics.c \
 	core/api/parse_query.c \
-	core/api/query.c core/api/result.c core/api/selectors.c core/api/selfpage.c core/api/status.c \
+	core/api/quantile_window.c core/api/quantile_window.h \
+	core/api/query.c core/api/query_log.c core/api/result.c core/api/selectors.c core/api/selfpage.c core/api/status.c \
 	core/api/targets.c core/api/times.c core/api/times.h
 
 check_PROGRAMS += tests/unit/json_test

@@ -4,12 +4,14 @@
  * and how large answers were, by handler; where the time of queries goes.
  * Histograms are counted without locks and put together when the page is
  * asked for; a handler that nobody has called is not shown. The parts of a
- * query's time are sums and counts without quantiles.
+ * query's time have quantiles of the last ten minutes, under a mutex.
  */
 #include <stdlib.h>
 
 #include "api/api_int.h"
+#include "api/quantile_window.h"
 #include "model/number.h"
+#include "util/clock.h"
 #include "util/mem.h"
 
 #define BOUNDS_MAX 10
@@ -36,6 +38,8 @@ struct api_metrics {
         _Atomic uint64_t count;
     } slices[API_SLICES];
     _Atomic uint64_t samples; /* that queries asked for                    */
+    pthread_mutex_t mutex;    /* guards what is below                      */
+    struct quantile_window windows[API_SLICES];
 };
 
 struct api_metrics *api_metrics_new(size_t handlers)
@@ -44,6 +48,7 @@ struct api_metrics *api_metrics_new(size_t handlers)
 
     m->handlers = mem_zalloc(handlers * sizeof(*m->handlers));
     m->handler_count = handlers;
+    pthread_mutex_init(&m->mutex, NULL);
     return m;
 }
 
@@ -51,6 +56,7 @@ void api_metrics_free(struct api_metrics *m)
 {
     if (!m)
         return;
+    pthread_mutex_destroy(&m->mutex);
     free(m->handlers);
     free(m);
 }
@@ -83,12 +89,17 @@ void api_metrics_query(struct api_metrics *m, const struct api_timing *t,
         [API_SLICE_EVAL] = t->eval,
         [API_SLICE_SORT] = t->sort,
     };
+    sonde_msec now = clock_monotonic(&clock_system);
 
     for (size_t i = 0; i < API_SLICES; i++) {
         metric_add_real(&m->slices[i].seconds, seconds[i]);
         atomic_fetch_add_explicit(&m->slices[i].count, 1, memory_order_relaxed);
     }
     atomic_fetch_add_explicit(&m->samples, samples, memory_order_relaxed);
+    pthread_mutex_lock(&m->mutex);
+    for (size_t i = 0; i < API_SLICES; i++)
+        quantile_window_add(&m->windows[i], now, seconds[i]);
+    pthread_mutex_unlock(&m->mutex);
 }
 
 /* ---- the page ----------------------------------------------------------- */
@@ -130,10 +141,32 @@ static bool called(const struct spread *s, size_t n)
     return false;
 }
 
-static void emit_slices(struct selfmetrics_page *page,
-                        const struct api_metrics *m)
+static void emit_quantiles(struct selfmetrics_page *page, struct api_metrics *m,
+                           enum api_slice slice, const char *name,
+                           const char *help, const char *label)
 {
-    static const char *const names[API_SLICES] = {
+    static const struct {
+        double q;
+        const char *text;
+    } rows[] = { { 0.5, "0.5" }, { 0.9, "0.9" }, { 0.99, "0.99" } };
+    sonde_msec now = clock_monotonic(&clock_system);
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char labels[80];
+        double v;
+
+        pthread_mutex_lock(&m->mutex);
+        v = quantile_window_get(&m->windows[slice], now, rows[i].q);
+        pthread_mutex_unlock(&m->mutex);
+        (void)snprintf(labels, sizeof(labels), "%s,quantile=\"%s\"", label,
+                       rows[i].text);
+        selfmetrics_emit_part(page, name, "", METRIC_SUMMARY, help, labels, v);
+    }
+}
+
+static void emit_slices(struct selfmetrics_page *page, struct api_metrics *m)
+{
+    static const char *const labels[API_SLICES] = {
         [API_SLICE_QUEUE] = "slice=\"queue_time\"",
         [API_SLICE_PREPARE] = "slice=\"prepare_time\"",
         [API_SLICE_EVAL] = "slice=\"inner_eval\"",
@@ -146,10 +179,11 @@ static void emit_slices(struct selfmetrics_page *page,
         uint64_t n =
             atomic_load_explicit(&m->slices[i].count, memory_order_relaxed);
 
+        emit_quantiles(page, m, i, name, help, labels[i]);
         selfmetrics_emit_part(page, name, "_sum", METRIC_SUMMARY, help,
-                              names[i], metric_get(&m->slices[i].seconds));
+                              labels[i], metric_get(&m->slices[i].seconds));
         selfmetrics_emit_part(page, name, "_count", METRIC_SUMMARY, help,
-                              names[i], (double)n);
+                              labels[i], (double)n);
     }
     selfmetrics_emit(
         page, "prometheus_engine_query_samples_total", METRIC_COUNTER,
@@ -168,7 +202,7 @@ void api_metrics_write(struct selfmetrics_page *page, void *arg)
           BYTES_BOUNDS },
     };
     const struct api *api = arg;
-    const struct api_metrics *m = api->metrics;
+    struct api_metrics *m = api->metrics;
 
     for (size_t i = 0; i < m->handler_count; i++) {
         const struct handler_metrics *h = &m->handlers[i];

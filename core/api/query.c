@@ -252,9 +252,8 @@ static double seconds_since(uint64_t begin_ns)
 }
 
 static void take_timing(struct api *api, const struct promql_result *r,
-                        uint64_t begin_ns, struct api_timing *t)
+                        struct api_timing *t)
 {
-    t->total = seconds_since(begin_ns);
     t->prepare = r->stats.prepare_seconds;
     t->eval = r->stats.eval_seconds;
     t->sort = r->stats.sort_seconds;
@@ -296,8 +295,11 @@ static sonde_code evaluate(struct api *api, struct http_call *call,
     timing->queue = seconds_since(begin);
     rc = promql_run(&q, expr, out, err);
     gate_leave(api);
+    timing->total = seconds_since(begin);
     if (rc == SONDE_OK)
-        take_timing(api, *out, begin, timing);
+        take_timing(api, *out, timing);
+    api_query_log(api, call, &q, *out, rc == SONDE_OK ? NULL : err->text,
+                  timing);
     if (rc == SONDE_ETIMEOUT)
         return sonde_err_set(err, rc,
                              "query timed out in expression evaluation");

@@ -200,13 +200,8 @@ static void put_step_samples(struct jsonw *j, const struct promql_result *r)
     jsonw_array_end(j);
 }
 
-static void put_stats(struct jsonw *j, const struct promql_result *r,
-                      const struct api_timing *t)
+static void put_timings(struct jsonw *j, const struct api_timing *t)
 {
-    const struct promql_stats *s = &r->stats;
-
-    jsonw_key(j, "stats");
-    jsonw_object(j);
     jsonw_key(j, "timings");
     jsonw_object(j);
     put_real(j, "evalTotalTime", t->prepare + t->eval + t->sort);
@@ -216,12 +211,24 @@ static void put_stats(struct jsonw *j, const struct promql_result *r,
     put_real(j, "execQueueTime", t->queue);
     put_real(j, "execTotalTime", t->total);
     jsonw_object_end(j);
+}
+
+void api_put_stats(struct jsonw *j, const struct promql_result *r,
+                   const struct api_timing *t)
+{
+    static const struct promql_result none;
+
+    if (!r)
+        r = &none;
+    jsonw_key(j, "stats");
+    jsonw_object(j);
+    put_timings(j, t);
     jsonw_key(j, "samples");
     jsonw_object(j);
     put_step_samples(j, r);
-    put_count(j, "totalQueryableSamples", s->queryable_samples);
-    put_count(j, "samplesRead", s->samples_read);
-    put_count(j, "peakSamples", s->peak_samples);
+    put_count(j, "totalQueryableSamples", r->stats.queryable_samples);
+    put_count(j, "samplesRead", r->stats.samples_read);
+    put_count(j, "peakSamples", r->stats.peak_samples);
     jsonw_object_end(j);
     jsonw_object_end(j);
 }
@@ -253,7 +260,7 @@ void api_reply_result(struct http_call *call, const struct promql_result *r,
             a.warning = API_TRUNCATED;
     }
     if (timing)
-        put_stats(j, r, timing);
+        api_put_stats(j, r, timing);
     jsonw_object_end(j);
     a.warnings = notes_of(call, r, true);
     a.infos = notes_of(call, r, false);

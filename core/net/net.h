@@ -236,6 +236,9 @@ enum http_method http_call_method(const struct http_call *c);
 /* Without the route prefix, decoded once. */
 sonde_str http_call_path(const struct http_call *c);
 sonde_str http_call_header(const struct http_call *c, const char *name);
+/* The client's address without its port, in the call's arena; empty if it is
+ * not known. */
+sonde_str http_call_client(struct http_call *c);
 /* A parameter of a POSTed form or else of the query string (form first);
  * false if absent. `i` counts repeated ones from 0. */
 bool http_call_param(const struct http_call *c, const char *name, size_t i,

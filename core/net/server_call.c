@@ -22,6 +22,7 @@
  * it is read on without being kept, because an answer in the middle of a
  * body would not be read by most clients; but only so far.
  */
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "net/server_int.h"
@@ -50,6 +51,26 @@ sonde_str http_call_header(const struct http_call *c, const char *name)
 {
     return sonde_cstr(
         MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name));
+}
+
+sonde_str http_call_client(struct http_call *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (info && info->client_addr->sa_family == AF_INET) {
+        struct sockaddr_in a;
+
+        memcpy(&a, info->client_addr, sizeof(a));
+        (void)inet_ntop(AF_INET, &a.sin_addr, text, sizeof(text));
+    } else if (info && info->client_addr->sa_family == AF_INET6) {
+        struct sockaddr_in6 a;
+
+        memcpy(&a, info->client_addr, sizeof(a));
+        (void)inet_ntop(AF_INET6, &a.sin6_addr, text, sizeof(text));
+    }
+    return arena_str(&c->arena, sonde_cstr(text));
 }
 
 bool http_call_param(const struct http_call *c, const char *name, size_t i,

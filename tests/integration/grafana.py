@@ -287,6 +287,71 @@ def test_statistics(case):
                      all(v >= 0 for v in docs[0]["timings"].values()), docs)
 
 
+LOG_CONFIG = "global: {query_log_file: queries.log}\n"
+
+
+def log_lines(case):
+    with open(case.path("queries.log")) as f:
+        return [json.loads(line) for line in f]
+
+
+def kinds(doc):
+    """The keys of nested objects."""
+    return {k: kinds(v) for k, v in doc.items()} if isinstance(doc, dict) \
+        else None
+
+
+def test_query_log(case):
+    """query_log_file has Prometheus' lines, and is opened anew at a reload"""
+    requests = [("query", {"query": "1+1", "time": 5.5}),
+                ("query_range", {"query": "up", "start": 1, "end": 100,
+                                 "step": 7.5}),
+                ("query", {"query": "sum(", "time": 0}),
+                ("query", {"query": "label_replace(vector(1),'a','','b','(')",
+                           "time": 0}),
+                ("query", {"query": '"<a>"', "time": 0})]
+    logs = []
+    for start in (case.sonde, lambda c: case.prometheus(
+            c, binary=newest("prometheus"))):
+        server = start(LOG_CONFIG)
+        for path, params in requests:
+            ask(server.url, f"/api/v1/{path}", params)
+        lines = wait_for("the log", lambda: len(log_lines(case)) == 4 and
+                         log_lines(case))
+        logs.append(lines)
+        os.rename(case.path("queries.log"), case.path("queries.old"))
+        get(server.url + "/-/reload", method="POST")
+        ask(server.url, "/api/v1/query", {"query": "7"})
+        equal(len(log_lines(case)), 1, "after a reload")
+        page = get(server.url + "/metrics")[1]
+        for text in ("prometheus_engine_query_log_enabled 1\n",
+                     'seconds{slice="inner_eval",quantile="0.99"} ',
+                     'seconds_count{slice="inner_eval"} '):
+            need(text in page, text)
+        server.stop()
+        os.remove(case.path("queries.log"))
+    for ours, theirs in zip(*logs):
+        for key in ("source", "spanID"):  # of Go's logger
+            theirs.pop(key)
+        ours["stats"]["samples"].pop("samplesRead")
+        equal(kinds(ours), kinds(theirs))
+        for key in ("level", "msg", "params", "httpRequest", "error"):
+            equal(ours.get(key), theirs.get(key), key)
+
+
+def test_query_log_that_can_not_be_opened(case):
+    """a query log that can not be opened refuses the reload"""
+    s = case.sonde(LOG_CONFIG)
+    code, body = s.reload("global: {query_log_file: none/queries.log}\n")
+    equal(code, 500)
+    need("none/queries.log" in body, body)
+    ask(s.url, "/api/v1/query", {"query": "7"})
+    equal(len(log_lines(case)), 1, "the old one goes on")
+    equal(s.reload("global: {}\n")[0], 200)
+    ask(s.url, "/api/v1/query", {"query": "7"})
+    equal(len(log_lines(case)), 1, "none")
+
+
 def test_exemplars(case):
     """query_exemplars"""
     s, peer, t = pair(case)

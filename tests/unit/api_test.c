@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/quantile_window.h"
 #include "api/times.h"
 #include "net/net.h"
 #include "storage/storage.h"
 #include "unit/tap.h"
 #include "util/buf.h"
 #include "util/clock.h"
+#include "util/mem.h"
 #include "util/str.h"
 
 #define NOW INT64_C(1700000000000)
@@ -543,6 +545,41 @@ static void queries(void)
     agent_start(&g);
     CHECK_ROWS(&g, rows);
     agent_stop(&g);
+}
+
+static void quantiles(void)
+{
+    static const struct {
+        int line;
+        double q, want;
+    } cases[] = {
+        { __LINE__, 0.5, 0.5 },
+        { __LINE__, 0.9, 0.9 },
+        { __LINE__, 0.99, 0.99 },
+    };
+    struct quantile_window *w = mem_new(struct quantile_window);
+    sonde_msec minute = 60 * 1000, now = 77 * minute;
+
+    CU_ASSERT_TRUE(isnan(quantile_window_get(w, now, 0.5)));
+    for (int i = 1; i <= 1000; i++)
+        quantile_window_add(w, now, i / 1000.0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (sonde_msec at = now; at <= now + 7 * minute; at += minute)
+            ROW_ASSERT(&cases[i], fabs(quantile_window_get(w, at, cases[i].q) /
+                                           cases[i].want -
+                                       1) < 0.04);
+    /* Then they are forgotten, and what came later counts alone. */
+    quantile_window_add(w, now + 8 * minute, 1e-7);
+    CU_ASSERT_TRUE(
+        fabs(quantile_window_get(w, now + 11 * minute, 0.5) / 1e-7 - 1) < 0.04);
+    CU_ASSERT_TRUE(isnan(quantile_window_get(w, now + 60 * minute, 0.5)));
+    /* What has no bin. */
+    quantile_window_add(w, now + 60 * minute, 0);
+    quantile_window_add(w, now + 60 * minute, -1);
+    quantile_window_add(w, now + 60 * minute, 1e9);
+    CU_ASSERT_TRUE(quantile_window_get(w, now + 60 * minute, 0.5) < 1e-8);
+    CU_ASSERT_TRUE(quantile_window_get(w, now + 60 * minute, 0.99) > 900);
+    free(w);
 }
 
 static void federation(void)
@@ -1242,6 +1279,7 @@ static const struct tap_test tests[] = {
     { "queries", queries },
     { "series and labels", series_and_labels },
     { "federation", federation },
+    { "quantiles", quantiles },
     { "syntax trees", syntax_trees },
     { "the store's status, statistics", store_status },
     { "exemplars", exemplars },
