@@ -28,22 +28,6 @@ static void reply_done(struct http_call *call, sonde_code rc,
         api_error(call, API_INTERNAL, "%s", err->text);
 }
 
-/* As Go's strconv.ParseBool. */
-static bool bool_parse(sonde_str s, bool *out)
-{
-    static const char *const yes[] = { "1", "t", "T", "true", "TRUE", "True" };
-    static const char *const no[] = {
-        "0", "f", "F", "false", "FALSE", "False"
-    };
-
-    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
-        *out = str_eq_cstr(s, yes[i]);
-        if (*out || str_eq_cstr(s, no[i]))
-            return true;
-    }
-    return false;
-}
-
 void api_handle_snapshot(struct api *api, struct http_call *call)
 {
     const struct api_ops *ops = &api->options.ops;
@@ -55,7 +39,7 @@ void api_handle_snapshot(struct api *api, struct http_call *call)
 
     if (!admin_allowed(api, call, ops->snapshot != NULL))
         return;
-    if (text.len && !bool_parse(text, &skip_head)) {
+    if (text.len && !api_bool_parse(text, &skip_head)) {
         api_error(call, API_BAD_DATA,
                   "invalid parameter \"skip_head\": unable to parse boolean "
                   "strconv.ParseBool: parsing \"%.*s\": invalid syntax",

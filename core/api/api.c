@@ -8,7 +8,6 @@
  * api_new but for the store's pointer (set once replay is done), the gate of
  * the queries, and counters. Handlers run on many threads.
  */
-#include <ctype.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -34,67 +33,6 @@ static void api_handle_unknown(struct api *api, struct http_call *call)
     api_not_found(call);
 }
 
-/* Lists of rooms that do not exist yet are empty, not missing: clients that
- * ask for alerts and rules show "none". */
-static void reply_lists(struct http_call *call, const char *const *keys)
-{
-    struct api_answer a;
-    struct jsonw *j = api_answer_begin(&a, call);
-
-    jsonw_object(j);
-    for (; *keys; keys++) {
-        jsonw_key(j, *keys);
-        jsonw_array(j);
-        jsonw_array_end(j);
-    }
-    jsonw_object_end(j);
-    api_answer_send(&a);
-}
-
-static void api_handle_alerts(struct api *api, struct http_call *call)
-{
-    (void)api;
-    reply_lists(call, (const char *const[]){ "alerts", NULL });
-}
-
-/* There are no rules yet, but what is asked for is checked. */
-static bool rules_params(struct http_call *call)
-{
-    sonde_str type = api_param(call, "type");
-    struct api_selectors p;
-    char lower[API_SHOWN_MAX];
-
-    if (type.len && !str_eq_nocase(type, SONDE_STR("alert")) &&
-        !str_eq_nocase(type, SONDE_STR("record"))) {
-        type = str_sub(type, 0, sizeof(lower));
-        for (size_t i = 0; i < type.len; i++)
-            lower[i] = (char)tolower((unsigned char)type.ptr[i]);
-        api_error(call, API_BAD_DATA,
-                  "invalid parameter \"type\": not supported value \"%.*s\"",
-                  (int)type.len, lower);
-        return false;
-    }
-    if (!api_selectors_get(call, &p, ""))
-        return false;
-    api_selectors_fini(&p);
-    return true;
-}
-
-static void api_handle_rules(struct api *api, struct http_call *call)
-{
-    (void)api;
-    if (!rules_params(call))
-        return;
-    reply_lists(call, (const char *const[]){ "groups", NULL });
-}
-
-static void api_handle_alertmanagers(struct api *api, struct http_call *call)
-{
-    (void)api;
-    reply_lists(call, (const char *const[]){ "activeAlertmanagers",
-                                             "droppedAlertmanagers", NULL });
-}
-
 static void api_handle_notifications(struct api *api, struct http_call *call)
 {
     struct api_answer a;
@@ -103,21 +41,6 @@ static void api_handle_notifications(struct api *api, struct http_call *call)
     (void)api;
     jsonw_array(j);
     jsonw_array_end(j);
-    api_answer_send(&a);
-}
-
-static void api_handle_features(struct api *api, struct http_call *call)
-{
-    struct api_answer a;
-    struct jsonw *j = api_answer_begin(&a, call);
-
-    jsonw_object(j);
-    jsonw_key(j, "prometheus");
-    jsonw_object(j);
-    jsonw_key(j, "agent_mode");
-    jsonw_bool(j, api->options.agent_mode);
-    jsonw_object_end(j);
-    jsonw_object_end(j);
     api_answer_send(&a);
 }
 

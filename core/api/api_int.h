@@ -81,8 +81,11 @@ api_fn api_handle_query, api_handle_query_range,
 api_fn api_handle_query_exemplars; /* exemplars.c */
 api_fn api_handle_parse_query;     /* parse_query.c */
 api_fn api_handle_blocks;          /* blocks.c */
-api_fn api_handle_relabel_steps;   /* relabel_steps.c */
-api_fn api_handle_federate;        /* federate.c */
+api_fn api_handle_rules, api_handle_alerts,
+    api_handle_alertmanagers;    /* rules.c */
+api_fn api_handle_features;      /* features.c */
+api_fn api_handle_relabel_steps; /* relabel_steps.c */
+api_fn api_handle_federate;      /* federate.c */
 api_fn api_handle_series, api_handle_labels,
     api_handle_label_values; /* labels.c */
 api_fn api_handle_snapshot, api_handle_delete_series,
@@ -187,6 +190,8 @@ bool api_signed_duration_param(struct http_call *call, const char *name,
                                sonde_msec *out);
 /* Not negative; 0: none. */
 bool api_limit_param(struct http_call *call, size_t *out);
+/* As Go's strconv.ParseBool. */
+bool api_bool_parse(sonde_str s, bool *out);
 /* A Go integer; the API's texts for what is not one differ. */
 bool api_int_parse(sonde_str s, int64_t *out);
 
@@ -206,6 +211,9 @@ struct api_selectors {
  * endpoints. False: it was replied to, and nothing has to be released. */
 bool api_selectors_get(struct http_call *call, struct api_selectors *out,
                        const char *prefix);
+/* The same of match[] alone. */
+bool api_selectors_match(struct http_call *call, struct api_selectors *out,
+                         const char *prefix);
 void api_selectors_fini(struct api_selectors *p);
 struct select_hints api_selectors_hints(const struct api_selectors *p);
 /* For endpoints that need match[] and look at the form: replies if there is

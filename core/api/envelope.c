@@ -216,3 +216,18 @@ void api_matchers_fini(struct matcher *ms, size_t n)
     for (size_t i = 0; i < n; i++)
         matcher_fini(&ms[i]);
 }
+
+bool api_bool_parse(sonde_str s, bool *out)
+{
+    static const char *const yes[] = { "1", "t", "T", "true", "TRUE", "True" };
+    static const char *const no[] = {
+        "0", "f", "F", "false", "FALSE", "False"
+    };
+
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+        *out = str_eq_cstr(s, yes[i]);
+        if (*out || str_eq_cstr(s, no[i]))
+            return true;
+    }
+    return false;
+}

@@ -1,6 +1,6 @@
 noinst_LTLIBRARIES += core/api/libapi.la
 core_api_libapi_la_SOURCES = core/api/api.h core/api/admin.c core/api/api.c core/api/api_int.h core/api/blocks.c core/api/relabel_steps.c \
-	core/api/envelope.c core/api/exemplars.c core/api/federate.c core/api/federate.h \
+	core/api/envelope.c core/api/exemplars.c core/api/features.c core/api/rules.c core/api/federate.c core/api/federate.h \
 	core/api/federate_proto.c core/api/federate_text.c \
 	core/api/json.c core/api/json.h core/api/labels.c \
 	core/api/landing.c core/api/lifecycle.c core/api/metadata.c core/api/metrics.c \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /api/v1/parse_query: an expression's tree as JSON, for pages that explain
- * queries. Keys come sorted, as they do from Prometheus. Arithmetic with
- * durations is not shown: `offsetExpr` and its like are always null, and what
- * only a query's step can tell has 0 beside them.
+ * queries. Keys come sorted, as they do from Prometheus. Where a duration is
+ * written as arithmetic, its tree is in `rangeExpr`, `stepExpr` or
+ * `offsetExpr`, and the number beside it is 0.
  *
  * The walk is as deep as the parser lets an expression be.
  */
@@ -35,12 +35,6 @@ static void put_int(struct jsonw *j, const char *key, int64_t value)
 {
     jsonw_key(j, key);
     jsonw_int(j, value);
-}
-
-static void put_null(struct jsonw *j, const char *key)
-{
-    jsonw_key(j, key);
-    jsonw_null(j);
 }
 
 static void put_list(struct jsonw *j, const char *key,
@@ -82,11 +76,70 @@ static void put_timestamp(struct jsonw *j, const struct promql_shift *s)
         jsonw_null(j);
 }
 
+/* ---- durations ----------------------------------------------------------- */
+
+static const char *span_op(const struct promql_span *s)
+{
+    switch (s->kind) {
+    case PROMQL_SPAN_STEP:
+        return "step";
+    case PROMQL_SPAN_RANGE:
+        return "range";
+    case PROMQL_SPAN_MIN:
+        return "min_of";
+    case PROMQL_SPAN_MAX:
+        return "max_of";
+    case PROMQL_SPAN_NEGATE:
+        return "-";
+    default:
+        return promql_op_name(s->op);
+    }
+}
+
+static void put_number(struct jsonw *j, double v)
+{
+    char text[NUMBER_MAX_BYTES];
+    size_t n = number_format(text, v, NUMBER_PLAIN);
+
+    put_cstr(j, "type", "numberLiteral");
+    put_str(j, "val", (sonde_str){ text, n });
+}
+
+static void put_span(struct jsonw *j, const char *key,
+                     const struct promql_span *s)
+{
+    jsonw_key(j, key);
+    if (!s) {
+        jsonw_null(j);
+        return;
+    }
+    jsonw_object(j);
+    if (s->kind == PROMQL_SPAN_NUMBER) {
+        put_bool(j, "duration", s->duration);
+        put_number(j, s->value);
+    } else {
+        put_span(j, "lhs", s->lhs);
+        put_cstr(j, "op", span_op(s));
+        put_span(j, "rhs", s->rhs);
+        put_cstr(j, "type", "durationExpr");
+        put_bool(j, "wrapped", s->wrapped);
+    }
+    jsonw_object_end(j);
+}
+
+static void put_length(struct jsonw *j, const char *key, const char *expr_key,
+                       sonde_msec ms, const struct promql_span *s)
+{
+    put_int(j, key, s ? 0 : ms);
+    put_span(j, expr_key, s);
+}
+
 static void put_offset(struct jsonw *j, const struct promql_shift *s)
 {
-    put_int(j, "offset", s->offset_ms);
-    put_null(j, "offsetExpr");
+    put_length(j, "offset", "offsetExpr", s->offset_ms, s->offset);
 }
+
+/* ---- nodes --------------------------------------------------------------- */
 
 static void put_matchers(struct jsonw *j, const struct promql_expr *selector)
 {
@@ -118,10 +171,9 @@ static void put_selector(struct jsonw *j, const struct promql_expr *e,
     put_matchers(j, e);
     put_str(j, "name", e->selector.name);
     put_offset(j, &e->selector.shift);
-    if (range) {
-        put_int(j, "range", range->range.range_ms);
-        put_null(j, "rangeExpr");
-    }
+    if (range)
+        put_length(j, "range", "rangeExpr", range->range.range_ms,
+                   range->range.range);
     put_bool(j, "smoothed", e->selector.edges == PROMQL_EDGES_SMOOTHED);
     put_at(j, &e->selector.shift);
     put_timestamp(j, &e->selector.shift);
@@ -132,11 +184,10 @@ static void put_subquery(struct jsonw *j, const struct promql_expr *e)
 {
     put_child(j, "expr", e->subquery.expr);
     put_offset(j, &e->subquery.shift);
-    put_int(j, "range", e->subquery.range_ms);
-    put_null(j, "rangeExpr");
+    put_length(j, "range", "rangeExpr", e->subquery.range_ms,
+               e->subquery.range);
     put_at(j, &e->subquery.shift);
-    put_int(j, "step", e->subquery.step_ms);
-    put_null(j, "stepExpr");
+    put_length(j, "step", "stepExpr", e->subquery.step_ms, e->subquery.step);
     put_timestamp(j, &e->subquery.shift);
     put_cstr(j, "type", "subquery");
 }
@@ -222,21 +273,12 @@ static void put_aggregation(struct jsonw *j, const struct promql_expr *e)
     put_bool(j, "without", e->aggregate.without);
 }
 
-static void put_number(struct jsonw *j, const struct promql_expr *e)
-{
-    char text[NUMBER_MAX_BYTES];
-    size_t n = number_format(text, e->number.value, NUMBER_PLAIN);
-
-    put_cstr(j, "type", "numberLiteral");
-    put_str(j, "val", (sonde_str){ text, n });
-}
-
 static void put_expr(struct jsonw *j, const struct promql_expr *e)
 {
     jsonw_object(j);
     switch (e->kind) {
     case PROMQL_NUMBER:
-        put_number(j, e);
+        put_number(j, e->number.value);
         break;
     case PROMQL_TEXT:
         put_cstr(j, "type", "stringLiteral");

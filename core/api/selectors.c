@@ -46,14 +46,27 @@ static bool add_selector(struct http_call *call, struct api_selectors *p,
 bool api_selectors_get(struct http_call *call, struct api_selectors *p,
                        const char *prefix)
 {
+    sonde_msec start = API_TIME_MIN, end = API_TIME_MAX;
+    size_t limit = 0;
+
+    if (!api_limit_param(call, &limit) ||
+        !api_time_param(call, "start", &start) ||
+        !api_time_param(call, "end", &end) ||
+        !api_selectors_match(call, p, prefix))
+        return false;
+    p->start = start;
+    p->end = end;
+    p->limit = limit;
+    return true;
+}
+
+bool api_selectors_match(struct http_call *call, struct api_selectors *p,
+                         const char *prefix)
+{
     size_t n = 0;
     sonde_str v;
 
     *p = (struct api_selectors){ .start = API_TIME_MIN, .end = API_TIME_MAX };
-    if (!api_limit_param(call, &p->limit) ||
-        !api_time_param(call, "start", &p->start) ||
-        !api_time_param(call, "end", &p->end))
-        return false;
     while (n < SELECTORS_MAX && http_call_param(call, "match[]", n, &v))
         n++;
     p->selectors =

@@ -205,6 +205,8 @@ const char *promql_op_name(enum promql_op op);
 /* "instant vector", ... as error messages have it. */
 const char *promql_type_name(enum promql_type type);
 const struct promql_function *promql_function_find(sonde_str name);
+/* By number, sorted by name; NULL behind the last. */
+const struct promql_function *promql_function_at(size_t i);
 
 static inline bool promql_op_is_comparison(enum promql_op op)
 {

@@ -130,3 +130,8 @@ const struct promql_function *promql_function_find(sonde_str name)
     }
     return NULL;
 }
+
+const struct promql_function *promql_function_at(size_t i)
+{
+    return i < sizeof(functions) / sizeof(functions[0]) ? &functions[i] : NULL;
+}

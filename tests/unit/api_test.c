@@ -716,6 +716,27 @@ static void syntax_trees(void)
           "~\"offset\":0,\"offsetExpr\":null,\"range\":3600000,\"rangeExpr\":"
           "null,\"startOrEnd\":\"end\",\"step\":300000,\"stepExpr\":null,"
           "\"timestamp\":null,\"type\":\"subquery\"}" },
+        { __LINE__, "GET /api/v1/parse_query?query=x[5m%2bstep()]", 200,
+          "~\"range\":0,\"rangeExpr\":{\"lhs\":{\"duration\":true,\"type\":"
+          "\"numberLiteral\",\"val\":\"300\"},\"op\":\"+\",\"rhs\":{"
+          "\"lhs\":null,\"op\":\"step\",\"rhs\":null,\"type\":"
+          "\"durationExpr\",\"wrapped\":false},\"type\":\"durationExpr\","
+          "\"wrapped\":false}" },
+        { __LINE__, "GET /api/v1/parse_query?query=x%20offset%20(10m/2)", 200,
+          "~\"offset\":0,\"offsetExpr\":{\"lhs\":{\"duration\":true,"
+          "\"type\":\"numberLiteral\",\"val\":\"600\"},\"op\":\"/\",\"rhs\":"
+          "{\"duration\":false,\"type\":\"numberLiteral\",\"val\":\"2\"},"
+          "\"type\":\"durationExpr\",\"wrapped\":true}" },
+        { __LINE__,
+          "GET /api/v1/parse_query?query=x[5m:min_of(1s,range())]"
+          "%20offset%20-step()",
+          200,
+          "~\"offsetExpr\":{\"lhs\":null,\"op\":\"-\",\"rhs\":{\"lhs\":null,"
+          "\"op\":\"step\",\"rhs\":null,\"type\":\"durationExpr\","
+          "\"wrapped\":false},\"type\":\"durationExpr\",\"wrapped\":false},"
+          "\"range\":300000,\"rangeExpr\":null,\"startOrEnd\":null,\"step\":"
+          "0,\"stepExpr\":{\"lhs\":{\"duration\":true,\"type\":"
+          "\"numberLiteral\",\"val\":\"1\"},\"op\":\"min_of\"," },
         { __LINE__, "GET /api/v1/parse_query?query=sum(", 400,
           "~\"errorType\":\"bad_data\",\"error\":\"invalid parameter "
           "\\\"query\\\": 1:5: parse error: " },
@@ -940,7 +961,12 @@ static void status(void)
           "\"chunkCount\":4,\"minTime\":1,\"maxTime\":2},"
           "\"seriesCountByMetricName\":[{" },
         { __LINE__, "GET /api/v1/features", 200,
-          OK("{\"prometheus\":{\"agent_mode\":false}}") },
+          "~\"prometheus\":{\"agent_mode\":false},\"promql\":{\"anchored\":"
+          "false,\"at_modifier\":true," },
+        { __LINE__, "GET /api/v1/features", 200,
+          "~\"promql_functions\":{\"abs\":true," },
+        { __LINE__, "GET /api/v1/features", 200,
+          "~\"info\":false,\"irate\":true," },
     };
     struct agent g;
 
