@@ -64,3 +64,11 @@ TESTS += tests/unit/query_cli_test
 tests_unit_query_cli_test_SOURCES = tests/unit/query_cli_test.c
 tests_unit_query_cli_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_query_cli_test_LDADD = $(LIBS_UNIT) $(LIB_ALL)
+
+check_PROGRAMS += tests/fuzz/query_json
+TESTS += tests/fuzz/query_json
+tests_fuzz_query_json_SOURCES = tests/fuzz/query_json.c $(FUZZ_MAIN)
+tests_fuzz_query_json_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_query_json_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_query_json_LDADD = $(LIB_ALL)
+EXTRA_DIST += tests/fuzz/corpus/query_json

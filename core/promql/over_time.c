@@ -28,6 +28,13 @@ static void note_mixed(struct range_call *c, struct worker *w)
                  SONDE_ARG(name));
 }
 
+/* Of the first argument, also where the range is the second. */
+static const struct promql_expr *ignored_place(const struct range_call *c)
+{
+    return c->function->range_arg ? c->node.expr->call.args[0]
+                                  : range_call_place(c);
+}
+
 /* The floats of a window that also has histograms, which are left out with a
  * note; false if there are none. `v` has room for all. */
 static bool floats_only(struct range_call *c, const struct window *win,
@@ -43,7 +50,7 @@ static bool floats_only(struct range_call *c, const struct window *win,
         t[(*n)++] = win->t[i];
     }
     if (*n && *n < win->n)
-        note_info(c->node.exec, range_call_place(c),
+        note_info(c->node.exec, ignored_place(c),
                   "ignored histograms in a range containing both floats and "
                   "histograms for metric name \"%.*s\"",
                   SONDE_ARG(name));

@@ -237,27 +237,31 @@ static double ask_classic(struct asking *a, const struct classic_bucket *b,
     return b[n - 1].bound == INFINITY ? classic_quantile(b, n, q) : NAN;
 }
 
+/* The place is the first argument's; the name is gone by then, unless it is
+ * removed at the end. */
 static void note_nan(struct asking *a, const struct group *g, unsigned notes)
 {
-    sonde_str name = labels_get(g->labels, SONDE_STR(LABEL_NAME));
-    const char *of = name.len ? " for metric name \"" : "";
-    const char *end = name.len ? "\"" : "";
+    static const struct {
+        unsigned note;
+        const char *text;
+    } texts[] = {
+        { QUANTILE_NAN_RESULT,
+          "input to histogram_quantile has NaN observations, result is NaN" },
+        { QUANTILE_NAN_SKEWED, "input to histogram_quantile has NaN "
+                               "observations, result is skewed higher" },
+        { FRACTION_NAN_EXCLUDED,
+          "input to histogram_fraction has NaN observations, which are "
+          "excluded from all fractions" },
+    };
+    bool named = a->exec->query->features & PROMQL_DELAYED_NAME_REMOVAL;
+    sonde_str name =
+        named ? labels_get(g->labels, SONDE_STR(LABEL_NAME)) : (sonde_str){ 0 };
 
-    if (notes & QUANTILE_NAN_RESULT)
-        note_info(a->exec, a->vector,
-                  "input to histogram_quantile has NaN observations, result "
-                  "is NaN%s%.*s%s",
-                  of, SONDE_ARG(name), end);
-    if (notes & QUANTILE_NAN_SKEWED)
-        note_info(a->exec, a->vector,
-                  "input to histogram_quantile has NaN observations, result "
-                  "is skewed higher%s%.*s%s",
-                  of, SONDE_ARG(name), end);
-    if (notes & FRACTION_NAN_EXCLUDED)
-        note_info(a->exec, a->vector,
-                  "input to histogram_fraction has NaN observations, which "
-                  "are excluded from all fractions%s%.*s%s",
-                  of, SONDE_ARG(name), end);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (notes & texts[i].note)
+            note_info(a->exec, a->expr->call.args[0], "%s%s%.*s%s",
+                      texts[i].text, name.len ? " for metric name \"" : "",
+                      SONDE_ARG(name), name.len ? "\"" : "");
 }
 
 static double ask_native(struct asking *a, struct worker *w,
@@ -313,11 +317,26 @@ static size_t answers(const struct asking *a)
     return a->fraction ? 1 : a->q_count;
 }
 
+/* Whether the buckets are looked at: else nobody is told that they had to be
+ * mended. */
+static bool are_read(const struct asking *a, const struct classic_bucket *b,
+                     size_t n, size_t k)
+{
+    bool whole = false, asked = a->fraction;
+
+    for (size_t i = 0; i < n; i++)
+        whole |= b[i].bound == INFINITY;
+    for (size_t i = 0; !asked && i < answers(a); i++)
+        asked = a->q[i][k] >= 0 && a->q[i][k] <= 1;
+    return whole && asked;
+}
+
 static void ask_step(struct asking *a, struct worker *w, const struct group *g,
                      size_t k, struct classic_bucket *b,
                      struct classic_fixes *fixes, double *out)
 {
     const struct histogram *h = native_at(a, g, k);
+    struct classic_fixes untold = { 0 };
     size_t n = buckets_at(a, g, k, b);
 
     if (h && n) {
@@ -328,7 +347,8 @@ static void ask_step(struct asking *a, struct worker *w, const struct group *g,
     if (!h && !n)
         return;
     if (n)
-        n = classic_mend(b, n, step_time(&a->steps, k), fixes);
+        n = classic_mend(b, n, step_time(&a->steps, k),
+                         are_read(a, b, n, k) ? fixes : &untold);
     for (size_t i = 0; i < answers(a); i++) {
         double v =
             h ? ask_native(a, w, g, h, i, k) : ask_classic(a, b, n, i, k);

@@ -2,6 +2,7 @@
 INTEGRATION = \
 	tests/integration/access.py \
 	tests/integration/admin.py \
+	tests/integration/annotations.py \
 	tests/integration/bad_input.py \
 	tests/integration/compaction.py \
 	tests/integration/compat.py \
