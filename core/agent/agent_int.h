@@ -53,6 +53,10 @@ struct agent {
      * the log they need. */
     bool remote_knows;
     bool reload_success;
+    struct {
+        uint64_t seen, trimmed; /* answers of the API                      */
+        size_t free_bytes;      /* of the heap, after the last time         */
+    } quiet;                    /* the main thread's                        */
     sonde_msec last_config_time;
 };
 
@@ -85,6 +89,9 @@ void agent_remote_metadata(void *arg, struct arena *arena,
 /* web_metrics.c: while there is a server. */
 void agent_web_metrics(struct agent *a);
 void agent_web_metrics_end(struct agent *a);
+
+/* quiet.c: now and then, on the main thread. */
+void agent_quiet(struct agent *a);
 
 /* signals.c */
 SONDE_NODISCARD sonde_code agent_signals_open(struct agent *a,

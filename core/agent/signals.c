@@ -20,6 +20,7 @@
 #include "util/trim.h"
 
 #define SETTLED_MS 15000
+#define QUIET_MS   (20 * 1000)
 
 /* A target is a connection is a descriptor: as many as we may. */
 static void raise_file_limit(void)
@@ -131,6 +132,7 @@ void agent_wait(struct agent *a)
                              { .fd = a->wake_fd, .events = POLLIN } };
 
     int wait_ms = SETTLED_MS;
+    bool settled = false;
 
     while (!atomic_load(&a->stopping)) {
         int n = poll(fds, 2, wait_ms);
@@ -139,8 +141,11 @@ void agent_wait(struct agent *a)
             break;
         if (n == 0) {
             /* The first scrapes are over; what they loaded goes too. */
-            trim_resident();
-            wait_ms = -1;
+            if (!settled)
+                trim_resident();
+            settled = true;
+            wait_ms = QUIET_MS;
+            agent_quiet(a);
         }
         read_signals(a);
         read_wishes(a);

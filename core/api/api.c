@@ -167,6 +167,11 @@ static void count_request(struct api *api, const struct http_call *call,
                                    "Counter of HTTP requests.", labels));
 }
 
+uint64_t api_reads(const struct api *api)
+{
+    return atomic_load_explicit(&api->reads, memory_order_relaxed);
+}
+
 static void dispatch(struct http_call *call, void *arg)
 {
     const struct api_slot *slot = arg;
@@ -174,6 +179,8 @@ static void dispatch(struct http_call *call, void *arg)
     struct api *api = slot->api;
     uint64_t begin_ns = clock_ns();
 
+    if (e->flags & ENDPOINT_STORE)
+        atomic_fetch_add_explicit(&api->reads, 1, memory_order_relaxed);
     if (e->flags & ENDPOINT_API)
         set_cors(api, call);
     if ((e->flags & ENDPOINT_API) && http_call_method(call) == HTTP_OPTIONS)

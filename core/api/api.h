@@ -181,6 +181,8 @@ void api_set_storage(struct api *api, struct storage *storage);
  * same; NULL or empty: to none. */
 SONDE_NODISCARD sonde_code api_set_query_log(struct api *api, const char *file,
                                              struct sonde_err *err);
+/* How many requests read the store so far. */
+uint64_t api_reads(const struct api *api);
 /* The table for http_server_start; valid as long as `api`. */
 const struct http_route *api_routes(const struct api *api, size_t *count);
 

@@ -46,6 +46,7 @@ struct api {
     struct api_metrics *metrics;
     struct metric *queries_running, *queries_rejected;
     struct query_log query_log;
+    _Atomic uint64_t reads;
 };
 
 /* ---- endpoints --------------------------------------------------------- */

@@ -13,12 +13,14 @@
 #include "util/str.h"
 
 /* Keeps the heap from spreading: two arenas are enough for the threads that
- * allocate at the same time, and large blocks go back to the system. */
+ * allocate at the same time, and large blocks go back to the system. What a
+ * query needs is kept for the next one, since pages cost as much as the query;
+ * it goes back when there are no more (agent/quiet.c). */
 static void setup_heap(void)
 {
     (void)mallopt(M_ARENA_MAX, 2);
-    (void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    (void)mallopt(M_TRIM_THRESHOLD, 512 << 10);
+    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
 }
 
 static const char usage_text[] =

@@ -379,19 +379,52 @@ struct window {
     sonde_msec left, right; /* its edges; left is outside                  */
     sonde_msec at;          /* the time of the step                        */
 };
-/* Slides over a range vector's columns step by step. */
+/* Slides over a range vector's columns step by step. Right edges are as far
+ * apart as steps are, or all the same (`@`). */
 struct slide {
     const struct node *range;
     const struct columns *c;
     size_t lo, hi, step;
+    sonde_msec right, apart;
 };
 static inline struct slide slide_begin(const struct node *range,
                                        const struct columns *c)
 {
-    return (struct slide){ range, c, 0, 0, 0 };
+    sonde_msec first = window_right(range, 0);
+
+    return (struct slide){
+        range, c, 0, 0, 0, first, window_right(range, 1) - first
+    };
 }
 /* The window of the next step; false after the last. */
-bool slide_next(struct slide *s, struct window *w);
+static inline bool slide_next(struct slide *s, struct window *w)
+{
+    const struct node *r = s->range;
+    const sonde_msec *t = s->c->t;
+    sonde_msec right = s->right, left = right - r->range_ms;
+    size_t lo = s->lo, hi = s->hi, n = s->c->count;
+
+    if (s->step == r->steps.count)
+        return false;
+    while (hi < n && t[hi] <= right + r->after_ms)
+        hi++;
+    while (lo < hi && t[lo] <= left - r->before_ms)
+        lo++;
+    *w = (struct window){
+        .t = t + lo,
+        .v = s->c->v + lo,
+        .h = s->c->h ? s->c->h + lo : NULL,
+        .n = hi - lo,
+        .left = left,
+        .right = right,
+        .at = step_time(&r->steps, s->step),
+    };
+    s->lo = lo;
+    s->hi = hi;
+    s->right = right + s->apart;
+    s->step++;
+    return true;
+}
 /* Its samples as a series of a result, in the arena. */
 struct promql_series window_copy(struct arena *a, const struct labels *labels,
                                  const struct window *w);

@@ -147,36 +147,6 @@ sonde_code range_make(struct exec *x, const struct promql_expr *e,
 
 /* ---- windows ------------------------------------------------------------ */
 
-bool slide_next(struct slide *s, struct window *w)
-{
-    const struct columns *c = s->c;
-    size_t lo = s->lo, hi = s->hi, n = c->count;
-    const sonde_msec *t = c->t;
-    sonde_msec left, right;
-
-    if (s->step == s->range->steps.count)
-        return false;
-    right = window_right(s->range, s->step);
-    left = right - s->range->range_ms;
-    while (hi < n && t[hi] <= right + s->range->after_ms)
-        hi++;
-    while (lo < hi && t[lo] <= left - s->range->before_ms)
-        lo++;
-    s->lo = lo;
-    s->hi = hi;
-    *w = (struct window){
-        .t = t + lo,
-        .v = c->v + lo,
-        .h = c->h ? c->h + lo : NULL,
-        .n = hi - lo,
-        .left = left,
-        .right = right,
-        .at = step_time(&s->range->steps, s->step),
-    };
-    s->step++;
-    return true;
-}
-
 struct promql_series window_copy(struct arena *a, const struct labels *labels,
                                  const struct window *w)
 {

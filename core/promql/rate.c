@@ -122,44 +122,38 @@ static double grown(enum growth_kind kind, const struct edges *e,
 
 /* ---- a row of floats ----------------------------------------------------- */
 
-static bool any_reset(const double *v, size_t n)
-{
-    bool any = false;
-
-    for (size_t i = 1; i < n; i++)
-        any |= v[i] < v[i - 1];
-    return any;
-}
-
-/* The resets of a row: how many there are up to each sample, and the value
- * before each of them. */
+/* The resets of a row: which samples are below the one before. Windows slide
+ * over them as they do over the samples. */
 struct resets {
-    const uint32_t *upto;
-    const double *before;
+    const double *v;
+    const uint32_t *at;
+    size_t count;
+    size_t from, to; /* those within the window                            */
 };
 
 static struct resets find_resets(struct range_call *c,
                                  const struct columns *cols, struct worker *w)
 {
-    uint32_t *upto = scratch_numbers(&c->node, w, cols->count), n = 0;
-    double *before = arena_array(&w->arena, double, cols->count);
+    struct resets r = { .v = cols->v };
+    uint32_t *at = scratch_numbers(&c->node, w, cols->count);
 
-    for (size_t i = 0; i < cols->count; i++) {
-        double last = i ? cols->v[i - 1] : 0;
-
-        before[n] = last; /* stays if this is a reset */
-        n += i && cols->v[i] < last;
-        upto[i] = n;
-    }
-    return (struct resets){ upto, before };
+    for (size_t i = 1; i < cols->count; i++)
+        if (cols->v[i] < cols->v[i - 1])
+            at[r.count++] = (uint32_t)i;
+    r.at = at;
+    return r;
 }
 
-/* with_resets() of the samples `lo` up to `hi`. */
-static double with_found(const struct resets *r, double growth, size_t lo,
-                         size_t hi)
+/* with_resets() of the samples `lo` up to `hi`; both only move forward. */
+static inline double with_found(struct resets *r, double growth, size_t lo,
+                                size_t hi)
 {
-    for (uint32_t i = r->upto[lo]; i < r->upto[hi - 1]; i++)
-        growth += r->before[i];
+    while (r->from < r->count && r->at[r->from] <= lo)
+        r->from++;
+    while (r->to < r->count && r->at[r->to] < hi)
+        r->to++;
+    for (size_t i = r->from; i < r->to; i++)
+        growth += r->v[r->at[i] - 1];
     return growth;
 }
 
@@ -197,11 +191,11 @@ static void growths_find(struct range_call *c, const struct columns *cols,
 {
     bool counter = kind_of(c) != DELTA;
     struct slide s = slide_begin(c->range, cols);
-    struct resets resets = { NULL, NULL };
+    struct resets resets = { 0 };
     struct tally seen = tally_begin(&c->node, w);
     struct window win;
 
-    if (counter && any_reset(cols->v, cols->count))
+    if (counter)
         resets = find_resets(c, cols, w);
     for (uint32_t k = 0; slide_next(&s, &win); k++) {
         size_t last = win.n - 1, i = g->count;
@@ -211,7 +205,7 @@ static void growths_find(struct range_call *c, const struct columns *cols,
         if (win.n < 2)
             continue;
         growth = win.v[last] - win.v[0];
-        if (resets.upto)
+        if (resets.count)
             growth = with_found(&resets, growth, s.lo, s.hi);
         g->to_start[i] = (double)(win.t[0] - win.left);
         g->to_end[i] = (double)(win.right - win.t[last]);
@@ -243,7 +237,7 @@ static lanes lanes_if(lane_masks mask, lanes yes, lanes no)
 static void growths_extend(struct growths *g, size_t at, bool counter,
                            double per)
 {
-    const lanes ms = { 1000, 1000 }, half = { 2, 2 }, near = { 1.1, 1.1 };
+    const lanes ms = { 1000, 1000 }, half = { 0.5, 0.5 }, near = { 1.1, 1.1 };
     const lanes zero = { 0 }, by = { per, per };
     lanes start = lanes_load(g->to_start + at) / ms;
     lanes end = lanes_load(g->to_end + at) / ms;
@@ -252,14 +246,14 @@ static void growths_extend(struct growths *g, size_t at, bool counter,
           first = lanes_load(g->first + at);
     lanes mean = interval / lanes_load(g->gaps + at), factor;
 
-    start = lanes_if(start >= mean * near, mean / half, start);
+    start = lanes_if(start >= mean * near, mean * half, start);
     if (counter) {
         lanes to_zero = interval * (first / growth);
 
         start = lanes_if((growth > zero) & (first >= zero) & (to_zero < start),
                          to_zero, start);
     }
-    end = lanes_if(end >= mean * near, mean / half, end);
+    end = lanes_if(end >= mean * near, mean * half, end);
     factor = (interval + start + end) / interval;
     if (per != 0)
         factor /= by;
