@@ -135,11 +135,13 @@ static struct resets find_resets(struct range_call *c,
                                  const struct columns *cols, struct worker *w)
 {
     struct resets r = { .v = cols->v };
-    uint32_t *at = scratch_numbers(&c->node, w, cols->count);
+    uint32_t *at = scratch_numbers(&c->node, w, cols->count + 1);
 
-    for (size_t i = 1; i < cols->count; i++)
-        if (cols->v[i] < cols->v[i - 1])
-            at[r.count++] = (uint32_t)i;
+    /* Written each time and kept if it is one: nothing to be guessed. */
+    for (size_t i = 1; i < cols->count; i++) {
+        at[r.count] = (uint32_t)i;
+        r.count += cols->v[i] < cols->v[i - 1];
+    }
     r.at = at;
     return r;
 }
