@@ -19,13 +19,16 @@
  *     sonde_fake_fini(&fake);
  *
  * The sink checks what the agent's sink checks and records exposition text in
- * `fake.text`. A script plays the target; without one, streams are real
+ * `fake.text`. What became of each part of the collection is in `fake.parts`;
+ * sonde_fake_due decides which are due (all, at first; last values are not
+ * emitted again). A script plays the target; without one, streams are real
  * sockets. With a script time stands still and only moves when a step stalls
  * until a deadline, so tests never wait.
  *
  * The host's clocks have no argument by which to find the fake, so the fake
  * in use is a variable of the thread: one fake at a time per thread, and the
- * header is for one source file of a test.
+ * header is for one source file of a test. A thread that the plugin starts
+ * gets the fake that was made last.
  */
 #ifndef SONDE_TESTING_H
 #define SONDE_TESTING_H
@@ -37,6 +40,8 @@
 
 #include <sonde/plugin.h>
 #include <sonde/testing_fake.h>
+#include <sonde/testing_parts.h>
+#include <sonde/testing_state.h>
 #include <sonde/testing_stream.h>
 
 /* ---- the sink ------------------------------------------------------------ */
@@ -48,12 +53,15 @@ static inline sonde_code sonde_fake_refuse(struct sonde_sink *sink,
     struct sonde_fake *f = sonde_fake_in_use;
     va_list ap;
 
-    if (sink->code == SONDE_OK) {
-        va_start(ap, fmt);
+    va_start(ap, fmt);
+    if (sink->part && sink->part_code == SONDE_OK) {
+        sink->part_code = SONDE_EINVAL;
+        (void)vsnprintf(sink->part_err, sizeof(sink->part_err), fmt, ap);
+    } else if (!sink->part && sink->code == SONDE_OK) {
         sink->code = sonde_err_vset(&f->err, SONDE_EINVAL, fmt, ap);
-        va_end(ap);
     }
-    return sink->code;
+    va_end(ap);
+    return sink->part ? sink->part_code : sink->code;
 }
 
 static inline const struct sonde_family *sonde_fake_family(size_t i)
@@ -111,8 +119,8 @@ static inline sonde_code sonde_fake_emit(struct sonde_sink *sink,
     struct sonde_fake_text key = { 0 };
     bool any = false;
 
-    if (sink->code != SONDE_OK)
-        return sink->code;
+    if (sink->code != SONDE_OK || sink->part_code != SONDE_OK)
+        return sink->code != SONDE_OK ? sink->code : sink->part_code;
     sonde_fake_addz(&key, family->name);
     sonde_fake_addz(&key, suffix);
     for (size_t i = 0; i < SONDE_LABELS_MAX && family->labels[i]; i++) {
@@ -143,7 +151,7 @@ static inline sonde_code sonde_fake_emit(struct sonde_sink *sink,
     sonde_fake_addz(&f->text, "\n");
     free(key.ptr);
     sink->samples++;
-    return sink->code;
+    return sink->part ? sink->part_code : sink->code;
 }
 
 static inline sonde_code sonde_fake_sample(struct sonde_sink *sink, size_t i,
@@ -220,7 +228,7 @@ static inline void sonde_fake_log(const struct sonde_target *target,
                                   ...)
 {
     static const char *const names[] = { "debug", "info", "warn", "error" };
-    struct sonde_fake_text *log = &sonde_fake_in_use->log;
+    struct sonde_fake_text *log = &sonde_fake_current()->log;
     char line[1024];
     va_list ap;
 
@@ -228,17 +236,19 @@ static inline void sonde_fake_log(const struct sonde_target *target,
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
+    sonde_fake_lock();
     sonde_fake_addz(log, names[(size_t)level % 4]);
     sonde_fake_addz(log, ": ");
     sonde_fake_addz(log, line);
     sonde_fake_addz(log, "\n");
+    sonde_fake_unlock();
 }
 
 static inline sonde_code sonde_fake_read_file(const struct sonde_target *target,
                                               sonde_str path, sonde_str *out,
                                               struct sonde_err *err)
 {
-    struct sonde_target *t = &sonde_fake_in_use->target;
+    struct sonde_target *t = &sonde_fake_current()->target;
     char name[4096];
     FILE *f;
     size_t n;
@@ -390,11 +400,24 @@ static inline void sonde_fake_init(struct sonde_fake *f,
                   .stream_write = sonde_fake_stream_write,
                   .stream_read = sonde_fake_stream_read,
                   .stream_close = sonde_fake_stream_close,
-                  .read_file = sonde_fake_read_file },
+                  .read_file = sonde_fake_read_file,
+                  .due = sonde_fake_is_due,
+                  .begin = sonde_fake_part_begin,
+                  .end = sonde_fake_part_end,
+                  .discard = sonde_fake_discard,
+                  .stream_open_tls = sonde_fake_stream_open_tls,
+                  .stream_shut = sonde_fake_stream_shut,
+                  .state_load = sonde_fake_state_load,
+                  .state_save = sonde_fake_state_save },
         .now_ms = SONDE_FAKE_NOW,
         .monotonic_ms = 1000,
+        .job_tls = { .struct_size = sizeof(struct sonde_tls) },
+        .interval = 15000,
+        .timeout = 10000,
+        .slow_interval = 300000,
     };
     sonde_fake_in_use = f;
+    __atomic_store_n(&sonde_fake_made, f, __ATOMIC_RELEASE);
     f->plugin = entry(&f->host);
     f->options = calloc(1, f->plugin->options_size + 1);
     if (!f->options)
@@ -425,7 +448,11 @@ static inline sonde_code sonde_fake_open(struct sonde_fake *f,
                                    .job = SONDE_STR("test"),
                                    .address = sonde_cstr(address),
                                    .scheme = SONDE_STR("http"),
-                                   .metrics_path = SONDE_STR("/metrics") };
+                                   .metrics_path = SONDE_STR("/metrics"),
+                                   .tls = &f->job_tls,
+                                   .interval = f->interval,
+                                   .timeout = f->timeout,
+                                   .slow_interval = f->slow_interval };
     if (f->plugin->check)
         rc = f->plugin->check(f->options, &f->err);
     if (rc == SONDE_OK)
@@ -439,6 +466,10 @@ static inline void sonde_fake_begin(struct sonde_fake *f)
     sonde_fake_clear(&f->keys);
     f->sink = (struct sonde_sink){ 0 };
     f->err = (struct sonde_err){ 0 };
+    f->discarded = 0;
+    for (size_t i = 0; i < SONDE_FAKE_PARTS; i++)
+        f->parts[i] =
+            (struct sonde_fake_part){ .not_due = f->parts[i].not_due };
 }
 
 /* One collection; what it emitted is in f->text, also when it failed. */
@@ -451,12 +482,24 @@ static inline sonde_code sonde_fake_collect(struct sonde_fake *f,
     sonde_fake_begin(f);
     rc = f->plugin->collect(f->instance, &f->sink,
                             sonde_fake_monotonic() + timeout_ms, &err);
+    if (rc == SONDE_OK && f->sink.part) {
+        f->sink.part = 0;
+        (void)sonde_fake_refuse(&f->sink, "a part was begun and not ended");
+    }
     if (rc != SONDE_OK)
         f->err = err;
     return rc != SONDE_OK ? rc : f->sink.code;
 }
 
-/* The plan of a fetch plugin; then answers, one at a time. */
+/* Says that the configuration was read again. */
+static inline void sonde_fake_reload(struct sonde_fake *f)
+{
+    if (SONDE_HAS(struct sonde_plugin, f->plugin, reload))
+        f->plugin->reload(f->instance);
+}
+
+/* The plan of a fetch plugin; then answers, one at a time (for a request
+ * whose body is COLLECT call sonde_fake_collect). */
 static inline sonde_code sonde_fake_plan(struct sonde_fake *f,
                                          struct sonde_plan *plan)
 {
@@ -513,7 +556,12 @@ static inline void sonde_fake_fini(struct sonde_fake *f)
     free(f->keys.ptr);
     free(f->log.ptr);
     free(f->written.ptr);
+    for (size_t i = 0; i < SONDE_FAKE_STATES; i++)
+        free(f->states[i].ptr);
+    free(f->state);
     sonde_fake_in_use = NULL;
+    __atomic_store_n(&sonde_fake_made, (struct sonde_fake *)NULL,
+                     __ATOMIC_RELEASE);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #define SONDE_TESTING_FAKE_H
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -41,7 +42,8 @@ struct sonde_fake_text {
 };
 
 struct sonde_stream {
-    int fd; /* -1: plays the script                                       */
+    int fd;   /* -1: plays the script                                     */
+    int shut; /* by stream_shut; atomic                                   */
 };
 
 struct sonde_target {
@@ -51,6 +53,38 @@ struct sonde_target {
 struct sonde_sink {
     sonde_code code; /* sticks                                            */
     size_t samples;
+    /* The part that was begun: */
+    size_t part; /* 1 + collector, or 0                                   */
+    sonde_code part_code;
+    size_t part_text, part_keys, part_samples; /* where it began          */
+    char part_err[256];
+};
+
+/* What became of a part (a collector) in the last collection. */
+#define SONDE_FAKE_PARTS 64
+struct sonde_fake_part {
+    bool not_due;    /* what `due` says, see sonde_fake_due                */
+    size_t begun;    /* how many times                                     */
+    size_t failed;   /* of these, with an error                            */
+    sonde_code code; /* of the first failure, or else of the last end     */
+    char why[256];   /* of the same                                        */
+    double seconds;  /* all that were given, those below 0 left out        */
+};
+
+/* The settings of an opening with TLS, copied. */
+struct sonde_fake_tls {
+    size_t opened; /* with TLS                                            */
+    char ca_file[256], cert_file[256], key_file[256], server_name[256];
+    bool insecure;
+};
+
+/* Documents of state_save; they stay when the instance is closed. */
+#define SONDE_FAKE_STATES    8
+#define SONDE_FAKE_STATE_MAX ((size_t)1 << 20)
+struct sonde_fake_state {
+    char name[64];
+    char *ptr;
+    size_t len;
 };
 
 struct sonde_fake {
@@ -73,11 +107,43 @@ struct sonde_fake {
     size_t sent, expected; /* bytes of SEND done; of `written` matched    */
     size_t opened, closed; /* streams                                     */
     sonde_msec now_ms, monotonic_ms;
+
+    /* Given to `open`; change them before. */
+    struct sonde_tls job_tls;
+    sonde_msec interval, timeout, slow_interval;
+
+    struct sonde_fake_part parts[SONDE_FAKE_PARTS]; /* by collector       */
+    size_t discarded;          /* times, in the last collection           */
+    struct sonde_fake_tls tls; /* of the last opening that had it         */
+    struct sonde_fake_state states[SONDE_FAKE_STATES];
+    char *state;   /* what state_load returned last                         */
+    bool no_state; /* as in an agent without a data directory             */
 };
 
 /* ---- small parts --------------------------------------------------------- */
 
 static _Thread_local struct sonde_fake *sonde_fake_in_use;
+/* For threads that the plugin started itself: the fake made last. What they
+ * do beside streams of real sockets, log and clocks is not guarded. */
+static struct sonde_fake *sonde_fake_made;
+static pthread_mutex_t sonde_fake_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static inline struct sonde_fake *sonde_fake_current(void)
+{
+    struct sonde_fake *f = sonde_fake_in_use;
+
+    return f ? f : __atomic_load_n(&sonde_fake_made, __ATOMIC_ACQUIRE);
+}
+
+static inline void sonde_fake_lock(void)
+{
+    (void)pthread_mutex_lock(&sonde_fake_mutex);
+}
+
+static inline void sonde_fake_unlock(void)
+{
+    (void)pthread_mutex_unlock(&sonde_fake_mutex);
+}
 
 static inline void sonde_fake_add(struct sonde_fake_text *t, const void *p,
                                   size_t n)
@@ -174,14 +240,14 @@ static inline sonde_msec sonde_fake_clock(clockid_t which)
 
 static inline sonde_msec sonde_fake_now(void)
 {
-    struct sonde_fake *f = sonde_fake_in_use;
+    struct sonde_fake *f = sonde_fake_current();
 
     return f->steps ? f->now_ms : sonde_fake_clock(CLOCK_REALTIME);
 }
 
 static inline sonde_msec sonde_fake_monotonic(void)
 {
-    struct sonde_fake *f = sonde_fake_in_use;
+    struct sonde_fake *f = sonde_fake_current();
 
     return f->steps ? f->monotonic_ms : sonde_fake_clock(CLOCK_MONOTONIC);
 }

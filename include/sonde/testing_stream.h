@@ -137,7 +137,7 @@ static inline sonde_code sonde_fake_stream_open(const struct sonde_target *t,
                                                 struct sonde_stream **out,
                                                 struct sonde_err *err)
 {
-    struct sonde_fake *f = sonde_fake_in_use;
+    struct sonde_fake *f = sonde_fake_current();
     const struct sonde_fake_step *s = sonde_fake_next(f);
     int fd = -1;
 
@@ -158,8 +158,49 @@ static inline sonde_code sonde_fake_stream_open(const struct sonde_target *t,
     if (!*out)
         abort();
     (*out)->fd = fd;
+    sonde_fake_lock();
     f->opened++;
+    sonde_fake_unlock();
     return SONDE_OK;
+}
+
+static inline void sonde_fake_copy(char *to, size_t cap, sonde_str s)
+{
+    (void)snprintf(to, cap, "%.*s", SONDE_ARG(s));
+}
+
+/* No TLS is spoken: the settings are recorded, the rest is as without. */
+static inline sonde_code
+sonde_fake_stream_open_tls(const struct sonde_target *t, sonde_str address,
+                           const struct sonde_tls *tls, sonde_msec deadline,
+                           struct sonde_stream **out, struct sonde_err *err)
+{
+    struct sonde_fake_tls *to = &sonde_fake_current()->tls;
+
+    if (tls) {
+        sonde_fake_lock();
+        to->opened++;
+        sonde_fake_copy(to->ca_file, sizeof(to->ca_file), tls->ca_file);
+        sonde_fake_copy(to->cert_file, sizeof(to->cert_file), tls->cert_file);
+        sonde_fake_copy(to->key_file, sizeof(to->key_file), tls->key_file);
+        sonde_fake_copy(to->server_name, sizeof(to->server_name),
+                        tls->server_name);
+        to->insecure = tls->insecure;
+        sonde_fake_unlock();
+    }
+    return sonde_fake_stream_open(t, address, deadline, out, err);
+}
+
+static inline void sonde_fake_stream_shut(struct sonde_stream *s)
+{
+    __atomic_store_n(&s->shut, 1, __ATOMIC_RELEASE);
+    if (s->fd >= 0)
+        (void)shutdown(s->fd, SHUT_RDWR);
+}
+
+static inline bool sonde_fake_is_shut(const struct sonde_stream *s)
+{
+    return __atomic_load_n(&s->shut, __ATOMIC_ACQUIRE) != 0;
 }
 
 static inline sonde_code sonde_fake_stream_write(struct sonde_stream *s,
@@ -167,16 +208,21 @@ static inline sonde_code sonde_fake_stream_write(struct sonde_stream *s,
                                                  sonde_msec deadline,
                                                  struct sonde_err *err)
 {
-    struct sonde_fake *f = sonde_fake_in_use;
+    struct sonde_fake *f = sonde_fake_current();
     const struct sonde_fake_step *step = sonde_fake_next(f);
     const char *p = (const char *)data;
     sonde_code rc;
 
+    if (sonde_fake_is_shut(s))
+        return sonde_err_set(err, SONDE_ECANCELED,
+                             "write: the stream was shut");
     if (step && step->kind == SONDE_FAKE_RESET) {
         f->step++;
         return sonde_err_set(err, SONDE_EIO, "write: Broken pipe");
     }
+    sonde_fake_lock();
     sonde_fake_add(&f->written, data, len);
+    sonde_fake_unlock();
     while (s->fd >= 0 && len) {
         ssize_t n;
 
@@ -200,8 +246,10 @@ sonde_fake_stream_read(struct sonde_stream *s, void *data, size_t cap,
     ssize_t n;
 
     *got = 0;
+    if (sonde_fake_is_shut(s))
+        return SONDE_OK;
     if (s->fd < 0)
-        return sonde_fake_script_read(sonde_fake_in_use, data, cap, got,
+        return sonde_fake_script_read(sonde_fake_current(), data, cap, got,
                                       deadline, err);
     rc = sonde_fake_wait(s->fd, POLLIN, deadline, err);
     if (rc != SONDE_OK)
@@ -219,7 +267,9 @@ static inline void sonde_fake_stream_close(struct sonde_stream *s)
         return;
     if (s->fd >= 0)
         (void)close(s->fd);
-    sonde_fake_in_use->closed++;
+    sonde_fake_lock();
+    sonde_fake_current()->closed++;
+    sonde_fake_unlock();
     free(s);
 }
 
