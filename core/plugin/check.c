@@ -25,6 +25,9 @@
 #define OPTION_MIN   END_OF(struct sonde_option, example)
 #define FAMILY_MIN   END_OF(struct sonde_family, labels)
 #define HEAD_MIN     END_OF(struct sonde_plugin, abi_minor)
+/* Since 1.1. */
+#define PARTS_MIN     END_OF(struct sonde_plugin, collector_size)
+#define COLLECTOR_MIN END_OF(struct sonde_collector, help)
 
 const struct sonde_option *plugin_option(const struct sonde_plugin *desc,
                                          size_t i)
@@ -241,6 +244,72 @@ static sonde_code check_families(const struct sonde_plugin *d,
     return check_families_unique(d, err);
 }
 
+/* ---- collectors ---------------------------------------------------------- */
+
+static sonde_code check_collector(const struct sonde_collector *c, size_t i,
+                                  struct sonde_err *err)
+{
+    if (!plugin_name_ok(c->name))
+        return sonde_err_set(err, SONDE_EINVAL,
+                             "collector %zu: expected a name of "
+                             "[a-z][a-z0-9_]*, got \"%s\"",
+                             i, c->name ? c->name : "");
+    if (!c->help || strlen(c->help) > PLUGIN_HELP_BYTES_MAX)
+        return sonde_err_set(err, SONDE_EINVAL,
+                             "collector %s: expected a help text of up to %d "
+                             "bytes",
+                             c->name, PLUGIN_HELP_BYTES_MAX);
+    return SONDE_OK;
+}
+
+/* The host reports on collectors under names of its own. */
+static sonde_code check_reserved(const struct sonde_plugin *d,
+                                 struct sonde_err *err)
+{
+    for (size_t i = 0; i < d->family_count; i++) {
+        const char *name = family_at(d, i)->name;
+
+        if (strncmp(name, PLUGIN_COLLECTOR_PREFIX,
+                    sizeof(PLUGIN_COLLECTOR_PREFIX) - 1) == 0)
+            return sonde_err_set(err, SONDE_EINVAL,
+                                 "family %s: names that begin with "
+                                 "%s are the host's",
+                                 name, PLUGIN_COLLECTOR_PREFIX);
+    }
+    return SONDE_OK;
+}
+
+static sonde_code check_collectors(const struct sonde_plugin *d,
+                                   struct sonde_err *err)
+{
+    const struct plugin p = { .desc = d };
+    const char *names[PLUGIN_COLLECTORS_MAX];
+    size_t i;
+
+    if (d->struct_size < PARTS_MIN || d->collector_count == 0)
+        return SONDE_OK;
+    if (!d->collectors || d->collector_count > PLUGIN_COLLECTORS_MAX ||
+        d->collector_size < COLLECTOR_MIN ||
+        d->collector_size % _Alignof(struct sonde_collector) != 0)
+        return sonde_err_set(err, SONDE_EINVAL,
+                             "collectors: expected up to %d rows of at least "
+                             "%zu bytes, got %zu of %zu",
+                             PLUGIN_COLLECTORS_MAX, COLLECTOR_MIN,
+                             d->collector_count, d->collector_size);
+    for (i = 0; i < d->collector_count; i++) {
+        sonde_code rc = check_collector(plugin_collector(&p, i), i, err);
+
+        if (rc != SONDE_OK)
+            return rc;
+        names[i] = plugin_collector(&p, i)->name;
+    }
+    i = twice(names, d->collector_count);
+    if (i < d->collector_count)
+        return sonde_err_set(err, SONDE_EDUPLICATE,
+                             "collector %s is declared twice", names[i]);
+    return check_reserved(d, err);
+}
+
 /* ---- the whole ----------------------------------------------------------- */
 
 static sonde_code check_version(const struct sonde_plugin *d,
@@ -273,9 +342,6 @@ static sonde_code check_form(const struct sonde_plugin *d,
         return sonde_err_set(err, SONDE_EINVAL,
                              "it has neither `collect` nor `plan`: nothing to "
                              "ask it for");
-    if (d->collect && d->plan)
-        return sonde_err_set(err, SONDE_EINVAL,
-                             "it has both `collect` and `plan`: fill in one");
     if (d->parse && !d->plan)
         return sonde_err_set(err, SONDE_EINVAL, "it has `parse` but no `plan`");
     if (!d->open != !d->close)
@@ -305,7 +371,8 @@ sonde_code plugin_check_desc(const struct sonde_plugin *desc, const char *path,
 {
     static sonde_code (*const steps[])(const struct sonde_plugin *,
                                        struct sonde_err *) = {
-        check_version, check_texts, check_form, check_options, check_families
+        check_version, check_texts,    check_form,
+        check_options, check_families, check_collectors
     };
     struct sonde_err local;
 

@@ -11,11 +11,17 @@
  * failed, so a plugin has one place where things end. A plugin without
  * `open` has no state; its functions are called with NULL.
  *
+ * What the parts of collections leave for the next is the instance's too. A
+ * collect plugin's collection is one call and one sink; that of a plugin that
+ * fetches begins with its plan, has a sink for each answer, and ends with
+ * plugin_planned.
+ *
  * A plugin that fails without saying why still gives a readable reason: the
  * text of its code.
  */
 #include <string.h>
 
+#include "plugin/parts.h"
 #include "plugin/plugin_int.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -25,6 +31,8 @@ struct plugin_instance {
     struct arena arena;
     struct sonde_target target;
     struct sonde_open open;
+    struct sonde_tls tls;
+    struct parts *parts;          /* NULL: the plugin names none */
     struct sonde_instance *state; /* the plugin's */
     bool opened;                  /* `open` was called */
 };
@@ -100,6 +108,20 @@ static bool is_bare_host(sonde_str a)
     return str_index(a, ':') == a.len;
 }
 
+static void fill_tls(struct plugin_instance *i, const struct tls_config *c)
+{
+    struct arena *a = &i->arena;
+
+    i->tls = (struct sonde_tls){ .struct_size = sizeof(i->tls) };
+    if (!c)
+        return;
+    i->tls.ca_file = arena_str(a, c->ca_file);
+    i->tls.cert_file = arena_str(a, c->cert_file);
+    i->tls.key_file = arena_str(a, c->key_file);
+    i->tls.server_name = arena_str(a, c->server_name);
+    i->tls.insecure = c->insecure_skip_verify;
+}
+
 static void fill_open(struct plugin_instance *i, const struct plugin_target *t,
                       const void *options)
 {
@@ -114,6 +136,8 @@ static void fill_open(struct plugin_instance *i, const struct plugin_target *t,
     i->target.job = arena_str(a, t->job);
     i->target.address = address;
     buf_init(&i->target.file);
+    fill_tls(i, t->tls);
+    i->parts = parts_new(i->plugin, &i->target, t->interval, t->slow_interval);
     i->open = (struct sonde_open){
         .struct_size = sizeof(struct sonde_open),
         .target = &i->target,
@@ -122,6 +146,10 @@ static void fill_open(struct plugin_instance *i, const struct plugin_target *t,
         .address = address,
         .scheme = arena_str(a, t->scheme),
         .metrics_path = arena_str(a, t->metrics_path),
+        .tls = &i->tls,
+        .interval = t->interval,
+        .timeout = t->timeout,
+        .slow_interval = t->slow_interval,
     };
 }
 
@@ -166,12 +194,45 @@ void plugin_close(struct plugin_instance *i)
         return;
     if (i->opened)
         i->plugin->desc->close(i->state);
+    parts_free(i->parts);
     buf_fini(&i->target.file);
     arena_fini(&i->arena);
     free(i);
 }
 
 /* ---- collections --------------------------------------------------------- */
+
+void plugin_reload(struct plugin_instance *i)
+{
+    const struct sonde_plugin *d = i->plugin->desc;
+
+    if (SONDE_HAS(struct sonde_plugin, d, reload))
+        d->reload(i->state);
+}
+
+/* The end of a sink: its text, if all went well, and what is kept of it.
+ * `last`: it is the collection's last. */
+static sonde_code finish_sink(struct plugin_instance *i,
+                              struct sonde_sink *sink, bool last, sonde_code rc,
+                              struct buf *out, struct sonde_err *err)
+{
+    if (last)
+        parts_end(i->parts, sink, rc == SONDE_OK);
+    else
+        parts_take(i->parts, sink, rc == SONDE_OK);
+    if (rc == SONDE_OK)
+        rc = sink_finish(sink, out, err);
+    sink_free(sink);
+    return rc;
+}
+
+static sonde_code copy_err(sonde_code rc, const struct sonde_err *local,
+                           struct sonde_err *err)
+{
+    if (rc != SONDE_OK && err)
+        *err = *local;
+    return rc;
+}
 
 sonde_code plugin_collect(struct plugin_instance *i, sonde_msec deadline,
                           struct buf *out, struct sonde_err *err)
@@ -184,25 +245,29 @@ sonde_code plugin_collect(struct plugin_instance *i, sonde_msec deadline,
     if (!d->collect)
         return sonde_err_set(err, SONDE_EINVAL,
                              "plugin %s fetches, it does not collect", d->name);
-    sink = sink_new(i->plugin);
+    if (!d->plan)
+        parts_begin(i->parts, parts_now());
+    sink = sink_new(i->plugin, i->parts);
     rc = failed(d->collect(i->state, sink, deadline, &local), d->name,
                 "collection", &local);
-    if (rc == SONDE_OK)
-        rc = sink_finish(sink, out, &local);
-    sink_free(sink);
-    if (rc != SONDE_OK && err)
-        *err = local;
-    return rc;
+    rc = finish_sink(i, sink, !d->plan, rc, out, &local);
+    return copy_err(rc, &local, err);
 }
 
 static sonde_code check_request(const struct sonde_plugin *d,
                                 const struct sonde_request *r, size_t n,
                                 struct sonde_err *err)
 {
-    if (r->body != SONDE_BODY_EXPOSITION && r->body != SONDE_BODY_PLUGIN)
+    if (r->body != SONDE_BODY_EXPOSITION && r->body != SONDE_BODY_PLUGIN &&
+        r->body != SONDE_BODY_COLLECT)
         return sonde_err_set(err, SONDE_EINVAL,
                              "plugin %s, request %zu: unknown kind of body %d",
                              d->name, n, (int)r->body);
+    if (r->body == SONDE_BODY_COLLECT && !d->collect)
+        return sonde_err_set(err, SONDE_EINVAL,
+                             "plugin %s, request %zu needs `collect`, which "
+                             "the plugin does not have",
+                             d->name, n);
     if (!d->parse &&
         (r->body == SONDE_BODY_PLUGIN || (r->flags & SONDE_FETCH_MAY_FAIL)))
         return sonde_err_set(err, SONDE_EINVAL,
@@ -238,6 +303,7 @@ sonde_code plugin_plan(struct plugin_instance *i, struct sonde_plan *out,
     if (!d->plan)
         return sonde_err_set(err, SONDE_EINVAL,
                              "plugin %s collects, it does not fetch", d->name);
+    parts_begin(i->parts, parts_now());
     *out = (struct sonde_plan){ .struct_size = sizeof(*out) };
     rc = failed(d->plan(i->state, out, &local), d->name, "plan", &local);
     if (rc == SONDE_OK && (out->count == 0 || out->count > SONDE_FETCH_MAX))
@@ -246,9 +312,7 @@ sonde_code plugin_plan(struct plugin_instance *i, struct sonde_plan *out,
                            d->name, out->count, SONDE_FETCH_MAX);
     for (size_t n = 0; rc == SONDE_OK && n < out->count; n++)
         rc = check_request(d, &out->requests[n], n, &local);
-    if (rc != SONDE_OK && err)
-        *err = local;
-    return rc;
+    return copy_err(rc, &local, err);
 }
 
 sonde_code plugin_parse(struct plugin_instance *i,
@@ -263,13 +327,22 @@ sonde_code plugin_parse(struct plugin_instance *i,
     if (!d->parse)
         return sonde_err_set(err, SONDE_EINVAL, "plugin %s does not parse",
                              d->name);
-    sink = sink_new(i->plugin);
+    sink = sink_new(i->plugin, i->parts);
     rc = failed(d->parse(i->state, response, sink, &local), d->name, "parse",
                 &local);
-    if (rc == SONDE_OK)
-        rc = sink_finish(sink, out, &local);
-    sink_free(sink);
-    if (rc != SONDE_OK && err)
-        *err = local;
-    return rc;
+    rc = finish_sink(i, sink, false, rc, out, &local);
+    return copy_err(rc, &local, err);
+}
+
+sonde_code plugin_planned(struct plugin_instance *i, struct buf *out,
+                          struct sonde_err *err)
+{
+    struct sonde_err local = { 0 };
+    sonde_code rc;
+
+    if (!i->parts)
+        return SONDE_OK;
+    rc = finish_sink(i, sink_new(i->plugin, i->parts), true, SONDE_OK, out,
+                     &local);
+    return copy_err(rc, &local, err);
 }

@@ -187,3 +187,24 @@ bool plugin_is_fetch(const struct plugin *p)
 {
     return p->desc->plan != NULL;
 }
+
+#define DESC_HAS(d, f)                                                         \
+    ((d)->struct_size >= offsetof(struct sonde_plugin, f) + sizeof((d)->f))
+
+size_t plugin_collector_count(const struct plugin *p)
+{
+    return DESC_HAS(p->desc, collector_size) && p->desc->collectors
+               ? p->desc->collector_count
+               : 0;
+}
+
+const struct sonde_collector *plugin_collector(const struct plugin *p, size_t i)
+{
+    const char *rows;
+
+    if (i >= plugin_collector_count(p))
+        return NULL;
+    rows = (const char *)p->desc->collectors;
+    return (const struct sonde_collector
+                *)(const void *)(rows + i * p->desc->collector_size);
+}

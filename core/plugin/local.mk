@@ -1,8 +1,10 @@
 noinst_LTLIBRARIES += core/plugin/libplugin.la
 core_plugin_libplugin_la_SOURCES = core/plugin/check.c \
-	core/plugin/instance.c core/plugin/loader.c core/plugin/plugin.h \
-	core/plugin/plugin_int.h core/plugin/registry.c \
-	core/plugin/services.c core/plugin/show.c core/plugin/sink.c
+	core/plugin/instance.c core/plugin/loader.c core/plugin/parts.c \
+	core/plugin/parts.h core/plugin/plugin.h core/plugin/plugin_int.h \
+	core/plugin/registry.c core/plugin/services.c core/plugin/show.c \
+	core/plugin/sink.c core/plugin/sink_dynamic.c core/plugin/sink_int.h \
+	core/plugin/sink_parts.c
 EXTRA_DIST += core/plugin/README.md
 
 # Plugins for the loader's tests: one that is fine and some that are not.
@@ -25,8 +27,13 @@ tests_plugins_declines_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
 tests_plugins_unresolved_la_SOURCES = tests/plugins/unresolved.c
 tests_plugins_unresolved_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
 
-check_PROGRAMS += tests/unit/plugin_test tests/unit/plugin_sink_test
-TESTS += tests/unit/plugin_test tests/unit/plugin_sink_test
+check_PROGRAMS += tests/unit/plugin_test tests/unit/plugin_sink_test \
+	tests/unit/plugin_parts_test
+TESTS += tests/unit/plugin_test tests/unit/plugin_sink_test \
+	tests/unit/plugin_parts_test
+tests_unit_plugin_parts_test_SOURCES = tests/unit/plugin_parts_test.c
+tests_unit_plugin_parts_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_plugin_parts_test_LDADD = $(LIBS_UNIT) $(LIB_PLUGIN)
 tests_unit_plugin_test_SOURCES = tests/unit/plugin_test.c
 tests_unit_plugin_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_plugin_test_LDADD = $(LIBS_UNIT) $(LIB_PLUGIN)

@@ -12,6 +12,7 @@
 #include <sonde/plugin.h>
 
 #include "config/schema.h"
+#include "net/net.h"
 #include "util/arena.h"
 #include "util/buf.h"
 
@@ -64,7 +65,10 @@ struct plugin_target {
     sonde_str job, address, scheme, metrics_path;
     const struct yaml_node *options;    /* of the job; may be NULL        */
     const struct config_map *overrides; /* from __param_ labels; or NULL  */
-    bool expand_env; /* ${VAR} in the options' scalars                    */
+    bool expand_env;              /* ${VAR} in the options' scalars      */
+    const struct tls_config *tls; /* of the job; may be NULL             */
+    sonde_msec interval, timeout, slow_interval;
+    const char *state_dir; /* where state is kept; NULL: nowhere          */
 };
 /* Strings of the target are copied; the plugin's default port is added to an
  * address that is a bare host. */
@@ -74,8 +78,12 @@ SONDE_NODISCARD sonde_code plugin_open(const struct plugin *p,
                                        struct sonde_err *err);
 void plugin_close(struct plugin_instance *i); /* NULL is fine */
 
+/* The configuration was read again; between two collections. */
+void plugin_reload(struct plugin_instance *i);
+
 /* A collection: blocking, until `deadline` (monotonic). On success `out` has
- * the exposition text (0.0.4) of what was emitted. */
+ * the exposition text (0.0.4) of what was emitted. For a plugin that fetches
+ * it is but one step of its plan. */
 SONDE_NODISCARD sonde_code plugin_collect(struct plugin_instance *i,
                                           sonde_msec deadline, struct buf *out,
                                           struct sonde_err *err);
@@ -87,6 +95,11 @@ SONDE_NODISCARD sonde_code plugin_plan(struct plugin_instance *i,
 SONDE_NODISCARD sonde_code plugin_parse(struct plugin_instance *i,
                                         const struct sonde_response *response,
                                         struct buf *out, struct sonde_err *err);
+/* The plan is through: what its parts leave to say is appended to `out`.
+ * Not called when the collection failed. */
+SONDE_NODISCARD sonde_code plugin_planned(struct plugin_instance *i,
+                                          struct buf *out,
+                                          struct sonde_err *err);
 
 /* ---- printing: show.c ---------------------------------------------------- */
 

@@ -21,6 +21,11 @@
 #define PLUGIN_BUCKETS_MAX       1024
 #define PLUGIN_READ_FILE_MAX     ((size_t)1 << 20)
 #define PLUGIN_REQUEST_BYTES_MAX 4096
+#define PLUGIN_COLLECTORS_MAX    256
+#define PLUGIN_KEPT_BYTES_MAX    ((size_t)64 << 20) /* of a slow part      */
+
+/* What the host reports of a plugin's collectors is named so. */
+#define PLUGIN_COLLECTOR_PREFIX "sonde_collector_"
 
 struct plugin {
     void *dl; /* NULL in tests of descriptions                            */
@@ -35,6 +40,11 @@ SONDE_NODISCARD sonde_code plugin_check_desc(const struct sonde_plugin *desc,
                                              struct sonde_err *err);
 const struct sonde_option *plugin_option(const struct sonde_plugin *desc,
                                          size_t i);
+
+/* The fields of later minors: nothing where an old plugin ends before. */
+size_t plugin_collector_count(const struct plugin *p);
+const struct sonde_collector *plugin_collector(const struct plugin *p,
+                                               size_t i);
 
 /* The name rules of check.c: [a-z][a-z0-9_]*, a metric's, a label's. */
 bool plugin_name_ok(const char *z);
@@ -51,9 +61,12 @@ struct sonde_target {
     struct buf file; /* what read_file returned last */
 };
 
-/* ---- sink.c ------------------------------------------------------------- */
+/* ---- sink.c, sink_dynamic.c, sink_parts.c ------------------------------- */
 
-struct sonde_sink *sink_new(const struct plugin *p);
+struct parts; /* parts.h */
+
+/* `parts`: the instance's, or NULL. */
+struct sonde_sink *sink_new(const struct plugin *p, struct parts *parts);
 void sink_free(struct sonde_sink *s); /* NULL is fine */
 /* Appends what was emitted to `out`, or says what was wrong with it. */
 SONDE_NODISCARD sonde_code sink_finish(struct sonde_sink *s, struct buf *out,
@@ -68,5 +81,10 @@ sonde_code sink_summary(struct sonde_sink *s, size_t family,
                         const sonde_str *labels, uint64_t count, double sum);
 sonde_code sink_dynamic(struct sonde_sink *s, const struct sonde_family *family,
                         const sonde_str *labels, double value);
+bool sink_due(struct sonde_sink *s, size_t collector);
+void sink_begin(struct sonde_sink *s, size_t collector);
+void sink_end(struct sonde_sink *s, sonde_code code, const char *why,
+              double seconds);
+void sink_discard(struct sonde_sink *s);
 
 #endif

@@ -128,6 +128,10 @@ const struct sonde_host *plugin_host(void)
         .stream_read = host_stream_read,
         .stream_close = host_stream_close,
         .read_file = host_read_file,
+        .due = sink_due,
+        .begin = sink_begin,
+        .end = sink_end,
+        .discard = sink_discard,
     };
     return &host;
 }

@@ -53,6 +53,30 @@ static void show_family(struct buf *b, const struct sonde_family *f)
                type_name(f->type), f->help);
 }
 
+static void show_collectors(struct buf *b, const struct plugin *p)
+{
+    size_t n = plugin_collector_count(p);
+
+    if (n)
+        buf_cstr(b, "\nCollectors\n");
+    for (size_t i = 0; i < n; i++) {
+        const struct sonde_collector *c = plugin_collector(p, i);
+
+        buf_printf(b, "  %s%s\n      %s\n", c->name,
+                   c->flags & SONDE_COLLECTOR_SLOW ? "  at the slow_interval"
+                                                   : "",
+                   c->help);
+    }
+}
+
+static const char *form_text(const struct sonde_plugin *d)
+{
+    if (!d->plan)
+        return "collect (speaks with the target itself)";
+    return d->collect ? "fetch (the agent does the HTTP) and collect"
+                      : "fetch (the agent does the HTTP)";
+}
+
 void plugin_show(struct buf *b, const struct plugin *p)
 {
     const struct sonde_plugin *d = p->desc;
@@ -60,9 +84,7 @@ void plugin_show(struct buf *b, const struct plugin *p)
     buf_printf(b, "%s %s: %s\n\n", d->name, d->version, d->summary);
     buf_printf(b, "file       %s\n", p->path);
     buf_printf(b, "interface  %u.%u\n", d->abi_major, d->abi_minor);
-    buf_printf(b, "form       %s\n",
-               d->collect ? "collect (speaks with the target itself)"
-                          : "fetch (the agent does the HTTP)");
+    buf_printf(b, "form       %s\n", form_text(d));
     if (d->default_address)
         buf_printf(b, "target     %s\n", d->default_address);
     if (d->default_port)
@@ -76,6 +98,7 @@ void plugin_show(struct buf *b, const struct plugin *p)
         show_option(b, plugin_option(d, i));
     if (d->option_count == 0)
         buf_cstr(b, "  none\n");
+    show_collectors(b, p);
     buf_cstr(b, "\nMetrics\n");
     for (size_t i = 0; i < d->family_count; i++)
         show_family(b, plugin_family(p, i));

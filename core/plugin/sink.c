@@ -14,10 +14,10 @@
  * twice (a hash set of the series' text, compared byte by byte on a hit),
  * and the number and size of all. The first error sticks and fails the
  * collection; what was emitted before it is dropped with it, because half a
- * collection looks like targets that lost their series.
+ * collection looks like targets that lost their series. Inside a part of the
+ * collection it fails that part alone (sink_parts.c).
  *
- * Labels stand in the declared order. Those of a dynamic family are sorted by
- * name, so that the same labels given in another order are the same series.
+ * Labels stand in the declared order.
  *
  * A sink lives for one collection and belongs to one thread.
  */
@@ -27,52 +27,17 @@
 #include <xxhash.h>
 
 #include "model/number.h"
-#include "plugin/plugin_int.h"
+#include "plugin/sink_int.h"
 #include "util/arena.h"
 #include "util/mem.h"
 #include "util/str.h"
 
-struct chunk {
-    size_t from, to; /* in `text`            */
-    size_t next;     /* 1 + index, or 0      */
-};
-
-struct sink_family {
-    const struct sonde_family *row; /* labels of a dynamic one: unused */
-    size_t first, last;             /* chunks: 1 + index, or 0         */
-};
-
-struct series {
-    uint64_t hash;
-    size_t from;  /* of its text */
-    uint32_t len; /* 0: a free slot */
-};
-
-struct sonde_sink {
-    const struct plugin *plugin;
-    struct buf text;
-    struct chunk *chunks;
-    size_t chunk_count, chunk_cap;
-    struct sink_family *families; /* declared ones, then dynamic ones   */
-    size_t family_count, family_cap;
-    size_t *order; /* of first emission           */
-    size_t order_count, order_cap;
-    size_t current; /* family of the last chunk, or SIZE_MAX            */
-    struct series *set;
-    size_t set_cap; /* a power of two; 0 before the first sample        */
-    size_t samples;
-    size_t *names; /* dynamic families by hash of their name: 1 + index */
-    size_t names_cap, names_count;
-    struct arena arena; /* names and help of dynamic families           */
-    struct sonde_err err;
-    sonde_code code; /* sticks */
-};
-
-struct sonde_sink *sink_new(const struct plugin *p)
+struct sonde_sink *sink_new(const struct plugin *p, struct parts *parts)
 {
     struct sonde_sink *s = mem_new(struct sonde_sink);
 
     s->plugin = p;
+    s->parts = parts;
     s->current = SIZE_MAX;
     buf_init(&s->text);
     s->text.limit = PLUGIN_TEXT_BYTES_MAX;
@@ -99,18 +64,20 @@ void sink_free(struct sonde_sink *s)
     free(s);
 }
 
-SONDE_PRINTF(3, 4)
-static sonde_code sink_fail(struct sonde_sink *s, sonde_code code,
-                            const char *fmt, ...)
+sonde_code sink_fail(struct sonde_sink *s, sonde_code code, const char *fmt,
+                     ...)
 {
     va_list ap;
 
-    if (s->code == SONDE_OK) {
-        va_start(ap, fmt);
+    if (sink_code(s) != SONDE_OK)
+        return sink_code(s);
+    va_start(ap, fmt);
+    if (s->part)
+        s->part_code = sonde_err_vset(&s->part_err, code, fmt, ap);
+    else
         s->code = sonde_err_vset(&s->err, code, fmt, ap);
-        va_end(ap);
-    }
-    return s->code;
+    va_end(ap);
+    return code;
 }
 
 /* ---- chunks -------------------------------------------------------------- */
@@ -124,8 +91,11 @@ static void chunk_begin(struct sonde_sink *s, size_t family)
     s->current = family;
     s->chunks = mem_grow(s->chunks, &s->chunk_cap, s->chunk_count + 1,
                          sizeof(*s->chunks));
-    s->chunks[s->chunk_count++] =
-        (struct chunk){ .from = s->text.len, .to = s->text.len };
+    s->chunks[s->chunk_count++] = (struct chunk){ .from = s->text.len,
+                                                  .to = s->text.len,
+                                                  .prev = f->last,
+                                                  .family = family,
+                                                  .part = s->part };
     if (f->last) {
         s->chunks[f->last - 1].next = s->chunk_count;
     } else {
@@ -190,18 +160,85 @@ static sonde_code set_add(struct sonde_sink *s, size_t from)
     return SONDE_OK;
 }
 
-/* ---- lines --------------------------------------------------------------- */
+/* A line's series: all before the value. */
+static size_t series_len(sonde_str line)
+{
+    const char *blank = memrchr(line.ptr, ' ', line.len);
 
-/* A series being written: what surrounds the family's own name and labels. */
-struct line {
-    size_t family;
-    const char *suffix; /* "", "_bucket", ...                            */
-    const sonde_str *labels;
-    const char *skip; /* label left out, or NULL                         */
-    const double *le; /* bound of a bucket, or NULL                      */
-    const struct sonde_family *names; /* has the labels' names           */
-    double value;
-};
+    return blank ? (size_t)(blank - line.ptr) : 0;
+}
+
+bool sink_put_again(struct sonde_sink *s, size_t family, sonde_str line)
+{
+    size_t len = series_len(line);
+    uint64_t hash = XXH3_64bits(line.ptr, len);
+
+    if (s->set_cap && set_slot(s, hash, line.ptr, len)->len)
+        return false;
+    if (s->samples >= PLUGIN_SAMPLES_MAX)
+        return false;
+    chunk_begin(s, family);
+    buf_bytes(&s->text, line.ptr, len);
+    if (buf_failed(&s->text) || set_add(s, s->text.len - len) != SONDE_OK)
+        return false;
+    buf_put(&s->text, str_sub(line, len, line.len));
+    buf_char(&s->text, '\n');
+    s->chunks[s->chunk_count - 1].to = s->text.len;
+    return !buf_failed(&s->text);
+}
+
+void sink_note(struct sonde_sink *s, sonde_str line)
+{
+    size_t len = series_len(line);
+    uint64_t hash = XXH3_64bits(line.ptr, len);
+
+    if (s->set_cap && set_slot(s, hash, line.ptr, len)->len)
+        return;
+    s->current = SIZE_MAX; /* the text belongs to no chunk */
+    buf_bytes(&s->text, line.ptr, len);
+    if (!buf_failed(&s->text))
+        (void)set_add(s, s->text.len - len);
+}
+
+/* ---- going back ---------------------------------------------------------- */
+
+static void set_rewind(struct sonde_sink *s, size_t text)
+{
+    struct series *old = s->set;
+
+    if (!s->set_cap)
+        return;
+    s->set = mem_zalloc(s->set_cap * sizeof(*s->set));
+    for (size_t i = 0; i < s->set_cap; i++) {
+        if (old[i].len && old[i].from < text)
+            *set_slot(s, old[i].hash, s->text.data + old[i].from, old[i].len) =
+                old[i];
+    }
+    free(old);
+}
+
+void sink_rewind(struct sonde_sink *s, const struct sink_mark *mark)
+{
+    if (s->text.len > mark->text)
+        set_rewind(s, mark->text);
+    while (s->chunk_count > mark->chunks) {
+        const struct chunk *c = &s->chunks[--s->chunk_count];
+        struct sink_family *f = &s->families[c->family];
+
+        f->last = c->prev;
+        if (c->prev)
+            s->chunks[c->prev - 1].next = 0;
+        else
+            f->first = 0;
+    }
+    s->order_count = mark->order;
+    s->samples = mark->samples;
+    s->text.len = mark->text;
+    s->text.failed = false;
+    s->current = SIZE_MAX;
+}
+
+/* ---- lines --------------------------------------------------------------- */
 
 static void put_value(struct buf *b, sonde_str v)
 {
@@ -258,7 +295,7 @@ static sonde_code put_labels(struct sonde_sink *s, const struct line *l)
         if (l->labels[i].len == 0 || (l->skip && strcmp(name, l->skip) == 0))
             continue;
         if (check_value(s, l, i) != SONDE_OK)
-            return s->code;
+            return sink_code(s);
         put_label(b, &any, name);
         put_value(b, l->labels[i]);
         buf_char(b, '"');
@@ -273,12 +310,12 @@ static sonde_code put_labels(struct sonde_sink *s, const struct line *l)
     return SONDE_OK;
 }
 
-static sonde_code put_line(struct sonde_sink *s, const struct line *l)
+sonde_code sink_put_line(struct sonde_sink *s, const struct line *l)
 {
     size_t from;
 
-    if (s->code != SONDE_OK)
-        return s->code;
+    if (sink_code(s) != SONDE_OK)
+        return sink_code(s);
     if (s->samples >= PLUGIN_SAMPLES_MAX)
         return sink_fail(s, SONDE_ELIMIT,
                          "more than %d samples in one collection",
@@ -292,9 +329,9 @@ static sonde_code put_line(struct sonde_sink *s, const struct line *l)
     buf_cstr(&s->text, l->names->name);
     buf_cstr(&s->text, l->suffix);
     if (put_labels(s, l) != SONDE_OK)
-        return s->code;
+        return sink_code(s);
     if (!buf_failed(&s->text) && set_add(s, from) != SONDE_OK)
-        return s->code;
+        return sink_code(s);
     buf_char(&s->text, ' ');
     buf_number(&s->text, l->value, NUMBER_TEXT);
     buf_char(&s->text, '\n');
@@ -316,7 +353,7 @@ static const struct sonde_family *declared(struct sonde_sink *s, size_t i)
         (void)sink_fail(s, SONDE_EINVAL,
                         "family %zu was emitted, the plugin declares %zu", i,
                         s->plugin->desc->family_count);
-    return s->code == SONDE_OK ? row : NULL;
+    return sink_code(s) == SONDE_OK ? row : NULL;
 }
 
 sonde_code sink_sample(struct sonde_sink *s, size_t family,
@@ -325,16 +362,16 @@ sonde_code sink_sample(struct sonde_sink *s, size_t family,
     const struct sonde_family *row = declared(s, family);
 
     if (!row)
-        return s->code;
+        return sink_code(s);
     if (row->type == SONDE_METRIC_HISTOGRAM)
         return sink_fail(s, SONDE_EINVAL,
                          "%s is a histogram: emit it with `histogram`",
                          row->name);
-    return put_line(s, &(struct line){ .family = family,
-                                       .suffix = "",
-                                       .labels = labels,
-                                       .names = row,
-                                       .value = value });
+    return sink_put_line(s, &(struct line){ .family = family,
+                                            .suffix = "",
+                                            .labels = labels,
+                                            .names = row,
+                                            .value = value });
 }
 
 static sonde_code check_buckets(struct sonde_sink *s,
@@ -371,23 +408,23 @@ sonde_code sink_histogram(struct sonde_sink *s, size_t family,
     const double inf = INFINITY;
 
     if (!row || check_buckets(s, row, buckets, n, count) != SONDE_OK)
-        return s->code;
+        return sink_code(s);
     l.suffix = "_bucket";
     for (size_t i = 0; i < n && !isinf(buckets[i].upper); i++) {
         l.le = &buckets[i].upper;
         l.value = (double)buckets[i].count;
-        (void)put_line(s, &l);
+        (void)sink_put_line(s, &l);
     }
     l.le = &inf;
     l.value = (double)count;
-    (void)put_line(s, &l);
+    (void)sink_put_line(s, &l);
     l.le = NULL;
     l.suffix = "_sum";
     l.value = sum;
-    (void)put_line(s, &l);
+    (void)sink_put_line(s, &l);
     l.suffix = "_count";
     l.value = (double)count;
-    return put_line(s, &l);
+    return sink_put_line(s, &l);
 }
 
 sonde_code sink_summary(struct sonde_sink *s, size_t family,
@@ -402,141 +439,13 @@ sonde_code sink_summary(struct sonde_sink *s, size_t family,
                       .value = sum };
 
     if (!row)
-        return s->code;
+        return sink_code(s);
     if (row->type != SONDE_METRIC_SUMMARY)
         return sink_fail(s, SONDE_EINVAL, "%s is not a summary", row->name);
-    (void)put_line(s, &l);
+    (void)sink_put_line(s, &l);
     l.suffix = "_count";
     l.value = (double)count;
-    return put_line(s, &l);
-}
-
-/* ---- families known only at run time ------------------------------------- */
-
-static size_t *name_slot(const struct sonde_sink *s, const char *name)
-{
-    size_t i = (size_t)XXH3_64bits(name, strlen(name)) & (s->names_cap - 1);
-
-    while (s->names[i] &&
-           strcmp(s->families[s->names[i] - 1].row->name, name) != 0)
-        i = (i + 1) & (s->names_cap - 1);
-    return &s->names[i];
-}
-
-static void names_grow(struct sonde_sink *s)
-{
-    size_t *old = s->names;
-    size_t old_cap = s->names_cap;
-
-    s->names_cap = old_cap ? old_cap * 2 : 64;
-    s->names = mem_zalloc(s->names_cap * sizeof(*s->names));
-    for (size_t i = 0; i < old_cap; i++) {
-        if (old[i])
-            *name_slot(s, s->families[old[i] - 1].row->name) = old[i];
-    }
-    free(old);
-}
-
-static sonde_code dynamic_check(struct sonde_sink *s,
-                                const struct sonde_family *f)
-{
-    if (!plugin_metric_name_ok(f->name))
-        return sink_fail(s, SONDE_EINVAL, "\"%.300s\" is not a metric name",
-                         f->name);
-    if (f->type != SONDE_METRIC_COUNTER && f->type != SONDE_METRIC_GAUGE &&
-        f->type != SONDE_METRIC_UNKNOWN)
-        return sink_fail(s, SONDE_EINVAL,
-                         "%s: a family that is not declared can only be a "
-                         "counter, a gauge or unknown",
-                         f->name);
-    if (s->names_count >= PLUGIN_DYNAMIC_MAX)
-        return sink_fail(s, SONDE_ELIMIT,
-                         "more than %d families that are not declared",
-                         PLUGIN_DYNAMIC_MAX);
-    for (size_t i = 0; i < s->plugin->desc->family_count; i++) {
-        if (strcmp(plugin_family(s->plugin, i)->name, f->name) == 0)
-            return sink_fail(s, SONDE_EINVAL,
-                             "%s is declared: emit it by its index", f->name);
-    }
-    return SONDE_OK;
-}
-
-/* The family of that name, made at its first sample. */
-static sonde_code dynamic_family(struct sonde_sink *s,
-                                 const struct sonde_family *f, size_t *out)
-{
-    struct sonde_family *row;
-    size_t *slot;
-
-    if (!f->name)
-        return sink_fail(s, SONDE_EINVAL, "\"\" is not a metric name");
-    if ((s->names_count + 1) * 2 > s->names_cap)
-        names_grow(s);
-    slot = name_slot(s, f->name);
-    if (*slot) {
-        *out = *slot - 1;
-        return SONDE_OK;
-    }
-    if (dynamic_check(s, f) != SONDE_OK)
-        return s->code;
-    row = arena_new(&s->arena, struct sonde_family);
-    row->name = arena_cstr(&s->arena, sonde_cstr(f->name));
-    row->type = f->type;
-    row->help = arena_cstr(
-        &s->arena, str_sub(sonde_cstr(f->help), 0, PLUGIN_HELP_BYTES_MAX));
-    s->families = mem_grow(s->families, &s->family_cap, s->family_count + 1,
-                           sizeof(*s->families));
-    s->families[s->family_count] = (struct sink_family){ .row = row };
-    s->names_count++;
-    *out = s->family_count++;
-    *slot = s->family_count;
-    return SONDE_OK;
-}
-
-/* Copies names and values sorted by name. */
-static sonde_code dynamic_labels(struct sonde_sink *s,
-                                 const struct sonde_family *f,
-                                 const sonde_str *labels,
-                                 struct sonde_family *names, sonde_str *values)
-{
-    size_t n = 0;
-
-    for (; n < SONDE_LABELS_MAX && f->labels[n]; n++) {
-        const char *name = f->labels[n];
-        size_t k = n;
-
-        if (!plugin_label_name_ok(name))
-            return sink_fail(s, SONDE_EINVAL,
-                             "%s: label name \"%.300s\" is not valid", f->name,
-                             name);
-        for (; k > 0 && strcmp(names->labels[k - 1], name) > 0; k--) {
-            names->labels[k] = names->labels[k - 1];
-            values[k] = values[k - 1];
-        }
-        if (k > 0 && strcmp(names->labels[k - 1], name) == 0)
-            return sink_fail(s, SONDE_EDUPLICATE, "%s has label %s twice",
-                             f->name, name);
-        names->labels[k] = name;
-        values[k] = labels ? labels[n] : (sonde_str){ 0 };
-    }
-    return SONDE_OK;
-}
-
-sonde_code sink_dynamic(struct sonde_sink *s, const struct sonde_family *family,
-                        const sonde_str *labels, double value)
-{
-    struct sonde_family names = { .name = family->name };
-    sonde_str values[SONDE_LABELS_MAX];
-    size_t i = 0;
-
-    if (s->code != SONDE_OK || dynamic_family(s, family, &i) != SONDE_OK ||
-        dynamic_labels(s, family, labels, &names, values) != SONDE_OK)
-        return s->code;
-    return put_line(s, &(struct line){ .family = i,
-                                       .suffix = "",
-                                       .labels = values,
-                                       .names = &names,
-                                       .value = value });
+    return sink_put_line(s, &l);
 }
 
 /* ---- the page ------------------------------------------------------------ */

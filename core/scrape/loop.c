@@ -396,6 +396,10 @@ static sonde_code open_instance(struct target *t, struct sonde_err *err)
         .metrics_path = t->metrics_path,
         .options = t->job->config->options,
         .overrides = &t->overrides,
+        .tls = &t->job->config->http.tls_config,
+        .interval = t->interval,
+        .timeout = t->timeout,
+        .slow_interval = t->slow_interval,
     };
 
     if (t->instance)

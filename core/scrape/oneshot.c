@@ -127,6 +127,10 @@ sonde_code scrape_oneshot(const struct scrape_config *job,
         .metrics_path = job->metrics_path,
         .options = job->options,
         .overrides = options,
+        .tls = &job->http.tls_config,
+        .interval = job->scrape_interval,
+        .timeout = job->scrape_timeout,
+        .slow_interval = job->slow_interval,
     };
     sonde_code rc = plugin_find(plugins, job->plugin, &plugin, err);
 

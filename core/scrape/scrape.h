@@ -30,6 +30,7 @@ struct scrape_config {
     sonde_str plugin;                /* "prometheus" by default          */
     const struct yaml_node *options; /* the plugin's                     */
     sonde_msec scrape_interval, scrape_timeout;
+    sonde_msec slow_interval; /* 0: every collection                     */
     sonde_str metrics_path, scheme;
     struct config_map params;
     bool honor_labels, honor_timestamps, track_timestamps_staleness;

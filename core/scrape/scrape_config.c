@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of a scrape_config: every key that Prometheus 3 has, plus ours
- * (plugin, options, expose). The rows stand in the order in which Prometheus
- * prints them.
+ * (plugin, options, slow_interval, expose). The rows stand in the order in
+ * which Prometheus prints them.
  *
  * Reading a job and finishing it are two steps, because what `global` says
  * is known only when all of the main file has been read, and jobs of included
@@ -150,6 +150,11 @@ static const struct config_key rows[] = {
     CONFIG_ROW_DURATION(struct scrape_config, scrape_timeout,
                         .help = "How long a scrape may take; global's if not "
                                 "given"),
+    CONFIG_ROW_DURATION(struct scrape_config, slow_interval, .fallback = "5m",
+                        .flags = CONFIG_QUIET,
+                        .help = "How often a plugin's slow collectors work; "
+                                "their last values are stored in between. 0: "
+                                "at every scrape"),
     CONFIG_ROW_STR_LIST(struct scrape_config, scrape_protocols,
                         .help = "Formats to ask for, the best first; global's "
                                 "if not given"),
@@ -217,7 +222,7 @@ static const struct config_key rows[] = {
 const struct config_block_def scrape_config_block = CONFIG_BLOCK_DEF(
     "scrape_config", struct scrape_config, rows, check_job,
     "A job: what to collect, from where, how often. All of Prometheus' keys, "
-    "and `plugin`, `options`, `expose`");
+    "and `plugin`, `options`, `slow_interval`, `expose`");
 
 /* ---- inheriting from global -------------------------------------------- */
 

@@ -224,6 +224,21 @@ static sonde_code read_duration(const struct labels *all, const char *name,
     return SONDE_OK;
 }
 
+/* The job's, unless a label says otherwise; 0 is every collection. */
+static sonde_code read_slow_interval(struct target *t, const struct labels *all,
+                                     struct sonde_err *err)
+{
+    sonde_str s = labels_get(all, SONDE_STR("__slow_interval__"));
+
+    t->slow_interval = t->job->config->slow_interval;
+    if (s.len && !duration_parse(s, &t->slow_interval))
+        return sonde_err_set(err, SONDE_EINVAL,
+                             "label __slow_interval__ has no valid duration: "
+                             "\"%.*s\"",
+                             SONDE_ARG(s));
+    return SONDE_OK;
+}
+
 static sonde_code read_schedule(struct target *t, const struct labels *all,
                                 struct sonde_err *err)
 {
@@ -236,7 +251,7 @@ static sonde_code read_schedule(struct target *t, const struct labels *all,
         rc = sonde_err_set(err, SONDE_EINVAL,
                            "scrape timeout cannot be greater than scrape "
                            "interval");
-    return rc;
+    return rc == SONDE_OK ? read_slow_interval(t, all, err) : rc;
 }
 
 static bool is_internal(sonde_str name)

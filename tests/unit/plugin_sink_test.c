@@ -72,12 +72,12 @@ static void expect_error(struct sonde_sink *s, sonde_code code,
 
 static void test_empty(void)
 {
-    expect(sink_new(&plugin), "");
+    expect(sink_new(&plugin, NULL), "");
 }
 
 static void test_groups_interleaved(void)
 {
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
 
     CU_ASSERT_EQUAL(
         sink_sample(s, COUNTER, SONDE_LABELS(SONDE_STR("1"), { 0 }), 1),
@@ -101,7 +101,7 @@ static void test_groups_interleaved(void)
 
 static void test_escapes(void)
 {
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
 
     (void)sink_sample(
         s, COUNTER,
@@ -114,7 +114,7 @@ static void test_escapes(void)
 static void test_histogram(void)
 {
     const struct sonde_bucket b[] = { { 0.1, 1 }, { 2, 1 }, { INFINITY, 5 } };
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
 
     (void)sink_histogram(s, HISTOGRAM, SONDE_LABELS(SONDE_STR("x")), b, 3, 5,
                          7.5);
@@ -133,7 +133,7 @@ static void test_histogram(void)
 
 static void test_summary(void)
 {
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
     const sonde_str half = SONDE_STR("0.5"), x = SONDE_STR("1");
 
     (void)sink_sample(s, SUMMARY, SONDE_LABELS(half, x), 3);
@@ -156,7 +156,7 @@ static void test_dynamic(void)
                                         .help = "second",
                                         .labels = { "b" } };
     const struct sonde_family bare = { .name = "e" };
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
 
     (void)sink_dynamic(s, &one, SONDE_LABELS(SONDE_STR("1"), SONDE_STR("2")),
                        1);
@@ -172,7 +172,7 @@ static void test_dynamic(void)
 
 static void test_many(void)
 {
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
     struct buf out;
     char name[32];
     size_t lines = 0;
@@ -198,7 +198,7 @@ static void test_many(void)
 
 static void test_refuses_undeclared(void)
 {
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
 
     CU_ASSERT_EQUAL(sink_sample(s, 5, NULL, 1), SONDE_EINVAL);
     expect_error(s, SONDE_EINVAL, "family 5");
@@ -206,7 +206,7 @@ static void test_refuses_undeclared(void)
 
 static void test_refuses_twice(void)
 {
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
     const sonde_str labels[] = { SONDE_STR("x"), { 0 } };
 
     (void)sink_sample(s, COUNTER, labels, 1);
@@ -222,7 +222,7 @@ static void test_refuses_twice_in_other_order(void)
     const struct sonde_family ab = { .name = "d", .labels = { "a", "b" } };
     const struct sonde_family ba = { .name = "d", .labels = { "b", "a" } };
     const sonde_str one = SONDE_STR("1"), two = SONDE_STR("2");
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
 
     (void)sink_dynamic(s, &ab, SONDE_LABELS(one, two), 1);
     (void)sink_dynamic(s, &ba, SONDE_LABELS(two, one), 1);
@@ -232,30 +232,30 @@ static void test_refuses_twice_in_other_order(void)
 static void test_refuses_bad_labels(void)
 {
     static char huge[PLUGIN_LABEL_BYTES_MAX + 1];
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
 
     (void)sink_sample(s, COUNTER, SONDE_LABELS(SONDE_STR("\xff"), { 0 }), 1);
     expect_error(s, SONDE_EINVAL, "UTF-8");
-    s = sink_new(&plugin);
+    s = sink_new(&plugin, NULL);
     memset(huge, 'x', sizeof(huge));
     (void)sink_sample(s, COUNTER, SONDE_LABELS({ huge, sizeof(huge) }, { 0 }),
                       1);
     expect_error(s, SONDE_ELIMIT, "label a has 65537 bytes");
-    s = sink_new(&plugin);
+    s = sink_new(&plugin, NULL);
     (void)sink_sample(s, COUNTER, NULL, 1);
     expect_error(s, SONDE_EINVAL, "without");
 }
 
 static void test_refuses_wrong_type(void)
 {
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
 
     (void)sink_sample(s, HISTOGRAM, SONDE_LABELS({ 0 }), 1);
     expect_error(s, SONDE_EINVAL, "h is a histogram");
-    s = sink_new(&plugin);
+    s = sink_new(&plugin, NULL);
     (void)sink_histogram(s, GAUGE, NULL, NULL, 0, 0, 0);
     expect_error(s, SONDE_EINVAL, "g is not a histogram");
-    s = sink_new(&plugin);
+    s = sink_new(&plugin, NULL);
     (void)sink_summary(s, GAUGE, NULL, 0, 0);
     expect_error(s, SONDE_EINVAL, "g is not a summary");
 }
@@ -275,7 +275,7 @@ static void test_refuses_bad_buckets(void)
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sonde_sink *s = sink_new(&plugin);
+        struct sonde_sink *s = sink_new(&plugin, NULL);
         sonde_code rc = sink_histogram(s, HISTOGRAM, SONDE_LABELS({ 0 }),
                                        rows[i].b, 2, rows[i].count, 0);
 
@@ -303,7 +303,7 @@ static void test_refuses_bad_dynamic(void)
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sonde_sink *s = sink_new(&plugin);
+        struct sonde_sink *s = sink_new(&plugin, NULL);
         const sonde_str v[2] = { SONDE_STR("1"), SONDE_STR("2") };
 
         ROW_ASSERT(&rows[i], sink_dynamic(s, &rows[i].f, v, 1) != SONDE_OK);
@@ -313,7 +313,7 @@ static void test_refuses_bad_dynamic(void)
 
 static void test_bounds_samples(void)
 {
-    struct sonde_sink *s = sink_new(&plugin);
+    struct sonde_sink *s = sink_new(&plugin, NULL);
     sonde_code rc = SONDE_OK;
     char a[16];
     int n = 0;

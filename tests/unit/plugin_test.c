@@ -113,7 +113,7 @@ static void test_refuses_content(void)
 
     CU_ASSERT(
         refused(path, SONDE_EUNSUPPORTED,
-                PARTS(path, "7.3", "has 1.0", "rebuild it", "sonde-plugin")));
+                PARTS(path, "7.3", "has 1.1", "rebuild it", "sonde-plugin")));
     path = install("no_entry", dir, "no_entry.so");
     CU_ASSERT(refused(path, SONDE_EINVAL, PARTS(path, "sonde_plugin_entry")));
     path = install("declines", dir, "declines.so");
@@ -269,6 +269,13 @@ struct fields {
                     sizeof(struct sonde_family),                               \
     .family_size = sizeof(struct sonde_family)
 
+#define COLLECTORS(...)                                                        \
+    .collectors = (const struct sonde_collector[]){ __VA_ARGS__ },             \
+    .collector_count =                                                         \
+        sizeof((const struct sonde_collector[]){ __VA_ARGS__ }) /              \
+        sizeof(struct sonde_collector),                                        \
+    .collector_size = sizeof(struct sonde_collector)
+
 static const struct {
     int line;
     struct sonde_plugin d;
@@ -305,7 +312,35 @@ static const struct {
     { __LINE__,
       { SONDE_PLUGIN_HEAD, .name = "x", .version = "1", .summary = "s" },
       "neither" },
-    { __LINE__, { BASE, .plan = some_plan }, "both" },
+    { __LINE__, { BASE, .plan = some_plan }, NULL },
+    { __LINE__, { BASE, COLLECTORS({ .name = "c", .help = "" }) }, NULL },
+    { __LINE__,
+      { BASE, COLLECTORS({ .name = "c c", .help = "" }) },
+      "collector 0: expected a name" },
+    { __LINE__,
+      { BASE, COLLECTORS({ .name = "c" }) },
+      "collector c: expected" },
+    { __LINE__,
+      { BASE,
+        COLLECTORS({ .name = "c", .help = "" }, { .name = "c", .help = "" }) },
+      "collector c is declared twice" },
+    { __LINE__, { BASE, .collector_count = 1 }, "collectors: expected" },
+    { __LINE__,
+      { BASE, COLLECTORS({ .name = "c", .help = "" }),
+        FAMILIES({ .name = "sonde_collector_success", .help = "" }) },
+      "are the host's" },
+    /* An old plugin's description ends before: what is behind is not read. */
+    { __LINE__,
+      { .struct_size = offsetof(struct sonde_plugin, collectors),
+        .abi_major = SONDE_ABI_MAJOR,
+        .name = "x",
+        .version = "1",
+        .summary = "s",
+        .collect = some_collect,
+        .collectors = (const struct sonde_collector *)(uintptr_t)1,
+        .collector_count = 99,
+        .collector_size = 1 },
+      NULL },
     { __LINE__, { BASE, .parse = some_parse }, "no `plan`" },
     { __LINE__, { BASE, .close = some_close }, "only `close`" },
     { __LINE__,
@@ -641,6 +676,11 @@ static void test_plans(void)
           false,
           "needs `parse`" },
         { __LINE__, 1, { .body = 7 }, true, "kind of body" },
+        { __LINE__,
+          1,
+          { .body = SONDE_BODY_COLLECT },
+          true,
+          "needs `collect`" },
         { __LINE__, 1, { .path = SONDE_STR("a") }, true, "begins with '/'" },
         { __LINE__, 1, { .path = SONDE_STR("/a b") }, true, "byte 0x20" },
         { __LINE__, 1, { .path = SONDE_STR("/a\r\nX: y") }, true, "0x0d" },

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Families that a plugin only knows at run time: found by name in a hash
+ * table beside the declared ones, their labels sorted by name, so that the
+ * same labels given in another order are the same series.
+ */
+#include <string.h>
+#include <xxhash.h>
+
+#include "plugin/sink_int.h"
+#include "util/arena.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+static size_t *name_slot(const struct sonde_sink *s, const char *name)
+{
+    size_t i = (size_t)XXH3_64bits(name, strlen(name)) & (s->names_cap - 1);
+
+    while (s->names[i] &&
+           strcmp(s->families[s->names[i] - 1].row->name, name) != 0)
+        i = (i + 1) & (s->names_cap - 1);
+    return &s->names[i];
+}
+
+static void names_grow(struct sonde_sink *s)
+{
+    size_t *old = s->names;
+    size_t old_cap = s->names_cap;
+
+    s->names_cap = old_cap ? old_cap * 2 : 64;
+    s->names = mem_zalloc(s->names_cap * sizeof(*s->names));
+    for (size_t i = 0; i < old_cap; i++) {
+        if (old[i])
+            *name_slot(s, s->families[old[i] - 1].row->name) = old[i];
+    }
+    free(old);
+}
+
+static sonde_code dynamic_check(struct sonde_sink *s,
+                                const struct sonde_family *f)
+{
+    if (!plugin_metric_name_ok(f->name))
+        return sink_fail(s, SONDE_EINVAL, "\"%.300s\" is not a metric name",
+                         f->name);
+    if (f->type != SONDE_METRIC_COUNTER && f->type != SONDE_METRIC_GAUGE &&
+        f->type != SONDE_METRIC_UNKNOWN)
+        return sink_fail(s, SONDE_EINVAL,
+                         "%s: a family that is not declared can only be a "
+                         "counter, a gauge or unknown",
+                         f->name);
+    if (s->names_count >= PLUGIN_DYNAMIC_MAX)
+        return sink_fail(s, SONDE_ELIMIT,
+                         "more than %d families that are not declared",
+                         PLUGIN_DYNAMIC_MAX);
+    for (size_t i = 0; i < s->plugin->desc->family_count; i++) {
+        if (strcmp(plugin_family(s->plugin, i)->name, f->name) == 0)
+            return sink_fail(s, SONDE_EINVAL,
+                             "%s is declared: emit it by its index", f->name);
+    }
+    return SONDE_OK;
+}
+
+sonde_code sink_dynamic_family(struct sonde_sink *s,
+                               const struct sonde_family *f, size_t *out)
+{
+    struct sonde_family *row;
+    size_t *slot;
+
+    if (!f->name)
+        return sink_fail(s, SONDE_EINVAL, "\"\" is not a metric name");
+    if ((s->names_count + 1) * 2 > s->names_cap)
+        names_grow(s);
+    slot = name_slot(s, f->name);
+    if (*slot) {
+        *out = *slot - 1;
+        return SONDE_OK;
+    }
+    if (dynamic_check(s, f) != SONDE_OK)
+        return sink_code(s);
+    row = arena_new(&s->arena, struct sonde_family);
+    row->name = arena_cstr(&s->arena, sonde_cstr(f->name));
+    row->type = f->type;
+    row->help = arena_cstr(
+        &s->arena, str_sub(sonde_cstr(f->help), 0, PLUGIN_HELP_BYTES_MAX));
+    s->families = mem_grow(s->families, &s->family_cap, s->family_count + 1,
+                           sizeof(*s->families));
+    s->families[s->family_count] = (struct sink_family){ .row = row };
+    s->names_count++;
+    *out = s->family_count++;
+    *slot = s->family_count;
+    return SONDE_OK;
+}
+
+/* Copies names and values sorted by name. */
+static sonde_code dynamic_labels(struct sonde_sink *s,
+                                 const struct sonde_family *f,
+                                 const sonde_str *labels,
+                                 struct sonde_family *names, sonde_str *values)
+{
+    size_t n = 0;
+
+    for (; n < SONDE_LABELS_MAX && f->labels[n]; n++) {
+        const char *name = f->labels[n];
+        size_t k = n;
+
+        if (!plugin_label_name_ok(name))
+            return sink_fail(s, SONDE_EINVAL,
+                             "%s: label name \"%.300s\" is not valid", f->name,
+                             name);
+        for (; k > 0 && strcmp(names->labels[k - 1], name) > 0; k--) {
+            names->labels[k] = names->labels[k - 1];
+            values[k] = values[k - 1];
+        }
+        if (k > 0 && strcmp(names->labels[k - 1], name) == 0)
+            return sink_fail(s, SONDE_EDUPLICATE, "%s has label %s twice",
+                             f->name, name);
+        names->labels[k] = name;
+        values[k] = labels ? labels[n] : (sonde_str){ 0 };
+    }
+    return SONDE_OK;
+}
+
+sonde_code sink_dynamic(struct sonde_sink *s, const struct sonde_family *family,
+                        const sonde_str *labels, double value)
+{
+    struct sonde_family names = { .name = family->name };
+    sonde_str values[SONDE_LABELS_MAX];
+    size_t i = 0;
+
+    if (sink_code(s) != SONDE_OK ||
+        sink_dynamic_family(s, family, &i) != SONDE_OK ||
+        dynamic_labels(s, family, labels, &names, values) != SONDE_OK)
+        return sink_code(s);
+    return sink_put_line(s, &(struct line){ .family = i,
+                                            .suffix = "",
+                                            .labels = values,
+                                            .names = &names,
+                                            .value = value });
+}
