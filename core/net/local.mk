@@ -4,13 +4,18 @@ core_net_libnet_la_SOURCES += core/net/answer.c core/net/client.c \
 	core/net/fetch.c core/net/gunzip.c core/net/gunzip.h \
 	core/net/http_error.c core/net/loop.c core/net/loop_int.h \
 	core/net/request.c core/net/resolve.c core/net/resolve.h \
-	core/net/stream.c core/net/transfer.c core/net/transfer.h \
+	core/net/stream.c core/net/stream_int.h core/net/stream_tls.c \
+	core/net/transfer.c core/net/transfer.h \
 	core/net/url.c core/net/url.h
 
 check_PROGRAMS += tests/unit/net_client_test tests/unit/net_stream_test \
-	tests/unit/net_tls_test
+	tests/unit/net_tls_test tests/unit/net_stream_tls_test
 TESTS += tests/unit/net_client_test tests/unit/net_stream_test \
-	tests/unit/net_tls_test
+	tests/unit/net_tls_test tests/unit/net_stream_tls_test
+tests_unit_net_stream_tls_test_SOURCES = tests/unit/net_stream_tls_test.c \
+	tests/unit/net_cert.c tests/unit/net_cert.h
+tests_unit_net_stream_tls_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(GNUTLS_CFLAGS)
+tests_unit_net_stream_tls_test_LDADD = $(LIBS_UNIT) $(LIB_NET)
 tests_unit_net_client_test_SOURCES = tests/unit/net_client_test.c \
 	tests/unit/net_peer.c tests/unit/net_peer.h
 tests_unit_net_client_test_CPPFLAGS = $(CPPFLAGS_UNIT)

@@ -192,7 +192,7 @@ SONDE_NODISCARD sonde_code http_fetch(const struct http_client_config *config,
                                       struct buf *body, int *status,
                                       struct sonde_err *err);
 
-/* ---- byte streams with deadlines: stream.c ---------------------------- */
+/* ---- byte streams with deadlines: stream.c, stream_tls.c -------------- */
 
 /* "host:port", "[v6]:port", "unix:/path"; blocking with a deadline of the
  * monotonic clock. */
@@ -211,6 +211,24 @@ SONDE_NODISCARD sonde_code net_stream_read(struct net_stream *s, void *data,
                                            sonde_msec deadline,
                                            struct sonde_err *err);
 void net_stream_close(struct net_stream *s); /* NULL is fine */
+/* From any thread, before the close: who waits in a read or write of the
+ * stream comes back at once, with the end or an error, and so does every
+ * later one. */
+void net_stream_shut(struct net_stream *s);
+
+/* With TLS 1.2 or newer on top: stream_tls.c. Files are PEM and read at each
+ * opening; what is checked is that the other side's certificate is vouched
+ * for by `ca_file` (empty: by the system's authorities) and is for
+ * `server_name` (empty: the address' host, a name or an IP address). */
+struct net_tls {
+    sonde_str ca_file, cert_file, key_file, server_name;
+    bool insecure; /* nothing is checked */
+};
+SONDE_NODISCARD sonde_code net_stream_open_tls(sonde_str address,
+                                               const struct net_tls *tls,
+                                               sonde_msec deadline,
+                                               struct net_stream **out,
+                                               struct sonde_err *err);
 
 /* ---- the server: server.c ----------------------------------------------
  *

@@ -19,16 +19,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "net/net.h"
 #include "net/resolve.h"
+#include "net/stream_int.h"
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/str.h"
-
-struct net_stream {
-    int fd;
-    char *address; /* for messages */
-};
 
 static sonde_code sys_err(struct sonde_err *err, const char *op,
                           const char *address, int number)
@@ -42,8 +37,7 @@ static sonde_code sys_err(struct sonde_err *err, const char *op,
     return sonde_err_set(err, code, "%s %s: %s", op, address, strerror(number));
 }
 
-/* Until the socket is ready for `events`. */
-static sonde_code await(const struct net_stream *s, short events,
+sonde_code stream_await(const struct net_stream *s, short events,
                         sonde_msec deadline, const char *op,
                         struct sonde_err *err)
 {
@@ -86,7 +80,7 @@ static sonde_code connect_one(struct net_stream *s, const struct sockaddr *to,
         return SONDE_OK;
     if (errno != EINPROGRESS && errno != EINTR)
         return sys_err(err, "connect to", s->address, errno);
-    rc = await(s, POLLOUT, deadline, "connect to", err);
+    rc = stream_await(s, POLLOUT, deadline, "connect to", err);
     if (rc != SONDE_OK)
         return rc;
     if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &number, &size) < 0)
@@ -136,8 +130,7 @@ static sonde_code open_unix(struct net_stream *s, sonde_str path,
                        err);
 }
 
-/* "host:port" or "[v6]:port" */
-static bool split(sonde_str address, sonde_str *host, sonde_str *port)
+bool stream_split(sonde_str address, sonde_str *host, sonde_str *port)
 {
     const char *colon = memrchr(address.ptr, ':', address.len);
     uint64_t number;
@@ -160,7 +153,7 @@ static sonde_code open_tcp(struct net_stream *s, sonde_str address,
     sonde_str host, port;
     sonde_code rc;
 
-    if (!address.len || !split(address, &host, &port))
+    if (!address.len || !stream_split(address, &host, &port))
         return sonde_err_set(err, SONDE_EINVAL,
                              "connect to \"%s\": expected HOST:PORT, "
                              "[IPV6]:PORT or unix:PATH",
@@ -199,11 +192,22 @@ sonde_code net_stream_open(sonde_str address, sonde_msec deadline,
 
 /* ---- reading and writing ----------------------------------------------- */
 
+static sonde_code was_shut(const struct net_stream *s, const char *op,
+                           struct sonde_err *err)
+{
+    return sonde_err_set(err, SONDE_ECANCELED, "%s %s: the stream was shut", op,
+                         s->address);
+}
+
 sonde_code net_stream_write(struct net_stream *s, const void *data, size_t len,
                             sonde_msec deadline, struct sonde_err *err)
 {
     const char *p = data;
 
+    if (atomic_load(&s->shut))
+        return was_shut(s, "write to", err);
+    if (s->tls)
+        return stream_tls_write(s, data, len, deadline, err);
     while (len > 0) {
         ssize_t n = send(s->fd, p, len, MSG_NOSIGNAL);
         sonde_code rc = SONDE_OK;
@@ -214,7 +218,7 @@ sonde_code net_stream_write(struct net_stream *s, const void *data, size_t len,
             continue;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
-            rc = await(s, POLLOUT, deadline, "write to", err);
+            rc = stream_await(s, POLLOUT, deadline, "write to", err);
         else if (errno != EINTR)
             rc = sys_err(err, "write to", s->address, errno);
         if (rc != SONDE_OK)
@@ -227,6 +231,10 @@ sonde_code net_stream_read(struct net_stream *s, void *data, size_t cap,
                            size_t *got, sonde_msec deadline,
                            struct sonde_err *err)
 {
+    if (atomic_load(&s->shut))
+        return was_shut(s, "read from", err);
+    if (s->tls)
+        return stream_tls_read(s, data, cap, got, deadline, err);
     for (;;) {
         ssize_t n = recv(s->fd, data, cap, 0);
         sonde_code rc = SONDE_OK;
@@ -236,7 +244,7 @@ sonde_code net_stream_read(struct net_stream *s, void *data, size_t cap,
             return SONDE_OK;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
-            rc = await(s, POLLIN, deadline, "read from", err);
+            rc = stream_await(s, POLLIN, deadline, "read from", err);
         else if (errno != EINTR)
             rc = sys_err(err, "read from", s->address, errno);
         if (rc != SONDE_OK)
@@ -244,10 +252,17 @@ sonde_code net_stream_read(struct net_stream *s, void *data, size_t cap,
     }
 }
 
+void net_stream_shut(struct net_stream *s)
+{
+    atomic_store(&s->shut, true);
+    (void)shutdown(s->fd, SHUT_RDWR);
+}
+
 void net_stream_close(struct net_stream *s)
 {
     if (!s)
         return;
+    stream_tls_close(s);
     hang_up(s);
     free(s->address);
     free(s);

@@ -83,6 +83,32 @@ static void host_stream_close(struct sonde_stream *s)
     net_stream_close((struct net_stream *)s);
 }
 
+static sonde_code
+host_stream_open_tls(const struct sonde_target *target, sonde_str address,
+                     const struct sonde_tls *tls, sonde_msec deadline,
+                     struct sonde_stream **out, struct sonde_err *err)
+{
+    struct net_stream *s = NULL;
+    struct net_tls t;
+    sonde_code rc;
+
+    if (!tls)
+        return host_stream_open(target, address, deadline, out, err);
+    t = (struct net_tls){ .ca_file = tls->ca_file,
+                          .cert_file = tls->cert_file,
+                          .key_file = tls->key_file,
+                          .server_name = tls->server_name,
+                          .insecure = tls->insecure };
+    rc = net_stream_open_tls(address, &t, deadline, &s, err);
+    *out = (struct sonde_stream *)s;
+    return rc;
+}
+
+static void host_stream_shut(struct sonde_stream *s)
+{
+    net_stream_shut((struct net_stream *)s);
+}
+
 static sonde_code host_read_file(const struct sonde_target *target,
                                  sonde_str path, sonde_str *out,
                                  struct sonde_err *err)
@@ -132,6 +158,8 @@ const struct sonde_host *plugin_host(void)
         .begin = sink_begin,
         .end = sink_end,
         .discard = sink_discard,
+        .stream_open_tls = host_stream_open_tls,
+        .stream_shut = host_stream_shut,
     };
     return &host;
 }

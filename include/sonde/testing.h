@@ -46,24 +46,6 @@
 
 /* ---- the sink ------------------------------------------------------------ */
 
-SONDE_PRINTF(2, 3)
-static inline sonde_code sonde_fake_refuse(struct sonde_sink *sink,
-                                           const char *fmt, ...)
-{
-    struct sonde_fake *f = sonde_fake_in_use;
-    va_list ap;
-
-    va_start(ap, fmt);
-    if (sink->part && sink->part_code == SONDE_OK) {
-        sink->part_code = SONDE_EINVAL;
-        (void)vsnprintf(sink->part_err, sizeof(sink->part_err), fmt, ap);
-    } else if (!sink->part && sink->code == SONDE_OK) {
-        sink->code = sonde_err_vset(&f->err, SONDE_EINVAL, fmt, ap);
-    }
-    va_end(ap);
-    return sink->part ? sink->part_code : sink->code;
-}
-
 static inline const struct sonde_family *sonde_fake_family(size_t i)
 {
     const struct sonde_plugin *p = sonde_fake_in_use->plugin;

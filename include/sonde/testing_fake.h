@@ -178,6 +178,25 @@ static inline const char *sonde_fake_cstr(const struct sonde_fake_text *t)
     return t->ptr ? t->ptr : "";
 }
 
+/* The first error sticks: to the part under way, or else to the sink. */
+SONDE_PRINTF(2, 3)
+static inline sonde_code sonde_fake_refuse(struct sonde_sink *sink,
+                                           const char *fmt, ...)
+{
+    struct sonde_fake *f = sonde_fake_in_use;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (sink->part && sink->part_code == SONDE_OK) {
+        sink->part_code = SONDE_EINVAL;
+        (void)vsnprintf(sink->part_err, sizeof(sink->part_err), fmt, ap);
+    } else if (!sink->part && sink->code == SONDE_OK) {
+        sink->code = sonde_err_vset(&f->err, SONDE_EINVAL, fmt, ap);
+    }
+    va_end(ap);
+    return sink->part ? sink->part_code : sink->code;
+}
+
 static inline void sonde_fake_number(struct sonde_fake_text *t, double v)
 {
     char out[64];

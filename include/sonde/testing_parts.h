@@ -9,10 +9,6 @@
 
 #include <sonde/testing_fake.h>
 
-SONDE_PRINTF(2, 3)
-static inline sonde_code sonde_fake_refuse(struct sonde_sink *sink,
-                                           const char *fmt, ...);
-
 /* Whether a part is due from here on. */
 static inline void sonde_fake_due(struct sonde_fake *f, size_t collector,
                                   bool due)

@@ -47,11 +47,12 @@ static void add_names(gnutls_x509_crt_t crt, const char *name)
                                               GNUTLS_FSAN_APPEND));
 }
 
-void cert_init(struct cert *c, const char *name, const struct cert *ca)
+/* Valid from an hour before `middle` until an hour after. */
+static void make(struct cert *c, const char *name, const struct cert *ca,
+                 time_t middle)
 {
     static unsigned char serial;
     unsigned char number[] = { 1, ++serial };
-    time_t now = time(NULL);
     gnutls_datum_t pem;
 
     MUST(gnutls_x509_privkey_init(&c->key));
@@ -61,8 +62,8 @@ void cert_init(struct cert *c, const char *name, const struct cert *ca)
     MUST(gnutls_x509_crt_init(&c->crt));
     MUST(gnutls_x509_crt_set_version(c->crt, 3));
     MUST(gnutls_x509_crt_set_serial(c->crt, number, sizeof(number)));
-    MUST(gnutls_x509_crt_set_activation_time(c->crt, now - 3600));
-    MUST(gnutls_x509_crt_set_expiration_time(c->crt, now + 3600));
+    MUST(gnutls_x509_crt_set_activation_time(c->crt, middle - 3600));
+    MUST(gnutls_x509_crt_set_expiration_time(c->crt, middle + 3600));
     MUST(gnutls_x509_crt_set_key(c->crt, c->key));
     add_names(c->crt, name);
     MUST(gnutls_x509_crt_set_ca_status(c->crt, ca == NULL));
@@ -74,6 +75,16 @@ void cert_init(struct cert *c, const char *name, const struct cert *ca)
     c->crt_pem = text_of(&pem);
     MUST(gnutls_x509_privkey_export2(c->key, GNUTLS_X509_FMT_PEM, &pem));
     c->key_pem = text_of(&pem);
+}
+
+void cert_init(struct cert *c, const char *name, const struct cert *ca)
+{
+    make(c, name, ca, time(NULL));
+}
+
+void cert_init_expired(struct cert *c, const char *name, const struct cert *ca)
+{
+    make(c, name, ca, time(NULL) - 7200);
 }
 
 void cert_fini(struct cert *c)

@@ -15,6 +15,8 @@ struct cert {
  * signed by `ca`, or by itself if that is NULL. Not for more than a test: a
  * failure aborts. */
 void cert_init(struct cert *c, const char *name, const struct cert *ca);
+/* The same, but it was valid until an hour ago only. */
+void cert_init_expired(struct cert *c, const char *name, const struct cert *ca);
 void cert_fini(struct cert *c);
 
 #endif
