@@ -73,22 +73,23 @@ static sonde_code distrusted(const struct net_stream *s, struct sonde_err *err)
                          s->address, s->tls->name, why);
 }
 
+/* What to think of when the other side ends the connection. */
+static const char *hint(const struct net_stream *s)
+{
+    return !s->tls->with_cert &&
+                   gnutls_certificate_client_get_request_status(s->tls->session)
+               ? "; it asked for a client certificate (cert_file, key_file)"
+               : "";
+}
+
 static sonde_code alerted(const struct net_stream *s, const char *op,
                           struct sonde_err *err)
 {
-    gnutls_alert_description_t alert = gnutls_alert_get(s->tls->session);
-    const char *name = gnutls_alert_get_name(alert);
-    bool wants_cert =
-        !s->tls->with_cert && (alert == GNUTLS_A_CERTIFICATE_REQUIRED ||
-                               alert == GNUTLS_A_BAD_CERTIFICATE ||
-                               alert == GNUTLS_A_HANDSHAKE_FAILURE);
+    const char *name = gnutls_alert_get_name(gnutls_alert_get(s->tls->session));
 
     return sonde_err_set(err, SONDE_EAUTH,
                          "%s %s: the other side ended TLS: %s%s", op,
-                         s->address, name ? name : "unknown alert",
-                         wants_cert ? "; it may want a client certificate "
-                                      "(cert_file, key_file)"
-                                    : "");
+                         s->address, name ? name : "unknown alert", hint(s));
 }
 
 static sonde_code fault(const struct net_stream *s, const char *op, int rc,
@@ -99,6 +100,7 @@ static sonde_code fault(const struct net_stream *s, const char *op, int rc,
         return distrusted(s, err);
     case GNUTLS_E_FATAL_ALERT_RECEIVED:
         return alerted(s, op, err);
+    case GNUTLS_E_UNEXPECTED_PACKET:
     case GNUTLS_E_UNEXPECTED_PACKET_LENGTH:
     case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
         if (!s->tls->up)
@@ -109,12 +111,13 @@ static sonde_code fault(const struct net_stream *s, const char *op, int rc,
         break;
     case GNUTLS_E_PREMATURE_TERMINATION:
         return sonde_err_set(err, SONDE_EIO,
-                             "%s %s: the connection was cut inside of TLS", op,
-                             s->address);
+                             "%s %s: the connection was cut inside of TLS%s",
+                             op, s->address, hint(s));
     case GNUTLS_E_PUSH_ERROR:
     case GNUTLS_E_PULL_ERROR:
-        return sonde_err_set(err, SONDE_EIO, "%s %s: the connection is broken",
-                             op, s->address);
+        return sonde_err_set(err, SONDE_EIO,
+                             "%s %s: the connection is broken%s", op,
+                             s->address, hint(s));
     default:
         break;
     }
