@@ -294,6 +294,8 @@ static sonde_code start_scrape(struct agent *a, struct sonde_err *err)
         .metrics = a->metrics,
         .storage = tsdb_storage(a->db),
         .plugins = a->plugins,
+        .state_dir = fs_join(&a->arena, sonde_cstr(a->options->data_dir),
+                             SONDE_STR("state")),
     };
 
     return scrape_manager_new(&deps, &a->scrape, err);

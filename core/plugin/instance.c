@@ -136,6 +136,10 @@ static void fill_open(struct plugin_instance *i, const struct plugin_target *t,
     i->target.job = arena_str(a, t->job);
     i->target.address = address;
     buf_init(&i->target.file);
+    buf_init(&i->target.state);
+    if (t->state_dir)
+        i->target.state_dir = arena_cstr(a, sonde_cstr(t->state_dir));
+    plugin_state_id(t, i->target.state_id);
     fill_tls(i, t->tls);
     i->parts = parts_new(i->plugin, &i->target, t->interval, t->slow_interval);
     i->open = (struct sonde_open){
@@ -196,6 +200,7 @@ void plugin_close(struct plugin_instance *i)
         i->plugin->desc->close(i->state);
     parts_free(i->parts);
     buf_fini(&i->target.file);
+    buf_fini(&i->target.state);
     arena_fini(&i->arena);
     free(i);
 }

@@ -4,7 +4,7 @@ core_plugin_libplugin_la_SOURCES = core/plugin/check.c \
 	core/plugin/parts.h core/plugin/plugin.h core/plugin/plugin_int.h \
 	core/plugin/registry.c core/plugin/services.c core/plugin/show.c \
 	core/plugin/sink.c core/plugin/sink_dynamic.c core/plugin/sink_int.h \
-	core/plugin/sink_parts.c
+	core/plugin/sink_parts.c core/plugin/state.c
 EXTRA_DIST += core/plugin/README.md
 
 # Plugins for the loader's tests: one that is fine and some that are not.

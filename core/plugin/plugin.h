@@ -101,6 +101,11 @@ SONDE_NODISCARD sonde_code plugin_planned(struct plugin_instance *i,
                                           struct buf *out,
                                           struct sonde_err *err);
 
+/* ---- state: state.c ------------------------------------------------------ */
+
+/* Removes documents in `state_dir` that nobody has written for months. */
+void plugin_state_sweep(const char *state_dir);
+
 /* ---- printing: show.c ---------------------------------------------------- */
 
 /* Options and metrics of a plugin as `sonde plugins show` prints them, and a

@@ -20,6 +20,7 @@
 #define PLUGIN_DYNAMIC_MAX       10000
 #define PLUGIN_BUCKETS_MAX       1024
 #define PLUGIN_READ_FILE_MAX     ((size_t)1 << 20)
+#define PLUGIN_STATE_MAX         ((size_t)1 << 20)
 #define PLUGIN_REQUEST_BYTES_MAX 4096
 #define PLUGIN_COLLECTORS_MAX    256
 #define PLUGIN_KEPT_BYTES_MAX    ((size_t)64 << 20) /* of a slow part      */
@@ -55,11 +56,26 @@ bool plugin_label_name_ok(const char *z);
 const struct sonde_host *plugin_host(void);
 
 /* The handle that services know a target by. */
+#define PLUGIN_STATE_ID 33
 struct sonde_target {
     const char *plugin;
     sonde_str job, address;
-    struct buf file; /* what read_file returned last */
+    struct buf file;                /* what read_file returned last          */
+    struct buf state;               /* what state_load returned last         */
+    char *state_dir;                /* NULL: none                            */
+    char state_id[PLUGIN_STATE_ID]; /* of the target, in names of files    */
 };
+
+/* ---- state.c ------------------------------------------------------------ */
+
+/* Writes PLUGIN_STATE_ID bytes: what identifies the target. */
+void plugin_state_id(const struct plugin_target *t, char *out);
+sonde_code plugin_state_load(const struct sonde_target *target,
+                             const char *name, sonde_str *out,
+                             struct sonde_err *err);
+sonde_code plugin_state_save(const struct sonde_target *target,
+                             const char *name, const void *data, size_t len,
+                             struct sonde_err *err);
 
 /* ---- sink.c, sink_dynamic.c, sink_parts.c ------------------------------- */
 

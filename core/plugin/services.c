@@ -160,6 +160,8 @@ const struct sonde_host *plugin_host(void)
         .discard = sink_discard,
         .stream_open_tls = host_stream_open_tls,
         .stream_shut = host_stream_shut,
+        .state_load = plugin_state_load,
+        .state_save = plugin_state_save,
     };
     return &host;
 }

@@ -73,6 +73,8 @@ void collection_begin(struct collection *c, struct target *t,
     c->scraped = c->kept = c->duplicates = 0;
     c->body_bytes = 0;
     c->over_sample_limit = c->over_body_limit = c->late = false;
+    c->reload = false;
+    c->reloads = t->reloads;
     c->err.code = SONDE_OK;
     c->err.text[0] = '\0';
     c->plan = (struct sonde_plan){ .struct_size = sizeof(c->plan) };

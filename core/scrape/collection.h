@@ -41,6 +41,8 @@ struct collection {
     size_t duplicates;   /* the same series twice                       */
     uint64_t body_bytes; /* decoded                                     */
     bool over_sample_limit, over_body_limit;
+    bool reload;          /* the instance is still to be told ...        */
+    uint64_t reloads;     /* ... of these, see target.reloads            */
     bool late;            /* its time was given up: the result is dropped */
     struct sonde_err err; /* why it failed; code SONDE_OK: it did not    */
 

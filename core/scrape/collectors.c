@@ -51,9 +51,18 @@ struct collectors *collectors_new(size_t threads_max,
     return p;
 }
 
+static double thread_cpu_seconds(void)
+{
+    struct timespec ts = { 0 };
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
 static void collect(struct collection *c)
 {
     struct target *t = c->target;
+    double began = thread_cpu_seconds();
 
     buf_reset(&c->text);
     if (clock_monotonic(&clock_system) >= c->deadline) {
@@ -62,8 +71,12 @@ static void collect(struct collection *c)
                             "timeout");
         return;
     }
+    if (c->reload)
+        plugin_reload(t->instance);
+    c->reload = false;
     if (plugin_collect(t->instance, c->deadline, &c->text, &c->err) == SONDE_OK)
         c->err.code = SONDE_OK;
+    metric_add_real(t->job->collect_cpu, thread_cpu_seconds() - began);
 }
 
 /* The next collection, or NULL when the thread should go. */

@@ -118,6 +118,8 @@ struct job *job_new(const struct job_deps *deps,
     j->unref_owner = deps->jobs->unref;
     deps->jobs->ref(j->owner);
     j->plugin = deps->plugin;
+    j->collect_cpu = scrape_manager_collect_cpu(
+        deps->manager, plugin_desc(deps->plugin)->name);
     j->fingerprint = deps->fingerprint;
     j->offset_seed = deps->offset_seed;
     arena_init(&j->arena);

@@ -3,7 +3,8 @@
  * Each target has a timer. When it fires, a collection begins: for a fetch
  * plugin the requests of its plan go out one after the other on the target's
  * kept-alive connection, their bodies are read as they arrive; a collect
- * plugin runs on the collectors' pool and hands its text back here. So
+ * plugin (and a step of a plan that is `collect`) runs on the collectors' pool
+ * and hands its text back here. So
  * everything about a target happens on this one thread, and no lock is held
  * while a line is read (but the target's, for the family cache).
  *
@@ -24,6 +25,7 @@
 
 #include "scrape/collection.h"
 #include "scrape/collectors.h"
+#include "scrape/manager.h"
 #include "scrape/metrics.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -176,6 +178,13 @@ static void drop(struct collection *c)
     give_collection(t->loop, c);
 }
 
+/* The plugin knows of the reloads that this collection saw. */
+static void was_told(struct collection *c)
+{
+    if (!c->reload)
+        c->target->reloads = c->reloads;
+}
+
 /* ---- fetching ------------------------------------------------------------ */
 
 static void next_request(struct collection *c);
@@ -262,6 +271,27 @@ static void give_to_plugin(struct collection *c, const struct http_result *r)
     }
 }
 
+/* All answers are in: what the plugin's parts have to say comes last. */
+static void complete(struct collection *c)
+{
+    buf_reset(&c->text);
+    if (c->err.code == SONDE_OK &&
+        plugin_planned(c->target->instance, &c->text, &c->err) == SONDE_OK) {
+        c->err.code = SONDE_OK;
+        (void)collection_text(c, buf_str(&c->text));
+    }
+    finish(c);
+}
+
+static void advance(struct collection *c)
+{
+    c->request++;
+    if (c->err.code == SONDE_OK && c->request < c->plan.count)
+        next_request(c);
+    else
+        complete(c);
+}
+
 static void on_done(void *arg, const struct http_result *r)
 {
     struct collection *c = arg;
@@ -275,11 +305,7 @@ static void on_done(void *arg, const struct http_result *r)
         take_exposition(c, r);
     if (c->err.code == SONDE_OK && (!exposition || may_fail(c)))
         give_to_plugin(c, r);
-    c->request++;
-    if (c->err.code == SONDE_OK && c->request < c->plan.count)
-        next_request(c);
-    else
-        finish(c);
+    advance(c);
 }
 
 static uint64_t body_limit(const struct scrape_config *config)
@@ -328,6 +354,10 @@ static void next_request(struct collection *c)
     sonde_str url = t->url;
     struct buf b;
 
+    if (r->body == SONDE_BODY_COLLECT) {
+        collectors_submit(t->loop->collectors, c);
+        return;
+    }
     buf_init(&b);
     if (r->path.len) {
         buf_printf(&b, "%.*s://%.*s%s%.*s", SONDE_ARG(t->scheme),
@@ -343,6 +373,10 @@ static void start_fetch(struct collection *c)
 {
     struct target *t = c->target;
 
+    if (c->reload)
+        plugin_reload(t->instance);
+    c->reload = false;
+    was_told(c);
     if (plugin_plan(t->instance, &c->plan, &c->err) != SONDE_OK) {
         finish(c);
         return;
@@ -361,11 +395,31 @@ static void start_fetch(struct collection *c)
 
 /* ---- collecting ---------------------------------------------------------- */
 
+/* `collect` was a step of a plan; its failure may be the plugin's to judge. */
+static void take_step(struct collection *c)
+{
+    const struct sonde_err why = c->err;
+    const struct http_result failed = { .code = why.code, .error = why.text };
+
+    if (why.code == SONDE_OK) {
+        (void)collection_text(c, buf_str(&c->text));
+    } else if (may_fail(c)) {
+        c->err.code = SONDE_OK;
+        give_to_plugin(c, &failed);
+    }
+    if (c->request + 1 < c->plan.count &&
+        atomic_load(&c->target->loop->stopping))
+        drop(c);
+    else
+        advance(c);
+}
+
 static void take_collected(void *arg)
 {
     struct collection *c = arg;
     struct target *t = c->target;
 
+    was_told(c);
     if (c->late) {
         /* Its ticks were written as missed; the next one is real again. */
         (void)target_ref(t);
@@ -373,6 +427,10 @@ static void take_collected(void *arg)
         if (t->ended)
             begin_end(t);
         target_unref(t);
+        return;
+    }
+    if (c->plan.count) {
+        take_step(c);
         return;
     }
     if (c->err.code == SONDE_OK)
@@ -387,8 +445,13 @@ void scrape_loop_collected(struct scrape_loop *l, struct collection *c)
 
 /* ---- a collection begins ------------------------------------------------- */
 
-static sonde_code open_instance(struct target *t, struct sonde_err *err)
+/* Opens it at the first collection; says whether it is to be told that the
+ * configuration was read again. */
+static sonde_code open_instance(struct collection *c, struct sonde_err *err)
 {
+    struct target *t = c->target;
+    const struct scrape_manager *m = t->job->manager;
+    uint64_t reloads = atomic_load(&m->reloads);
     const struct plugin_target pt = {
         .job = t->job->config->job_name,
         .address = t->address,
@@ -400,10 +463,14 @@ static sonde_code open_instance(struct target *t, struct sonde_err *err)
         .interval = t->interval,
         .timeout = t->timeout,
         .slow_interval = t->slow_interval,
+        .state_dir = m->deps.state_dir,
     };
 
-    if (t->instance)
+    c->reloads = reloads;
+    if (t->instance) {
+        c->reload = t->reloads != reloads;
         return SONDE_OK;
+    }
     return plugin_open(t->job->plugin, &pt, &t->instance, err);
 }
 
@@ -420,7 +487,7 @@ static void begin_collection(struct target *t, sonde_msec time_ms)
         (void)sonde_err_set(&c->err, SONDE_ELIMIT,
                             "target_limit exceeded (limit: %lld)",
                             (long long)t->job->config->target_limit);
-    else if (open_instance(t, &c->err) == SONDE_OK)
+    else if (open_instance(c, &c->err) == SONDE_OK)
         c->err.code = SONDE_OK;
     if (c->err.code != SONDE_OK)
         finish(c);

@@ -69,6 +69,19 @@ void scrape_manager_pool_gone(struct scrape_manager *m, sonde_str job)
     arena_fini(&a);
 }
 
+struct metric *scrape_manager_collect_cpu(struct scrape_manager *m,
+                                          const char *plugin)
+{
+    char label[128]; /* plugins' names are short and need no escape */
+
+    (void)snprintf(label, sizeof(label), "plugin=\"%.100s\"", plugin);
+    return selfmetrics_real(m->deps.metrics, METRIC_COUNTER,
+                            "sonde_plugin_collect_cpu_seconds_total",
+                            "CPU time that a plugin's collections took on "
+                            "the collectors' threads.",
+                            label);
+}
+
 static void register_metrics(struct scrape_manager *m)
 {
     struct selfmetrics *r = m->deps.metrics;
@@ -129,6 +142,8 @@ sonde_code scrape_manager_new(const struct scrape_deps *deps,
     sonde_code rc = SONDE_OK;
 
     m->deps = *deps;
+    if (deps->state_dir)
+        plugin_state_sweep(deps->state_dir);
     (void)pthread_mutex_init(&m->lock, NULL);
     register_metrics(m);
     m->collectors = collectors_new(deps->collectors_max ? deps->collectors_max
@@ -305,6 +320,7 @@ sonde_code scrape_manager_apply(struct scrape_manager *m,
     m->jobs = next;
     m->job_count = jobs->count;
     metric_set(m->metrics.pools, (int64_t)m->job_count);
+    (void)atomic_fetch_add(&m->reloads, 1);
     (void)pthread_mutex_unlock(&m->lock);
     return SONDE_OK;
 }

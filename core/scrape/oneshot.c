@@ -66,6 +66,24 @@ static sonde_code fetch_one(struct oneshot *o, const struct sonde_plan *plan,
     return rc;
 }
 
+/* Lets the plugin judge a step that may fail. */
+static sonde_code collect_one(struct oneshot *o, const struct sonde_plan *plan,
+                              size_t i, struct sonde_err *err)
+{
+    struct sonde_err why = { 0 };
+    sonde_code rc = plugin_collect(o->instance, o->deadline, o->out, &why);
+    const struct sonde_response response = { .struct_size = sizeof(response),
+                                             .request = i,
+                                             .code = rc,
+                                             .error = why.text };
+
+    if (rc == SONDE_OK)
+        return SONDE_OK;
+    if (plan->requests[i].flags & SONDE_FETCH_MAY_FAIL)
+        return plugin_parse(o->instance, &response, o->out, err);
+    return sonde_err_set(err, rc, "%s", why.text);
+}
+
 static sonde_code fetch_all(struct oneshot *o, struct sonde_err *err)
 {
     struct sonde_plan plan = { .struct_size = sizeof(plan) };
@@ -74,7 +92,11 @@ static sonde_code fetch_all(struct oneshot *o, struct sonde_err *err)
 
     arena_init(&a);
     for (size_t i = 0; rc == SONDE_OK && i < plan.count; i++)
-        rc = fetch_one(o, &plan, i, &a, err);
+        rc = plan.requests[i].body == SONDE_BODY_COLLECT
+                 ? collect_one(o, &plan, i, err)
+                 : fetch_one(o, &plan, i, &a, err);
+    if (rc == SONDE_OK)
+        rc = plugin_planned(o->instance, o->out, err);
     arena_fini(&a);
     return rc;
 }

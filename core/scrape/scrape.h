@@ -78,6 +78,7 @@ struct scrape_deps {
     struct selfmetrics *metrics;
     struct storage *storage;
     const struct plugins *plugins;
+    const char *state_dir; /* of plugins' documents; NULL: none are kept  */
     size_t loops;          /* 0: one per core, up to 4                    */
     size_t collectors_max; /* 0: 64 */
 };

@@ -30,6 +30,7 @@ struct job {
     void *owner; /* of the configuration, held */
     void (*unref_owner)(void *owner);
     const struct plugin *plugin;
+    struct metric *collect_cpu;
     uint64_t fingerprint; /* of the configuration, to see changes */
     uint64_t offset_seed;
     sonde_str accept; /* header values that all targets share    */
@@ -85,6 +86,7 @@ struct target {
     sonde_msec next_ms; /* wall clock of the next scrape */
     struct http_client *client;
     struct plugin_instance *instance;
+    uint64_t reloads; /* of the manager when the instance was told          */
     struct series_cache cache;
     uint64_t generation; /* of the store when it was checked               */
     struct exemplar_cache exemplars;
