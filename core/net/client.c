@@ -14,13 +14,16 @@
  * another host is reached, the deadline counting from the first request.
  */
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "net/transfer.h"
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/str.h"
 
-#define REDIRECTS_MAX 10
+#define REDIRECTS_MAX   10
+#define UNIX_PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
 /* Every wait has an end, also that of callers who name none. */
 #define TIMEOUT_DEFAULT_MS 60000
 
@@ -125,6 +128,7 @@ static void copy_request(struct transfer *t, const struct http_request *r)
 {
     t->req = *r;
     t->req.url = arena_str(&t->arena, r->url);
+    t->req.unix_socket = arena_str(&t->arena, r->unix_socket);
     if (r->method.len)
         t->req.method = arena_str(&t->arena, r->method);
     else
@@ -147,6 +151,11 @@ static void prepare(struct transfer *t)
 {
     sonde_code rc = url_parse(&t->arena, t->req.url, &t->first, &t->err);
 
+    if (rc == SONDE_OK && t->req.unix_socket.len >= UNIX_PATH_BYTES)
+        rc = sonde_err_set(&t->err, SONDE_EINVAL,
+                           "connect to unix:%.*s: expected a path of up to %zu "
+                           "bytes",
+                           SONDE_ARG(t->req.unix_socket), UNIX_PATH_BYTES - 1);
     if (rc == SONDE_OK) {
         t->url = t->first;
         rc = request_setup(t, &t->err);

@@ -13,8 +13,11 @@ const char *http_error_what(struct transfer *t)
 {
     sonde_str url = t->url.text ? sonde_cstr(t->url.text) : t->req.url;
 
-    return arena_printf(&t->arena, "%.*s %s", SONDE_ARG(t->req.method),
-                        url_masked(&t->arena, url))
+    return arena_printf(&t->arena, "%.*s %s%s%.*s", SONDE_ARG(t->req.method),
+                        url_masked(&t->arena, url),
+                        transfer_is_local(t) ? " over unix:" : "",
+                        transfer_is_local(t) ? (int)t->req.unix_socket.len : 0,
+                        t->req.unix_socket.ptr ? t->req.unix_socket.ptr : "")
         .ptr;
 }
 

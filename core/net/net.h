@@ -159,7 +159,10 @@ struct http_result {
 };                       /* what it points to lives until `done` returns */
 
 struct http_request {
-    sonde_str url;    /* http or https; copied                           */
+    sonde_str url; /* http or https; copied                           */
+    /* Path of the unix socket to connect to, whatever the URL's host is (but
+     * not after a redirect to another one); empty: the host. Copied. */
+    sonde_str unix_socket;
     sonde_str method; /* empty: GET, or POST with a body              */
     const struct http_header *headers; /* copied                          */
     size_t header_count;

@@ -305,13 +305,13 @@ static void set_proxy(struct transfer *t)
     const struct http_client_config *c = t->config;
     bool direct;
 
-    if (c && c->proxy_from_environment) {
+    if (c && c->proxy_from_environment && !transfer_is_local(t)) {
         proxy_of_environment(t);
         return;
     }
     /* With no_proxy Go adds that the own machine is reached directly. */
     direct = c && c->no_proxy.len && url_is_loopback(&t->url);
-    if (!c || !c->proxy_url.len || direct) {
+    if (!c || !c->proxy_url.len || direct || transfer_is_local(t)) {
         OPT(t, PROXY, "");
         return;
     }
@@ -353,6 +353,8 @@ static void set_basics(struct transfer *t)
     OPT(t, TCP_KEEPALIVE, 1L);
     OPT(t, PATH_AS_IS, 1L);
     OPT(t, URL, t->url.text);
+    if (transfer_is_local(t))
+        OPT(t, UNIX_SOCKET_PATH, arena_cstr(&t->arena, t->req.unix_socket));
 }
 
 static sonde_code set_headers(struct transfer *t, struct curl_slist **tail)

@@ -79,6 +79,12 @@ void answer_fini(struct answer *a);
 void client_finished(struct transfer *t, CURLcode code);
 void client_cancel(struct transfer *t);
 
+/* The request goes over its unix socket. */
+static inline bool transfer_is_local(const struct transfer *t)
+{
+    return t->req.unix_socket.len && !t->bare;
+}
+
 /* http_error.c: sets t->err to what curl's code means. */
 sonde_code http_error_set(struct transfer *t, CURLcode code);
 /* "METHOD URL" of the request, password masked; in the arena. */

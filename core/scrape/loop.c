@@ -315,7 +315,7 @@ static uint64_t body_limit(const struct scrape_config *config)
 }
 
 static void start_request(struct collection *c, sonde_str url,
-                          sonde_msec left_ms)
+                          sonde_str unix_socket, sonde_msec left_ms)
 {
     struct target *t = c->target;
     const struct job *job = t->job;
@@ -330,6 +330,7 @@ static void start_request(struct collection *c, sonde_str url,
     };
     const struct http_request request = {
         .url = url,
+        .unix_socket = unix_socket,
         .headers = headers,
         .header_count = sizeof(headers) / sizeof(headers[0]),
         .timeout_ms = left_ms,
@@ -351,22 +352,18 @@ static void next_request(struct collection *c)
     struct target *t = c->target;
     const struct sonde_request *r = request_of(c);
     sonde_msec left = c->deadline - clock_monotonic(t->loop->clock);
-    sonde_str url = t->url;
-    struct buf b;
+    sonde_str unix_socket;
+    struct buf url;
 
     if (r->body == SONDE_BODY_COLLECT) {
         collectors_submit(t->loop->collectors, c);
         return;
     }
-    buf_init(&b);
-    if (r->path.len) {
-        buf_printf(&b, "%.*s://%.*s%s%.*s", SONDE_ARG(t->scheme),
-                   SONDE_ARG(t->address), r->path.ptr[0] == '/' ? "" : "/",
-                   SONDE_ARG(r->path));
-        url = buf_str(&b);
-    }
-    start_request(c, url, left > 1 ? left : 1);
-    buf_fini(&b);
+    buf_init(&url);
+    target_request_url(&url, &unix_socket, t->scheme, t->address,
+                       r->path.len ? r->path : t->request_path);
+    start_request(c, buf_str(&url), unix_socket, left > 1 ? left : 1);
+    buf_fini(&url);
 }
 
 static void start_fetch(struct collection *c)

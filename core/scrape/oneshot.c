@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "scrape/scrape.h"
+#include "scrape/target.h"
 #include "util/clock.h"
 #include "util/str.h"
 
@@ -20,23 +20,28 @@ struct oneshot {
 };
 
 static sonde_str url_of(struct arena *a, const struct oneshot *o,
-                        const struct sonde_request *r)
+                        const struct sonde_request *r, sonde_str *unix_socket)
 {
-    sonde_str path = r->path.len ? r->path : o->job->metrics_path;
+    struct buf b;
+    sonde_str url;
 
-    return arena_printf(a, "%.*s://%.*s%s%.*s", SONDE_ARG(o->job->scheme),
-                        SONDE_ARG(o->address),
-                        path.len && path.ptr[0] == '/' ? "" : "/",
-                        SONDE_ARG(path));
+    buf_init(&b);
+    target_request_url(&b, unix_socket, o->job->scheme, o->address,
+                       r->path.len ? r->path : o->job->metrics_path);
+    url = arena_str(a, buf_str(&b));
+    buf_fini(&b);
+    return url;
 }
 
 static sonde_code fetch_one(struct oneshot *o, const struct sonde_plan *plan,
                             size_t i, struct arena *a, struct sonde_err *err)
 {
     const struct sonde_request *r = &plan->requests[i];
-    sonde_str url = url_of(a, o, r);
+    sonde_str unix_socket;
+    sonde_str url = url_of(a, o, r, &unix_socket);
     sonde_msec left = o->deadline - clock_monotonic(&clock_system);
     const struct http_request request = { .url = url,
+                                          .unix_socket = unix_socket,
                                           .timeout_ms = left > 1 ? left : 1,
                                           .body_limit_bytes = BODY_MAX_BYTES,
                                           .accept_gzip = true };

@@ -81,11 +81,12 @@ static sonde_code check_targets(const struct scrape_config *c,
         for (size_t k = 0; k < groups[i].targets.count; k++) {
             sonde_str t = groups[i].targets.items[k];
 
-            if (str_index(t, '/') < t.len)
+            if (!str_starts(t, SONDE_STR("unix:")) && str_index(t, '/') < t.len)
                 return yaml_error(list ? list->items[k] : NULL, err,
                                   "\"%.*s\" is not a target: expected "
-                                  "host:port; scheme and path have keys of "
-                                  "their own, scheme and metrics_path",
+                                  "host:port or unix:/path/to/socket; scheme "
+                                  "and path have keys of their own, scheme "
+                                  "and metrics_path",
                                   SONDE_ARG(str_sub(t, 0, 128)));
         }
     }

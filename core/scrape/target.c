@@ -19,6 +19,7 @@
 #include "util/mem.h"
 #include "util/str.h"
 
+#define UNIX       SONDE_STR("unix:")
 #define FNV_OFFSET UINT64_C(14695981039346656037)
 #define FNV_PRIME  UINT64_C(1099511628211)
 
@@ -169,6 +170,20 @@ static sonde_str without_user(struct arena *a, sonde_str address)
                         SONDE_ARG(str_sub(rest, at + 1, rest.len)));
 }
 
+void target_request_url(struct buf *url, sonde_str *unix_socket,
+                        sonde_str scheme, sonde_str address, sonde_str path)
+{
+    bool local = str_starts(address, UNIX);
+
+    *unix_socket =
+        local ? str_sub(address, UNIX.len, address.len) : (sonde_str){ 0 };
+    if (local)
+        address = SONDE_STR("localhost");
+    buf_printf(url, "%.*s://%.*s%s%.*s", SONDE_ARG(scheme), SONDE_ARG(address),
+               path.len && path.ptr[0] == '/' ? "" : "/", SONDE_ARG(path));
+}
+
+/* A unix socket shows as http://unix:/run/x.sock:/metrics. */
 static void make_url(struct target *t, const struct config_map *params,
                      const struct labels *all)
 {
@@ -177,11 +192,15 @@ static void make_url(struct target *t, const struct config_map *params,
     sonde_str scheme =
         fetch ? t->scheme : sonde_cstr(plugin_desc(t->job->plugin)->name);
     struct buf b;
+    size_t path;
 
     buf_init(&b);
     if (!memmem(t->address.ptr, t->address.len, "://", 3))
         buf_printf(&b, "%.*s://", SONDE_ARG(scheme));
     buf_put(&b, without_user(&t->arena, t->address));
+    if (fetch && str_starts(t->address, UNIX))
+        buf_char(&b, ':');
+    path = b.len;
     if (fetch) {
         if (t->metrics_path.len && t->metrics_path.ptr[0] != '/')
             buf_char(&b, '/');
@@ -189,6 +208,7 @@ static void make_url(struct target *t, const struct config_map *params,
         add_query(&b, params, all);
     }
     t->url = arena_str(&t->arena, buf_str(&b));
+    t->request_path = str_sub(t->url, path, t->url.len);
     buf_fini(&b);
 }
 
@@ -196,7 +216,7 @@ static sonde_code check_address(sonde_str address, struct sonde_err *err)
 {
     if (address.len == 0)
         return sonde_err_set(err, SONDE_EINVAL, "no address");
-    if (str_starts(address, SONDE_STR("unix:")))
+    if (str_starts(address, UNIX))
         return SONDE_OK;
     if (str_index(address, '/') < address.len &&
         str_index(address, ':') < address.len &&
@@ -378,7 +398,7 @@ static sonde_str with_default_port(struct target *t, sonde_str address)
     sonde_str tail = address;
 
     if (!port || memmem(address.ptr, address.len, "://", 3) ||
-        str_starts(address, SONDE_STR("unix:")) || address.ptr[0] == '/')
+        str_starts(address, UNIX) || address.ptr[0] == '/')
         return arena_str(&t->arena, address);
     if (address.ptr[0] == '[')
         tail = str_sub(address, str_index(address, ']'), address.len);

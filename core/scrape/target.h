@@ -74,6 +74,7 @@ struct target {
     struct labels discovered; /* before relabeling                         */
     struct series_rules rules;
     sonde_str url, address, scheme, metrics_path;
+    sonde_str request_path;      /* of a fetch plugin: path and parameters */
     struct config_map overrides; /* __param_NAME: plugin options          */
     uint64_t hash;               /* of what makes it this target              */
     uint64_t offset_ns;          /* of its schedule within the interval       */
@@ -119,6 +120,10 @@ SONDE_NODISCARD sonde_code target_new(struct job *job,
 void target_populate(const struct scrape_config *config,
                      const struct labels *target, const struct labels *group,
                      struct labels_builder *lb);
+/* The URL to ask an address for `path`, and in `unix_socket` the path of the
+ * socket to ask at if the address is one (unix:/path), else nothing. */
+void target_request_url(struct buf *url, sonde_str *unix_socket,
+                        sonde_str scheme, sonde_str address, sonde_str path);
 /* The first moment at or after `now_ms` that the target's schedule has. */
 sonde_msec target_first_ms(const struct target *t, sonde_msec now_ms);
 /* Seed of all offsets: this host and the external labels. */
