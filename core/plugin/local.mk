@@ -10,7 +10,8 @@ EXTRA_DIST += core/plugin/README.md
 # Plugins for the loader's tests: one that is fine and some that are not.
 PLUGINS_TEST = tests/plugins/good.la tests/plugins/twin.la \
 	tests/plugins/wrong_abi.la tests/plugins/no_entry.la \
-	tests/plugins/declines.la tests/plugins/unresolved.la
+	tests/plugins/declines.la tests/plugins/unresolved.la \
+	tests/plugins/steps.la
 check_LTLIBRARIES += $(PLUGINS_TEST)
 LDFLAGS_PLUGIN_TEST = -module -avoid-version -shared -rpath /nowhere \
 	$(AM_LDFLAGS)
@@ -26,6 +27,12 @@ tests_plugins_declines_la_SOURCES = tests/plugins/declines.c
 tests_plugins_declines_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
 tests_plugins_unresolved_la_SOURCES = tests/plugins/unresolved.c
 tests_plugins_unresolved_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
+tests_plugins_steps_la_SOURCES = tests/plugins/steps.c
+tests_plugins_steps_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
+
+TESTS += tests/integration/plugin_host.py
+EXTRA_DIST += tests/integration/plugin_host.py
+tests/integration/plugin_host.log: sonde tests/plugins/steps.la plugins/prometheus/prometheus.la
 
 check_PROGRAMS += tests/unit/plugin_test tests/unit/plugin_sink_test \
 	tests/unit/plugin_parts_test
