@@ -35,9 +35,18 @@ EXTRA_DIST += tests/integration/plugin_host.py
 tests/integration/plugin_host.log: sonde tests/plugins/steps.la plugins/prometheus/prometheus.la
 
 check_PROGRAMS += tests/unit/plugin_test tests/unit/plugin_sink_test \
-	tests/unit/plugin_parts_test
+	tests/unit/plugin_parts_test tests/unit/plugin_state_test \
+	tests/plugins/steps_test
 TESTS += tests/unit/plugin_test tests/unit/plugin_sink_test \
-	tests/unit/plugin_parts_test
+	tests/unit/plugin_parts_test tests/unit/plugin_state_test \
+	tests/plugins/steps_test
+tests_unit_plugin_state_test_SOURCES = tests/unit/plugin_state_test.c
+tests_unit_plugin_state_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_plugin_state_test_LDADD = $(LIBS_UNIT) $(LIB_PLUGIN)
+tests_plugins_steps_test_SOURCES = tests/plugins/steps_test.c \
+	tests/plugins/steps.c
+tests_plugins_steps_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_plugins_steps_test_LDADD = $(LIBS_UNIT)
 tests_unit_plugin_parts_test_SOURCES = tests/unit/plugin_parts_test.c
 tests_unit_plugin_parts_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_plugin_parts_test_LDADD = $(LIBS_UNIT) $(LIB_PLUGIN)

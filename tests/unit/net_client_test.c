@@ -1170,6 +1170,73 @@ static void test_proxy(void)
     arena_fini(&a);
 }
 
+/* ---- unix sockets ------------------------------------------------------- */
+
+static bool say_where(struct peer_request *r)
+{
+    struct buf b;
+    char to[256];
+    bool ok;
+
+    if (sscanf(r->path, "/to/%255s", to) == 1)
+        return send_redirect(r, 302, to);
+    buf_init(&b);
+    buf_printf(&b, "%s %s at %.*s", (const char *)r->peer->arg, r->path,
+               SONDE_ARG(peer_header(r, "Host")));
+    ok = peer_ok(r, buf_str(&b));
+    buf_fini(&b);
+    return ok;
+}
+
+static sonde_str socket_path(struct arena *a, const char *name)
+{
+    return arena_printf(a, "%.90s/%s", tap_tmpdir(), name);
+}
+
+/* The socket is asked, whatever the proxy; a redirect within the host stays
+ * there, one elsewhere leaves it. */
+static void test_unix(void)
+{
+    struct http_client_config config = {
+        .follow_redirects = true,
+        .proxy_url = SONDE_STR("http://127.0.0.1:1"),
+    };
+    struct http_request r = { .url = SONDE_STR("http://localhost/m") };
+    struct sonde_err err = { 0 };
+    struct buf body;
+    struct arena a;
+    struct peer local, far;
+    char here[] = "local", there[] = "far";
+    int status;
+
+    arena_init(&a);
+    buf_init(&body);
+    r.unix_socket = socket_path(&a, "one.sock");
+    peer_start_unix(&local, r.unix_socket.ptr, say_where, here);
+    peer_start(&far, say_where, there);
+    body_has(__LINE__, &config, &r, "local /m at localhost");
+    config.proxy_url = (sonde_str){ 0 };
+    r.url = SONDE_STR("http://localhost/to//next");
+    body_has(__LINE__, &config, &r, "local /next at localhost");
+    r.url = arena_printf(&a, "http://localhost/to/%.*s",
+                         SONDE_ARG(url_of(&a, &far, "/there")));
+    body_has(__LINE__, &config, &r, "far /there at 127.0.0.1:");
+
+    r.url = SONDE_STR("http://localhost/m");
+    r.unix_socket = socket_path(&a, "none.sock");
+    CU_ASSERT_EQUAL(http_fetch(&config, &r, &body, &status, &err),
+                    SONDE_ECONNECT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "GET http://localhost/m over "
+                                            "unix:/"));
+    r.unix_socket = arena_printf(&a, "/%0200d", 0);
+    CU_ASSERT_EQUAL(http_fetch(&config, &r, &body, &status, &err),
+                    SONDE_EINVAL);
+    peer_stop(&far);
+    peer_stop(&local);
+    buf_fini(&body);
+    arena_fini(&a);
+}
+
 /* ---- timers and posts --------------------------------------------------- */
 
 struct ticks {
@@ -1329,6 +1396,7 @@ static const struct tap_test tests[] = {
     { "basic auth, files read anew", test_basic_auth },
     { "authorization and bearer tokens", test_authorization },
     { "secrets stay with their host", test_redirected_secrets },
+    { "unix sockets", test_unix },
     { "proxies", test_proxy },
     { "timers fire in order", test_timers },
     { "a greedy timer", test_greedy_timer },

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "util/buf.h"
@@ -193,16 +194,39 @@ static int listen_loopback(int *port)
     return fd;
 }
 
-void peer_start(struct peer *p, peer_fn *answer, void *arg)
+static int bind_unix(const char *path)
 {
-    memset(p, 0, sizeof(*p));
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    MUST(strlen(path) < sizeof(at.sun_path));
+    memcpy(at.sun_path, path, strlen(path));
+    MUST(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
+    return fd;
+}
+
+static void start_on(struct peer *p, int listener, peer_fn *answer, void *arg)
+{
     p->answer = answer;
     p->arg = arg;
-    p->listener = listen_loopback(&p->port);
+    p->listener = listener;
     MUST(listen(p->listener, 1024) == 0 && pipe(p->stop_pipe) == 0);
     (void)pthread_mutex_init(&p->mutex, NULL);
     (void)pthread_cond_init(&p->changed, NULL);
     MUST(pthread_create(&p->thread, NULL, accept_all, p) == 0);
+}
+
+void peer_start(struct peer *p, peer_fn *answer, void *arg)
+{
+    memset(p, 0, sizeof(*p));
+    start_on(p, listen_loopback(&p->port), answer, arg);
+}
+
+void peer_start_unix(struct peer *p, const char *path, peer_fn *answer,
+                     void *arg)
+{
+    memset(p, 0, sizeof(*p));
+    start_on(p, bind_unix(path), answer, arg);
 }
 
 void peer_stop(struct peer *p)

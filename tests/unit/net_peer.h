@@ -41,6 +41,9 @@ struct peer {
 };
 
 void peer_start(struct peer *p, peer_fn *answer, void *arg);
+/* On a unix socket instead. */
+void peer_start_unix(struct peer *p, const char *path, peer_fn *answer,
+                     void *arg);
 void peer_stop(struct peer *p);
 
 /* All of it; false when the client has gone. */
