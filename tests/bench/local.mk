@@ -5,14 +5,15 @@ EXTRA_PROGRAMS = tests/bench/targets
 tests_bench_targets_SOURCES = tests/bench/targets.c
 tests_bench_targets_LDADD = $(LIB_UTIL) $(ZLIB_LIBS)
 CLEANFILES += tests/bench/targets
-EXTRA_DIST += tests/bench/footprint.py tests/bench/restart_bench.py \
+EXTRA_DIST += tests/bench/exporter_bench.py tests/bench/footprint.py tests/bench/restart_bench.py \
 	tests/bench/scrape_bench.py tests/bench/soak.py tests/tools/newer-debian
 
 BENCH_FLAGS = --fetch
 
 .PHONY: bench bench-scrape bench-footprint bench-restart bench-receive \
-	bench-promql soak
-bench: bench-footprint bench-scrape bench-restart bench-receive bench-promql
+	bench-promql bench-exporters soak
+bench: bench-footprint bench-scrape bench-restart bench-receive bench-promql \
+	bench-exporters
 bench-footprint: all
 	SONDE_BUILD_DIR=$(abs_top_builddir) $(PYTHON3) \
 		$(srcdir)/tests/bench/footprint.py
@@ -59,3 +60,6 @@ bench-receive: all tests/bench/remote_write_load$(EXEEXT)
 		--build-dir=$(abs_top_builddir) --fetch
 	$(PYTHON3) $(srcdir)/tests/bench/receive_bench.py \
 		--build-dir=$(abs_top_builddir) --fetch --backfill --batch=10000
+bench-exporters: all
+	$(PYTHON3) $(srcdir)/tests/bench/exporter_bench.py \
+		--build-dir=$(abs_top_builddir) $(BENCH_FLAGS)
