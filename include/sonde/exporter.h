@@ -21,7 +21,7 @@ extern "C" {
 /* What a flag's value becomes. */
 enum sonde_flag_role {
     SONDE_FLAG_OPTION,       /* the plugin's option `to`                      */
-    SONDE_FLAG_ADDRESS,      /* a target; each value one                      */
+    SONDE_FLAG_ADDRESS,      /* a target; each value one, an empty one none   */
     SONDE_FLAG_VALUE,        /* looked at by `targets` alone                  */
     SONDE_FLAG_LISTEN,       /* where the pages are served                    */
     SONDE_FLAG_METRICS_PATH, /* of the metrics' page                          */
@@ -43,13 +43,22 @@ enum sonde_flag_role {
     SONDE_FLAG_LOG_LEVEL,
     SONDE_FLAG_LOG_FORMAT,
     SONDE_FLAG_UNUSED, /* taken, without effect; said once at the start      */
+    SONDE_FLAG_LISTEN_HOST, /* the two halves of LISTEN, where the exporter
+                               has a flag for each ...                     */
+    SONDE_FLAG_LISTEN_PORT,
+    SONDE_FLAG_SERVER_CERT, /* TLS of the pages ...                        */
+    SONDE_FLAG_SERVER_KEY,
+    SONDE_FLAG_SERVER_CA,      /* client certificates are required         */
+    SONDE_FLAG_SERVER_TLS_MIN, /* "TLS1.2"                                 */
+    SONDE_FLAG_DEBUG,          /* true: the log's level is debug           */
+    SONDE_FLAG_NO_SELF,        /* true: no process_* and the like          */
 };
 
 enum {
     SONDE_FLAG_REPEATED = 1 << 0, /* may be given several times            */
     SONDE_FLAG_COMMAS = 1 << 1,   /* each value is a list with commas      */
     SONDE_FLAG_HIDDEN = 1 << 2,   /* not in the help: old spellings        */
-    SONDE_FLAG_INVERTED = 1 << 3, /* of BOOL: the option gets the contrary */
+    SONDE_FLAG_INVERTED = 1 << 3, /* of BOOL: the effect is the contrary   */
 };
 
 struct sonde_flag {
@@ -77,9 +86,12 @@ struct sonde_flag_values {
     /* The whole of a file, blanks at both ends cut off. */
     bool (*file)(const struct sonde_flag_values *values, sonde_str path,
                  sonde_str *out, struct sonde_err *err);
-    /* Adds a target. Copied. */
+    /* Adds a target, beside those of role ADDRESS. A fetch plugin's may be a
+     * URL: http://user:password@host:port/path, unix:/socket:/path; the agent
+     * takes it apart. Copied. */
     void (*target)(const struct sonde_flag_values *values, sonde_str address);
-    /* Sets an option of the job, as written in YAML. Copied. */
+    /* Sets an option of the job, over what its flag gave. Text as on a command
+     * line; a LIST's values are separated by commas. Copied. */
     void (*option)(const struct sonde_flag_values *values, const char *name,
                    sonde_str value);
 };
@@ -96,7 +108,9 @@ struct sonde_exporter {
     const char *target_path;
     const char *const *target_params;
     /* Begins an address without a scheme: "redis://"; or NULL. For finding a
-     * `target=` among the configured ones. */
+     * `target=` among the configured ones. A `target=` that is none of these
+     * reaches the plugin as [scheme]host:port[/name] and nothing else: user,
+     * password and parameters are the operator's to give. */
     const char *scheme;
     /* The label that tells targets apart on a page with several of them
      * ("addr"); NULL: "target". */
@@ -105,6 +119,16 @@ struct sonde_exporter {
      * variables, translates what is written differently. Optional. */
     sonde_code (*targets)(const struct sonde_flag_values *values,
                           struct sonde_err *err);
+    /* A counter that the exporter keeps of bad requests for `target_path`,
+     * emitted by the agent beside the plugin's families
+     * ("redis_target_scrape_request_errors_total"); or NULL. */
+    const char *target_errors, *target_errors_help;
+    /* A family of the plugin; while a sample of it is 0, /health answers 500
+     * ("celery_up"). NULL: /health is always ok. */
+    const char *health_family;
+    /* Other spellings of `scheme` that a `target=` may have, NULL-terminated
+     * ("rediss://", "valkey://"); or NULL. */
+    const char *const *schemes;
 };
 
 #define SONDE_EXPORTER_FLAGS(rows)                                             \
