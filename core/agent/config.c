@@ -434,6 +434,8 @@ static sonde_code finish(struct loading *l)
         if (rc == SONDE_OK && l->load->plugins)
             rc = check_plugin(l, &jobs[i]);
     }
+    if (rc == SONDE_OK)
+        rc = expose_config_check_all(l->c->jobs, l->c->job_count, l->err);
     return rc;
 }
 

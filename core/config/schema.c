@@ -356,7 +356,7 @@ static sonde_code check_node(const struct where *w, const struct yaml_node *n)
     const struct config_block_def *def = w->key->block;
     struct config_blocks blocks;
 
-    if (!def)
+    if (!def || ((w->key->flags & CONFIG_OR_TEXT) && n->kind == YAML_SCALAR))
         return SONDE_OK;
     if (n->kind == YAML_SEQUENCE)
         return read_blocks(w, n, &blocks);

@@ -95,12 +95,13 @@ struct config_blocks {
 
 enum {
     CONFIG_REQUIRED = 1 << 0,
-    CONFIG_UNUSED = 1 << 1, /* known, of no effect yet: one warning     */
-    CONFIG_FOLD = 1 << 2,   /* choices compare without case             */
-    CONFIG_HIDDEN = 1 << 3, /* an old spelling: not in the docs         */
-    CONFIG_FLOW = 1 << 4,   /* a list printed as [a, b]                 */
-    CONFIG_RAW = 1 << 5,    /* ${VAR} is left to the block's check      */
-    CONFIG_QUIET = 1 << 6,  /* not printed when it is the default       */
+    CONFIG_UNUSED = 1 << 1,  /* known, of no effect yet: one warning     */
+    CONFIG_FOLD = 1 << 2,    /* choices compare without case             */
+    CONFIG_HIDDEN = 1 << 3,  /* an old spelling: not in the docs         */
+    CONFIG_FLOW = 1 << 4,    /* a list printed as [a, b]                 */
+    CONFIG_RAW = 1 << 5,     /* ${VAR} is left to the block's check      */
+    CONFIG_QUIET = 1 << 6,   /* not printed when it is the default       */
+    CONFIG_OR_TEXT = 1 << 7, /* a NODE with a block may be a text, too   */
 };
 
 struct config_block_def;

@@ -3,6 +3,7 @@ core_net_libnet_la_SOURCES = core/net/net.h
 core_net_libnet_la_SOURCES += core/net/answer.c core/net/client.c \
 	core/net/fetch.c core/net/gunzip.c core/net/gunzip.h \
 	core/net/http_error.c core/net/loop.c core/net/loop_int.h \
+	core/net/range.c \
 	core/net/request.c core/net/resolve.c core/net/resolve.h \
 	core/net/stream.c core/net/stream_int.h core/net/stream_tls.c \
 	core/net/transfer.c core/net/transfer.h \

@@ -233,6 +233,31 @@ SONDE_NODISCARD sonde_code net_stream_open_tls(sonde_str address,
                                                struct net_stream **out,
                                                struct sonde_err *err);
 
+/* ---- addresses as numbers: range.c ------------------------------------ */
+
+/* An address of either family; one of IPv4 as ::ffff:a.b.c.d. */
+struct net_ip {
+    unsigned char bytes[16];
+};
+struct net_range {
+    struct net_ip base;
+    unsigned bits; /* of the 128 that count                                */
+};
+/* "10.1.2.3", "fd00::1", "[fd00::1]". */
+bool net_ip_parse(sonde_str s, struct net_ip *out);
+/* "10.0.0.0/8", "fd00::/8"; an address alone is a range of one. */
+bool net_range_parse(sonde_str s, struct net_range *out);
+bool net_range_has(const struct net_range *r, const struct net_ip *ip);
+/* 169.254.0.0/16 and fe80::/10, where cloud providers keep credentials. */
+bool net_ip_is_link_local(const struct net_ip *ip);
+bool net_range_is_link_local(const struct net_range *r);
+void net_ip_write(struct buf *b, const struct net_ip *ip);
+/* All addresses of a name (or number), at most `cap`; more are an error, so
+ * that none is left out of a check. Blocks until `deadline` (monotonic). */
+SONDE_NODISCARD sonde_code net_lookup(sonde_str host, sonde_msec deadline,
+                                      struct net_ip *out, size_t cap, size_t *n,
+                                      struct sonde_err *err);
+
 /* ---- the server: server.c ----------------------------------------------
  *
  * Each listener has one thread for all its connections; handlers run on a

@@ -23,6 +23,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "scrape/demand.h"
 #include "scrape/metrics.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -39,8 +40,9 @@ struct collection *collection_new(struct storage *storage)
 {
     struct collection *c = mem_new(struct collection);
 
-    c->appender = storage_appender(storage);
+    c->appender = storage ? storage_appender(storage) : NULL;
     arena_init(&c->arena);
+    buf_init(&c->page);
     buf_init(&c->body);
     buf_init(&c->text);
     c->handler =
@@ -57,13 +59,13 @@ void collection_free(struct collection *c)
     target_unref(c->target);
     appender_free(c->appender);
     arena_fini(&c->arena);
+    buf_fini(&c->page);
     buf_fini(&c->body);
     buf_fini(&c->text);
     free(c);
 }
 
-void collection_begin(struct collection *c, struct target *t,
-                      sonde_msec time_ms)
+static void begin(struct collection *c, struct target *t, sonde_msec time_ms)
 {
     c->target = target_ref(t);
     c->t = time_ms;
@@ -80,6 +82,21 @@ void collection_begin(struct collection *c, struct target *t,
     c->plan = (struct sonde_plan){ .struct_size = sizeof(c->plan) };
     c->request = 0;
     c->status = 0;
+    c->asked = c->unopened = false;
+    c->part_count = 0;
+    c->part_open = false;
+}
+
+void collection_begin_asked(struct collection *c, struct target *t)
+{
+    begin(c, t, 0);
+    c->asked = true;
+}
+
+void collection_begin(struct collection *c, struct target *t,
+                      sonde_msec time_ms)
+{
+    begin(c, t, time_ms);
     series_cache_begin(&t->cache);
     exemplar_cache_begin(&t->exemplars);
     (void)pthread_mutex_lock(&t->lock);
@@ -231,8 +248,42 @@ static sonde_code on_meta(void *arg, const struct expo_meta *m,
 
 /* ---- bodies ------------------------------------------------------------ */
 
+/* A page has a part for each body; bodies are foreign until it is known that
+ * a plugin emitted them. */
+static void part_begin(struct collection *c, enum expo_format format)
+{
+    if (!c->target->exposure || c->part_count == SCRAPE_PAGE_PARTS)
+        return;
+    c->part_open = true;
+    c->parts[c->part_count++] = (struct scrape_part){ .end = c->page.len,
+                                                      .format = (int)format,
+                                                      .foreign = true };
+}
+
+void collection_forget_part(struct collection *c)
+{
+    struct scrape_part *last = c->parts + c->part_count - 1;
+
+    if (!c->part_open)
+        return;
+    c->page.len = c->part_count > 1 ? last[-1].end : 0;
+    c->part_count--;
+    c->part_open = false;
+}
+
+static void part_add(struct collection *c, sonde_str piece)
+{
+    if (c->part_count == 0)
+        return;
+    buf_put(&c->page, piece);
+    c->parts[c->part_count - 1].end = c->page.len;
+}
+
 void collection_body_begin(struct collection *c, enum expo_format format)
 {
+    part_begin(c, format);
+    if (c->asked)
+        return;
     if (c->scanning)
         expo_scanner_fini(&c->scanner);
     c->format = format;
@@ -246,6 +297,9 @@ bool collection_body(struct collection *c, sonde_str piece)
 
     if (c->err.code != SONDE_OK)
         return false;
+    part_add(c, piece);
+    if (c->asked)
+        return true;
     open_transaction(c);
     c->body_bytes += piece.len;
     (void)pthread_mutex_lock(&c->target->lock);
@@ -275,6 +329,8 @@ bool collection_text(struct collection *c, sonde_str text)
     if (text.len == 0)
         return c->err.code == SONDE_OK;
     collection_body_begin(c, EXPO_TEXT);
+    if (c->part_count)
+        c->parts[c->part_count - 1].foreign = false;
     (void)collection_body(c, text);
     return collection_body_end(c);
 }
@@ -421,6 +477,28 @@ static void check_limits(struct collection *c)
                             c->kept, (long long)config->sample_limit);
 }
 
+static void release(struct collection *c)
+{
+    struct target *t = c->target;
+
+    arena_reset(&c->arena);
+    buf_shrink(&c->page, 0);
+    buf_shrink(&c->body, KEEP_BYTES);
+    buf_shrink(&c->text, KEEP_BYTES);
+    c->target = NULL;
+    target_unref(t);
+}
+
+static void finish_asked(struct collection *c)
+{
+    const struct scrape_metrics *m =
+        scrape_manager_metrics(c->target->job->manager);
+
+    metric_inc(c->err.code == SONDE_OK ? m->succeeded : m->failed);
+    exposure_publish(c);
+    release(c);
+}
+
 void collection_finish(struct collection *c)
 {
     struct target *t = c->target;
@@ -428,6 +506,10 @@ void collection_finish(struct collection *c)
     double seconds = (double)(clock_ns() - c->started_ns) / 1e9;
     struct sonde_err err;
 
+    if (c->asked) {
+        finish_asked(c);
+        return;
+    }
     open_transaction(c);
     check_limits(c);
     if (c->err.code == SONDE_OK)
@@ -450,26 +532,20 @@ void collection_finish(struct collection *c)
         metric_inc(m->over_body_limit);
     metric_inc(c->err.code == SONDE_OK ? m->succeeded : m->failed);
     publish(c, seconds);
-    arena_reset(&c->arena);
-    buf_shrink(&c->body, KEEP_BYTES);
-    buf_shrink(&c->text, KEEP_BYTES);
-    c->target = NULL;
-    target_unref(t);
+    exposure_publish(c);
+    release(c);
 }
 
 void collection_drop(struct collection *c)
 {
-    struct target *t = c->target;
-
     if (c->scanning)
         expo_scanner_fini(&c->scanner);
     c->scanning = false;
     c->batched = 0;
-    appender_rollback(c->appender);
-    buf_shrink(&c->body, KEEP_BYTES);
-    buf_shrink(&c->text, KEEP_BYTES);
-    c->target = NULL;
-    target_unref(t);
+    if (!c->asked)
+        appender_rollback(c->appender);
+    exposure_refuse(c->target, SONDE_ECANCELED, "the collection was dropped");
+    release(c);
 }
 
 void collection_mark_gone(struct collection *c, struct target *t,

@@ -53,6 +53,14 @@ struct collection {
     int status;
     struct buf text; /* what a plugin emitted                       */
     struct collection *next_job; /* in the collectors' queue              */
+
+    /* For pages; only of targets that are exposed. */
+    bool asked;    /* for a page: nothing is stored                         */
+    bool unopened; /* it failed because the plugin did not take its options */
+    struct buf page;
+    struct scrape_part parts[SCRAPE_PAGE_PARTS];
+    size_t part_count;
+    bool part_open; /* the last one is of the request under way            */
 };
 
 struct collection *collection_new(struct storage *storage);
@@ -61,11 +69,15 @@ void collection_free(struct collection *c);
 /* Begins for a target at a scheduled time. */
 void collection_begin(struct collection *c, struct target *t,
                       sonde_msec time_ms);
+/* Begins because a page was asked for: its text is kept, and that is all. */
+void collection_begin_asked(struct collection *c, struct target *t);
 /* A body begins, goes on and ends; errors stick in c->err. Samples of one
  * body may come in any number of pieces. */
 void collection_body_begin(struct collection *c, enum expo_format format);
 bool collection_body(struct collection *c, sonde_str piece);
 bool collection_body_end(struct collection *c);
+/* What there is of the body that came last does not belong on a page. */
+void collection_forget_part(struct collection *c);
 /* A whole text 0.0.4 that a plugin emitted. */
 bool collection_text(struct collection *c, sonde_str text);
 

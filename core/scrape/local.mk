@@ -3,6 +3,8 @@ core_scrape_libscrape_la_SOURCES = \
 	core/scrape/collection.c core/scrape/collection.h \
 	core/scrape/collectors.c core/scrape/collectors.h \
 	core/scrape/exemplar_cache.c core/scrape/exemplar_cache.h \
+	core/scrape/demand.c core/scrape/demand.h \
+	core/scrape/expose_config.c \
 	core/scrape/family_cache.c core/scrape/family_cache.h \
 	core/scrape/job.c core/scrape/job.h \
 	core/scrape/loop.c core/scrape/loop.h \

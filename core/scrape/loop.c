@@ -25,7 +25,7 @@
 
 #include "scrape/collection.h"
 #include "scrape/collectors.h"
-#include "scrape/manager.h"
+#include "scrape/demand.h"
 #include "scrape/metrics.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -112,6 +112,27 @@ static sonde_msec sample_time(const struct target *t, sonde_msec now)
     return late >= -tolerance && late <= tolerance ? t->next_ms : now;
 }
 
+/* A target that only pages ask for closes its connections when nobody has
+ * asked for a while; the next one opens them again. */
+static void on_idle(void *arg)
+{
+    struct target *t = arg;
+
+    if (t->state != TARGET_IDLE)
+        return;
+    plugin_close(t->instance);
+    t->instance = NULL;
+    http_client_free(t->client);
+    t->client = NULL;
+}
+
+static void arm_idle(struct target *t)
+{
+    if (t->idle)
+        net_timer_set(t->loop->net, &t->timer,
+                      clock_monotonic(t->loop->clock) + t->idle, on_idle, t);
+}
+
 /* ---- the end of a target ------------------------------------------------- */
 
 static void forget(struct scrape_loop *l, struct target *t)
@@ -144,6 +165,11 @@ static void begin_end(struct target *t)
 {
     struct scrape_loop *l = t->loop;
 
+    if (t->asked_only) {
+        exposure_refuse(t, SONDE_ENOTFOUND, "the target is gone");
+        forget(l, t);
+        return;
+    }
     t->state = TARGET_ENDING;
     net_timer_set(l->net, &t->timer,
                   clock_monotonic(l->clock) +
@@ -154,17 +180,34 @@ static void begin_end(struct target *t)
 
 /* ---- a collection ends --------------------------------------------------- */
 
+static void begin_collection(struct target *t, sonde_msec time_ms);
+
+/* What comes after a collection: the target's end, or the scheduled one that
+ * waited for one that was asked for. */
+static void go_on(struct target *t)
+{
+    bool tick = t->tick_waits;
+
+    t->tick_waits = false;
+    if (t->ended)
+        begin_end(t);
+    else if (tick)
+        begin_collection(t, clock_now(t->loop->clock));
+    else
+        arm_idle(t);
+}
+
 static void finish(struct collection *c)
 {
-    struct target *t = c->target;
+    struct target *t = target_ref(c->target);
     struct scrape_loop *l = t->loop;
 
     t->collection = NULL;
     t->state = TARGET_IDLE;
     collection_finish(c);
     give_collection(l, c);
-    if (t->ended)
-        begin_end(t);
+    go_on(t);
+    target_unref(t);
 }
 
 /* The loop has stopped in the middle: the target is neither up nor down. */
@@ -241,8 +284,10 @@ static void take_exposition(struct collection *c, const struct http_result *r)
                             "server returned HTTP status %d", r->status);
     }
     (void)collection_body_end(c);
-    if (c->err.code != SONDE_OK && may_fail(c))
+    if (c->err.code != SONDE_OK && may_fail(c)) {
         c->err.code = SONDE_OK;
+        collection_forget_part(c);
+    }
 }
 
 static void give_to_plugin(struct collection *c, const struct http_result *r)
@@ -342,6 +387,7 @@ static void start_request(struct collection *c, sonde_str url,
         .arg = c,
     };
 
+    c->part_open = false;
     if (!t->client)
         t->client = http_client_new(t->loop->net, &job->config->http);
     http_client_start(t->client, &request);
@@ -421,8 +467,7 @@ static void take_collected(void *arg)
         /* Its ticks were written as missed; the next one is real again. */
         (void)target_ref(t);
         drop(c);
-        if (t->ended)
-            begin_end(t);
+        go_on(t);
         target_unref(t);
         return;
     }
@@ -471,21 +516,21 @@ static sonde_code open_instance(struct collection *c, struct sonde_err *err)
     return plugin_open(t->job->plugin, &pt, &t->instance, err);
 }
 
-static void begin_collection(struct target *t, sonde_msec time_ms)
+static void collect(struct target *t, struct collection *c, sonde_msec deadline)
 {
     struct scrape_loop *l = t->loop;
-    struct collection *c = take_collection(l);
 
     t->state = TARGET_BUSY;
     t->collection = c;
-    collection_begin(c, t, time_ms);
-    c->deadline = clock_monotonic(l->clock) + t->timeout;
+    c->deadline = deadline;
     if (atomic_load(&t->job->over_target_limit))
         (void)sonde_err_set(&c->err, SONDE_ELIMIT,
                             "target_limit exceeded (limit: %lld)",
                             (long long)t->job->config->target_limit);
     else if (open_instance(c, &c->err) == SONDE_OK)
         c->err.code = SONDE_OK;
+    else
+        c->unopened = true;
     if (c->err.code != SONDE_OK)
         finish(c);
     else if (plugin_is_fetch(t->job->plugin))
@@ -493,6 +538,68 @@ static void begin_collection(struct target *t, sonde_msec time_ms)
     else
         collectors_submit(l->collectors, c);
 }
+
+static void begin_collection(struct target *t, sonde_msec time_ms)
+{
+    struct scrape_loop *l = t->loop;
+    struct collection *c = take_collection(l);
+
+    collection_begin(c, t, time_ms);
+    collect(t, c, clock_monotonic(l->clock) + t->timeout);
+}
+
+/* ---- for pages ----------------------------------------------------------- */
+
+struct demand {
+    struct target *target; /* held */
+    uint64_t seen;
+    sonde_msec deadline;
+};
+
+static bool is_answered(struct target *t, uint64_t seen)
+{
+    bool answered;
+
+    (void)pthread_mutex_lock(&t->lock);
+    answered = t->exposure->count != seen;
+    (void)pthread_mutex_unlock(&t->lock);
+    return answered;
+}
+
+static void begin_asked(struct target *t, sonde_msec deadline)
+{
+    struct collection *c = take_collection(t->loop);
+
+    collection_begin_asked(c, t);
+    collect(t, c, deadline);
+}
+
+static void take_demand(void *arg)
+{
+    struct demand *d = arg;
+    struct target *t = d->target;
+
+    if (is_answered(t, d->seen) || t->state == TARGET_BUSY) {
+        /* What has come, or what is coming, is the answer. */
+    } else if (t->ended) {
+        exposure_refuse(t, SONDE_ENOTFOUND, "the target is gone");
+    } else {
+        begin_asked(t, d->deadline);
+    }
+    target_unref(t);
+    free(d);
+}
+
+void scrape_loop_demand(struct scrape_loop *l, struct target *t, uint64_t seen,
+                        sonde_msec deadline)
+{
+    struct demand *d = mem_new(struct demand);
+
+    *d = (struct demand){ target_ref(t), seen, deadline };
+    net_loop_post(l->net, take_demand, d);
+}
+
+/* ---- the schedule's ticks ------------------------------------------------ */
 
 static void miss(struct target *t, sonde_msec time_ms)
 {
@@ -526,6 +633,8 @@ static void on_tick(void *arg)
     arm_next(t, now > t->next_ms ? now : t->next_ms);
     if (t->state == TARGET_IDLE)
         begin_collection(t, time_ms);
+    else if (t->collection && t->collection->asked && !t->tick_waits)
+        t->tick_waits = true;
     else
         miss(t, time_ms);
 }
@@ -542,6 +651,13 @@ static void add_target(void *arg)
         l->targets = mem_grow(l->targets, &l->cap, l->count + 1,
                               sizeof(struct target *));
     l->targets[l->count++] = t;
+    if (t->asked_only) {
+        /* Connects, so that a plugin that listens misses nothing before the
+         * first page is asked for. */
+        if (!t->idle)
+            begin_asked(t, clock_monotonic(l->clock) + t->timeout);
+        return;
+    }
     t->next_ms = target_first_ms(t, now);
     arm(t, t->next_ms);
 }

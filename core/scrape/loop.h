@@ -31,6 +31,10 @@ void scrape_loop_free(struct scrape_loop *l);
  * it writes its stale markers and is forgotten. */
 void scrape_loop_add(struct scrape_loop *l, struct target *t);
 void scrape_loop_end(struct scrape_loop *l, struct target *t);
+/* From any thread: a collection for a page, unless one has ended since the
+ * target's exposure had counted `seen` of them, or is under way. */
+void scrape_loop_demand(struct scrape_loop *l, struct target *t, uint64_t seen,
+                        sonde_msec deadline);
 /* From a collector: the plugin has returned; c->text or c->err is filled. */
 void scrape_loop_collected(struct scrape_loop *l, struct collection *c);
 

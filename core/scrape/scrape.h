@@ -22,13 +22,38 @@
 
 /* ---- configuration: scrape_config.c ------------------------------------ */
 
+/* `expose` of a job: where its collections are served as an exporter's page.
+ * The room expose/ does that; this one keeps the text. */
+struct expose_config {
+    struct config_head head;
+    sonde_str address; /* HOST:PORT; empty: the job is not exposed          */
+    sonde_str path;
+    bool on_demand; /* a page asks the targets; else it is their last one   */
+    sonde_str web_config_file;
+    struct sonde_list allow;   /* what `target=` may name beside the targets  */
+    sonde_msec timeout_offset; /* before the scraper's own timeout          */
+    sonde_msec idle_timeout;   /* of connections to what `target=` named    */
+    int64_t max_targets;       /* of these that are remembered              */
+};
+extern const struct config_block_def expose_block;
+/* Reads an `expose` of either form, a text or a block; NULL: not exposed. */
+SONDE_NODISCARD sonde_code expose_config_read(struct config_ctx *ctx,
+                                              const struct yaml_node *node,
+                                              struct expose_config *out,
+                                              struct sonde_err *err);
+
 /* A scrape_config, which is also a job of a plugin. Values of 0 for interval
  * and timeout mean "as global says" until scrape_config_finish. */
 struct scrape_config {
     struct config_head head;
     sonde_str job_name;
-    sonde_str plugin;                /* "prometheus" by default          */
-    const struct yaml_node *options; /* the plugin's                     */
+    sonde_str plugin;                    /* "prometheus" by default          */
+    const struct yaml_node *options;     /* the plugin's                     */
+    const struct yaml_node *expose_node; /* as it was written              */
+    struct expose_config expose;         /* read from that                 */
+    /* Collected only when somebody asks for a page, and never stored; said by
+     * who makes a job without a file. */
+    bool pages_only;
     sonde_msec scrape_interval, scrape_timeout;
     sonde_msec slow_interval; /* 0: every collection                     */
     sonde_str metrics_path, scheme;
@@ -64,6 +89,10 @@ struct scrape_globals {
 SONDE_NODISCARD sonde_code scrape_config_finish(struct scrape_config *c,
                                                 const struct scrape_globals *g,
                                                 struct sonde_err *err);
+
+/* No two of the jobs are exposed on one port of one address. */
+SONDE_NODISCARD sonde_code expose_config_check_all(
+    const struct scrape_config *const *jobs, size_t n, struct sonde_err *err);
 
 /* The values of a `scrape_protocols` key of this block: known, each once. */
 SONDE_NODISCARD sonde_code scrape_protocols_check(const struct yaml_node *block,
@@ -155,6 +184,78 @@ struct metadata_status {
 };
 void scrape_metadata(struct scrape_manager *m, struct arena *a,
                      struct metadata_status **out, size_t *n);
+
+/* ---- pages: demand.c ------------------------------------------------------
+ *
+ * For the room expose/. A job that has an `expose` keeps the text of its
+ * targets' last collections. All functions are thread-safe; jobs and targets
+ * are references that their _put gives back.
+ */
+
+struct job;
+struct target;
+
+/* A label before relabeling: how a target was named by who gave it, if that
+ * is not its address. */
+#define TARGET_GIVEN_NAME "__given_name__"
+
+/* What one collection of one target brought. Immutable. */
+#define SCRAPE_PAGE_PARTS (2 * SONDE_FETCH_MAX)
+struct scrape_page {
+    _Atomic size_t refs;
+    sonde_code code; /* SONDE_OK, or why there is no text                 */
+    char *error;     /* a sentence, then                                  */
+    bool unopened;   /* then: nobody was asked, the options are wrong     */
+    struct buf text;
+    struct scrape_part {
+        size_t end;   /* in the text; it begins where the last one ends     */
+        int format;   /* enum expo_format                                   */
+        bool foreign; /* as it was scraped; else a plugin emitted it, and
+                         it is text 0.0.4 without fault                   */
+    } parts[SCRAPE_PAGE_PARTS];
+    size_t part_count;
+};
+struct scrape_page *scrape_page_ref(struct scrape_page *p);
+void scrape_page_unref(struct scrape_page *p); /* NULL is fine */
+
+/* NULL: there is no such job now. */
+struct job *scrape_job_get(struct scrape_manager *m, sonde_str name);
+void scrape_job_put(struct job *j); /* NULL is fine */
+const struct scrape_config *scrape_job_config(const struct job *j);
+const struct sonde_plugin *scrape_job_plugin(const struct job *j);
+/* The targets that it has now, in the arena, each a reference. */
+size_t scrape_job_targets(struct job *j, struct arena *a, struct target ***out);
+struct target *scrape_target_get(struct target *t);
+void scrape_target_put(struct target *t); /* NULL is fine */
+/* With the default port; may have user and password. */
+sonde_str scrape_target_address(const struct target *t);
+/* For people: as it was given, without user and password. */
+sonde_str scrape_target_name(const struct target *t);
+sonde_msec scrape_target_timeout(const struct target *t);
+
+/* Of the last collection that ended; NULL: none has. */
+struct scrape_page *scrape_last_page(struct target *t);
+/* Wants a collection that ends by `deadline` (monotonic); one that is under
+ * way will do. Returns at once. */
+struct scrape_ticket {
+    uint64_t seen;
+    sonde_msec deadline;
+};
+void scrape_demand(struct target *t, sonde_msec deadline,
+                   struct scrape_ticket *ticket);
+/* Its outcome; never NULL. `gone` is asked now and then. */
+struct scrape_page *scrape_demand_wait(struct target *t,
+                                       const struct scrape_ticket *ticket,
+                                       bool (*gone)(void *arg), void *arg);
+
+/* A target that nobody discovered: the job's configuration with another
+ * address and other values for some options, without relabeling. It is only
+ * collected on demand. Ended by scrape_target_end, which also puts it. */
+SONDE_NODISCARD sonde_code scrape_target_make(struct job *j, sonde_str address,
+                                              const struct config_map *options,
+                                              struct target **out,
+                                              struct sonde_err *err);
+void scrape_target_end(struct target *t);
 
 /* ---- one collection by hand: oneshot.c ----------------------------------- */
 

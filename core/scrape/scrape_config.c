@@ -115,6 +115,8 @@ static sonde_code check_job(struct config_ctx *ctx, void *block,
         rc = check_targets(c, err);
     if (rc == SONDE_OK)
         rc = http_client_check(ctx, &c->http, at, err);
+    if (rc == SONDE_OK)
+        rc = expose_config_read(ctx, c->expose_node, &c->expose, err);
     return rc;
 }
 
@@ -132,9 +134,14 @@ static const struct config_key rows[] = {
     CONFIG_ROW_NODE(struct scrape_config, options,
                     .help = "The plugin's own options, see `sonde plugins "
                             "show NAME`"),
-    CONFIG_ROW_UNUSED_AS("expose", CONFIG_STR,
-                         .help = "Address on which the job's last scrape is "
-                                 "served as an exporter page"),
+    { .name = "expose",
+      .kind = CONFIG_NODE,
+      .flags = CONFIG_OR_TEXT,
+      .offset = offsetof(struct scrape_config, expose_node),
+      .block = &expose_block,
+      .help = "Serve what the job collects as an exporter's page: an address "
+              "(`:9121` for all of the machine's, `9121` for loopback) or a "
+              "block" },
     CONFIG_ROW_BOOL(struct scrape_config, honor_labels,
                     .help = "Labels of the scraped line win over the "
                             "target's; else they are renamed exported_X"),

@@ -16,6 +16,7 @@
 #include <xxhash.h>
 
 #include "model/number.h"
+#include "scrape/demand.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -38,6 +39,7 @@ void target_unref(struct target *t)
     series_cache_fini(&t->cache);
     exemplar_cache_fini(&t->exemplars);
     family_cache_fini(&t->families);
+    exposure_free(t->exposure);
     free(t->last_error);
     (void)pthread_mutex_destroy(&t->lock);
     job_unref(t->job);
@@ -464,6 +466,9 @@ static struct target *target_make(struct job *job)
     series_cache_init(&t->cache);
     family_cache_init(&t->families);
     (void)pthread_mutex_init(&t->lock, NULL);
+    t->asked_only = job->config->pages_only;
+    if (job->config->expose.address.len)
+        t->exposure = exposure_new();
     return t;
 }
 
@@ -472,9 +477,9 @@ static struct target *target_make(struct job *job)
 static sonde_code target_build(struct target *t, struct arena *scratch,
                                const struct labels *target,
                                const struct labels *group,
+                               const struct config_blocks *rules,
                                struct sonde_err *err)
 {
-    const struct config_blocks *rules = &t->job->config->relabel_configs;
     struct labels_builder lb;
     struct labels all;
     sonde_code rc;
@@ -501,8 +506,41 @@ sonde_code target_new(struct job *job, const struct labels *target,
     sonde_code rc;
 
     arena_init(&scratch);
-    rc = target_build(t, &scratch, target, group, err);
+    rc = target_build(t, &scratch, target, group, &job->config->relabel_configs,
+                      err);
     arena_fini(&scratch);
+    if (rc == SONDE_OK)
+        *out = t;
+    else
+        target_unref(t);
+    return rc;
+}
+
+sonde_code target_new_asked(struct job *job, sonde_str address,
+                            const struct config_map *options,
+                            struct target **out, struct sonde_err *err)
+{
+    const struct config_blocks no_rules = { 0 };
+    const struct labels no_labels = { 0 };
+    struct target *t = target_make(job);
+    struct labels_builder lb;
+    struct arena scratch;
+    struct labels labels;
+    sonde_code rc;
+
+    arena_init(&scratch);
+    labels_builder_init(&lb, &scratch);
+    labels_builder_set(&lb, SONDE_STR("__address__"), address);
+    for (size_t i = 0; i < options->count; i++)
+        labels_builder_set(&lb,
+                           arena_printf(&scratch, "__param_%.*s",
+                                        SONDE_ARG(options->items[i].key)),
+                           options->items[i].values.items[0]);
+    labels = labels_builder_view(&lb);
+    rc = target_build(t, &scratch, &labels, &no_labels, &no_rules, err);
+    arena_fini(&scratch);
+    t->asked_only = true;
+    t->idle = job->config->expose.idle_timeout;
     if (rc == SONDE_OK)
         *out = t;
     else

@@ -21,6 +21,7 @@
 #include "scrape/series_cache.h"
 
 struct scrape_loop;
+struct exposure;
 
 struct job {
     _Atomic size_t refs;
@@ -78,7 +79,9 @@ struct target {
     struct config_map overrides; /* __param_NAME: plugin options          */
     uint64_t hash;               /* of what makes it this target              */
     uint64_t offset_ns;          /* of its schedule within the interval       */
-    sonde_msec interval, timeout, slow_interval;
+    sonde_msec interval, timeout;
+    bool asked_only; /* no schedule: collected when a page is asked for     */
+    sonde_msec idle; /* then: its connections close after this; 0: never    */
 
     /* loop only */
     enum target_state state;
@@ -94,6 +97,7 @@ struct target {
     series_ref report[REPORT_COUNT];
     bool reported;                 /* report series exist and are not stale */
     struct collection *collection; /* while busy */
+    bool tick_waits; /* for the end of a collection that was asked for      */
 
     pthread_mutex_t lock; /* guards the rest */
     enum target_health health;
@@ -101,6 +105,7 @@ struct target {
     sonde_msec last_scrape_ms;
     double last_seconds;
     struct family_cache families;
+    struct exposure *exposure; /* NULL: the job has no pages; itself fixed  */
 };
 
 struct job *job_ref(struct job *j);
@@ -116,6 +121,12 @@ SONDE_NODISCARD sonde_code target_new(struct job *job,
                                       const struct labels *group,
                                       struct target **out,
                                       struct sonde_err *err);
+/* One that a page asked for: __param_NAME labels from `options`, no
+ * relabeling, no schedule. */
+SONDE_NODISCARD sonde_code target_new_asked(struct job *job, sonde_str address,
+                                            const struct config_map *options,
+                                            struct target **out,
+                                            struct sonde_err *err);
 /* The label set before relabeling (discovery + defaults of the job). */
 void target_populate(const struct scrape_config *config,
                      const struct labels *target, const struct labels *group,
