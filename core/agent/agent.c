@@ -301,6 +301,17 @@ static sonde_code start_scrape(struct agent *a, struct sonde_err *err)
     return scrape_manager_new(&deps, &a->scrape, err);
 }
 
+static void start_expose(struct agent *a)
+{
+    const struct expose_deps deps = {
+        .scrape = a->scrape,
+        .plugins = a->plugins,
+        .metrics = a->metrics,
+    };
+
+    a->expose = expose_new(&deps);
+}
+
 static sonde_code start_rooms(struct agent *a, struct config *config,
                               struct sonde_err *err)
 {
@@ -316,8 +327,10 @@ static sonde_code start_rooms(struct agent *a, struct config *config,
         start_reader(a);
     if (rc == SONDE_OK)
         rc = start_scrape(a, err);
-    if (rc == SONDE_OK)
+    if (rc == SONDE_OK) {
+        start_expose(a);
         rc = agent_apply(a, config, err);
+    }
     return rc;
 }
 
@@ -330,6 +343,7 @@ static void stop_rooms(struct agent *a)
     agent_serve_reloads(a);
     agent_web_metrics_end(a);
     http_server_stop(a->server);
+    expose_free(a->expose);
     remote_receiver_free(a->receiver);
     remote_reader_free(a->reader);
     /* The senders ask for metadata until they have ended. */

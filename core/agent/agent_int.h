@@ -10,6 +10,7 @@
 
 #include "agent/agent.h"
 #include "agent/config.h"
+#include "expose/expose.h"
 #include "model/selfmetrics.h"
 #include "plugin/plugin.h"
 #include "remote/remote.h"
@@ -33,6 +34,7 @@ struct agent {
     struct remote_receiver *receiver; /* NULL: remote writes are not taken */
     struct remote_reader *reader;
     struct scrape_manager *scrape;
+    struct expose *expose;
     struct api *api;
     struct http_server *server;
     sonde_str external_url, route_prefix;

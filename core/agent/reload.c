@@ -85,6 +85,29 @@ static sonde_code apply_scrape(struct agent *a, struct config *c,
     return scrape_manager_apply(a->scrape, &jobs, err);
 }
 
+/* The doors open before the jobs run, because a door may fail; what comes in
+ * meanwhile is told that the job is not there yet. */
+static sonde_code apply_expose(struct agent *a, const struct config *c,
+                               struct sonde_err *err)
+{
+    return expose_apply(a->expose, c->jobs, c->job_count, err);
+}
+
+/* After a reload that failed half-way. */
+static void go_back(struct agent *a)
+{
+    struct sonde_err err;
+
+    if (!a->config)
+        return;
+    if (apply_remote(a, a->config, &err) != SONDE_OK)
+        log_error("agent", "could not go back to the old remote_write",
+                  LOG_ERRTEXT(&err));
+    if (apply_expose(a, a->config, &err) != SONDE_OK)
+        log_error("agent", "could not go back to the old exposed jobs",
+                  LOG_ERRTEXT(&err));
+}
+
 /* Takes the new configuration as the running one. */
 static void adopt(struct agent *a, struct config *config)
 {
@@ -121,7 +144,7 @@ sonde_code agent_apply(struct agent *a, struct config *config,
     sonde_code rc = api_set_query_log(a->api, config->query_log_file, err);
 
     if (rc == SONDE_OK)
-        rc = apply_remote(a, config, err);
+        rc = apply_expose(a, config, err);
     if (rc == SONDE_OK)
         rc = apply_scrape(a, config, err);
     if (rc == SONDE_OK) {
@@ -130,8 +153,7 @@ sonde_code agent_apply(struct agent *a, struct config *config,
         adopt(a, config);
         return SONDE_OK;
     }
-    if (a->config)
-        go_back(a);
+    go_back(a);
     return rc;
 }
 

@@ -239,8 +239,10 @@ static void metrics_register(struct api *api)
     metric_set(selfmetrics_gauge(m, "prometheus_engine_queries_concurrent_max",
                                  "The max number of concurrent queries.", NULL),
                api->gate.limit);
-    api_query_log_init(&api->query_log, m);
-    selfmetrics_callback(m, api_process_metrics, api);
+    metric_set(selfmetrics_gauge(m, "prometheus_engine_query_log_enabled",
+                                 "State of the query log.", NULL),
+               0);
+    selfmetrics_callback(m, selfmetrics_process, api);
     selfmetrics_callback(m, api_metrics_write, api);
 }
 
@@ -290,7 +292,7 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
-    selfmetrics_uncallback(api->options.metrics, api_process_metrics, api);
+    selfmetrics_uncallback(api->options.metrics, selfmetrics_process, api);
     selfmetrics_uncallback(api->options.metrics, api_metrics_write, api);
     api_metrics_free(api->metrics);
     api_query_log_fini(&api->query_log);

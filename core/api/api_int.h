@@ -118,7 +118,6 @@ void api_metrics_query(struct api_metrics *m, const struct api_timing *t,
 selfmetrics_fn api_metrics_write; /* the argument is the api */
 
 /* The process_* families; registered by api_new. */
-selfmetrics_fn api_process_metrics;
 
 /* ---- query_log.c --------------------------------------------------------- */
 

@@ -3,7 +3,7 @@ core_model_libmodel_la_SOURCES = core/model/histogram.c core/model/histogram.h \
 	core/model/histogram_bounds.c core/model/histogram_bounds.h \
 	core/model/labels.c core/model/labels.h \
 	core/model/number.c core/model/number.h \
-	core/model/number_format.c core/model/pow10.c \
+	core/model/number_format.c core/model/process.c core/model/pow10.c \
 	core/model/pow10.h core/model/sample.c core/model/sample.h \
 	core/model/selfmetrics.c core/model/selfmetrics.h \
 	core/model/symtab.c core/model/symtab.h core/model/units.c

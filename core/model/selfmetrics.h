@@ -58,6 +58,9 @@ void selfmetrics_emit_part(struct selfmetrics_page *page, const char *name,
                            const char *suffix, enum metric_type type,
                            const char *help, const char *labels, double value);
 
+/* A callback: process_cpu_seconds_total and the like. */
+selfmetrics_fn selfmetrics_process;
+
 /* All of it as text format 0.0.4, families sorted by name. */
 void selfmetrics_write(struct selfmetrics *m, struct buf *out);
 

@@ -363,6 +363,7 @@ struct http_server_options {
     const struct http_route *routes;
     size_t route_count;
     const char *web_config_file; /* NULL or empty: none                   */
+    sonde_str web_config_text;   /* instead of a file; empty: none         */
     size_t threads;              /* workers, started as needed; 0: 4        */
     size_t max_connections;      /* shared evenly by the listeners; 0: 512  */
     sonde_msec read_timeout_ms;  /* whole request, idle, and answer; 0: 5m  */
@@ -392,6 +393,11 @@ struct http_server_stats {
     size_t connections, workers, queued;
 };
 void http_server_stats(struct http_server *s, struct http_server_stats *out);
+
+/* A bcrypt hash of a password (NUL-terminated), as such a file has them. */
+SONDE_NODISCARD sonde_code web_password_hash(sonde_str password,
+                                             struct buf *out,
+                                             struct sonde_err *err);
 
 /* Reads and checks a web config file and what it names, as a start would. */
 SONDE_NODISCARD sonde_code web_config_check(const char *file,

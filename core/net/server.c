@@ -210,8 +210,11 @@ static void rate_init(struct http_server *s)
 static sonde_code web_start(struct http_server *s, struct sonde_err *err)
 {
     const char *file = s->options.web_config_file;
+    sonde_str text = s->options.web_config_text;
     sonde_code rc;
 
+    if (text.len)
+        file = "from the command line";
     if (!file || !file[0])
         return SONDE_OK;
     if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
@@ -219,7 +222,9 @@ static sonde_code web_start(struct http_server *s, struct sonde_err *err)
                              "web config %s: this libmicrohttpd has no TLS",
                              file);
     s->options.web_config_file = arena_cstr(&s->arena, sonde_cstr(file));
-    rc = web_config_open(file, &s->web, err);
+    rc = text.len ? web_config_open_text(file, text, &s->web, err)
+                  : web_config_open(file, &s->web, err);
+    s->options.web_config_text = (sonde_str){ 0 };
     if (rc != SONDE_OK)
         return rc;
     s->auth = web_auth_new();

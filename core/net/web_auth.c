@@ -254,3 +254,30 @@ enum web_verdict web_auth_hash(struct web_auth *auth,
     gnutls_memset(&c, 0, sizeof(c));
     return v;
 }
+
+/* As the flag's own security goes: the password stands on a command line, so
+ * the hash needs no more rounds than keep it from being read at a glance. */
+#define HASH_COST 5
+
+sonde_code web_password_hash(sonde_str password, struct buf *out,
+                             struct sonde_err *err)
+{
+    char salt[CRYPT_GENSALT_OUTPUT_SIZE];
+    struct crypt_data *data;
+    const char *hash = NULL;
+
+    if (password.len == 0 || password.len > 72 ||
+        memchr(password.ptr, '\0', password.len))
+        return sonde_err_set(err, SONDE_EINVAL,
+                             "a password of the pages has 1 to 72 characters");
+    data = mem_new(struct crypt_data);
+    if (crypt_gensalt_rn("$2b$", HASH_COST, NULL, 0, salt, sizeof(salt)))
+        hash = crypt_r(password.ptr, salt, data);
+    if (hash && hash[0] == '$')
+        buf_cstr(out, hash);
+    gnutls_memset(data, 0, sizeof(*data));
+    free(data);
+    return hash && hash[0] == '$'
+               ? SONDE_OK
+               : sonde_err_set(err, SONDE_EIO, "a password was not hashed");
+}

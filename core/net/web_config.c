@@ -303,6 +303,7 @@ struct stamp {
 
 struct web_config {
     char *path;
+    char *text;                   /* instead of the file; or NULL */
     bool tls;                     /* as of the start */
     pthread_mutex_t mutex;        /* guards what is below */
     struct web_snapshot *current; /* NULL: broken */
@@ -388,11 +389,15 @@ static sonde_code load(struct web_config *w, struct web_snapshot **out,
     struct web_tls_block *tls = NULL;
     struct web_snapshot *s = NULL;
     struct buf text;
-    sonde_code rc;
+    sonde_code rc = SONDE_OK;
 
+    w->stamps[0].path = w->text ? NULL : w->path;
     stamp_take(&w->stamps[0]);
     buf_init(&text);
-    rc = fs_read(w->path, FILE_MAX_BYTES, &text, err);
+    if (w->text)
+        buf_cstr(&text, w->text);
+    else
+        rc = fs_read(w->path, FILE_MAX_BYTES, &text, err);
     if (rc == SONDE_OK)
         rc = web_config_parse(w->path, buf_str(&text), &s, &tls, err);
     buf_fini(&text);
@@ -413,15 +418,14 @@ static sonde_code load(struct web_config *w, struct web_snapshot **out,
     return SONDE_OK;
 }
 
-sonde_code web_config_open(const char *file, struct web_config **out,
-                           struct sonde_err *err)
+static sonde_code open_config(const char *path, const char *text,
+                              struct web_config **out, struct sonde_err *err)
 {
     struct web_config *w = mem_new(struct web_config);
     sonde_code rc;
 
-    w->path = mem_strdup(sonde_cstr(file));
-    w->stamps = mem_zalloc(sizeof(*w->stamps));
-    stamp_add(w, sonde_cstr(file));
+    w->path = mem_strdup(sonde_cstr(path));
+    w->text = text ? mem_strdup(sonde_cstr(text)) : NULL;
     pthread_mutex_init(&w->mutex, NULL);
     rc = load(w, &w->current, err);
     if (rc != SONDE_OK) {
@@ -433,6 +437,22 @@ sonde_code web_config_open(const char *file, struct web_config **out,
     return SONDE_OK;
 }
 
+sonde_code web_config_open(const char *file, struct web_config **out,
+                           struct sonde_err *err)
+{
+    return open_config(file, NULL, out, err);
+}
+
+sonde_code web_config_open_text(const char *name, sonde_str text,
+                                struct web_config **out, struct sonde_err *err)
+{
+    char *z = mem_strdup(text);
+    sonde_code rc = open_config(name, z, out, err);
+
+    free(z);
+    return rc;
+}
+
 void web_config_close(struct web_config *w)
 {
     if (!w)
@@ -441,6 +461,7 @@ void web_config_close(struct web_config *w)
     stamps_free(w);
     pthread_mutex_destroy(&w->mutex);
     free(w->path);
+    free(w->text);
     free(w);
 }
 
@@ -450,7 +471,7 @@ static void reload(struct web_config *w)
     struct sonde_err err = { 0 };
     sonde_code rc = load(w, &s, &err);
 
-    if (rc == SONDE_OK && w->stamps[0].size == 0)
+    if (rc == SONDE_OK && !w->text && w->stamps[0].size == 0)
         rc = sonde_err_set(&err, SONDE_EPARSE,
                            "web config %s became empty; delete the flag "
                            "--web.config.file to run without",

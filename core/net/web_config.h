@@ -96,6 +96,12 @@ struct web_config;
 SONDE_NODISCARD sonde_code web_config_open(const char *file,
                                            struct web_config **out,
                                            struct sonde_err *err);
+/* The same from a text; `name` is for messages. The certificates that it
+ * names are watched. */
+SONDE_NODISCARD sonde_code web_config_open_text(const char *name,
+                                                sonde_str text,
+                                                struct web_config **out,
+                                                struct sonde_err *err);
 void web_config_close(struct web_config *w); /* NULL is fine */
 /* What the file says now, to be unref'd; NULL while it is broken. */
 struct web_snapshot *web_config_acquire(struct web_config *w);

@@ -212,6 +212,11 @@ struct job *scrape_job_get(struct scrape_manager *m, sonde_str name)
     return found;
 }
 
+struct job *scrape_job_ref(struct job *j)
+{
+    return job_ref(j);
+}
+
 void scrape_job_put(struct job *j)
 {
     job_unref(j);

@@ -220,6 +220,7 @@ void scrape_page_unref(struct scrape_page *p); /* NULL is fine */
 
 /* NULL: there is no such job now. */
 struct job *scrape_job_get(struct scrape_manager *m, sonde_str name);
+struct job *scrape_job_ref(struct job *j);
 void scrape_job_put(struct job *j); /* NULL is fine */
 const struct scrape_config *scrape_job_config(const struct job *j);
 const struct sonde_plugin *scrape_job_plugin(const struct job *j);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the process costs, by the names that every client library gives it;
+ * from /proc. What can not be read is left out.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "model/selfmetrics.h"
+#include "util/fs.h"
+#include "util/str.h"
+
+#define PROC_MAX_BYTES (1u << 20)
+
+/* What /proc/self/stat says, in its own units. */
+struct proc_stat {
+    uint64_t utime, stime, start, vsize, rss, threads;
+};
+
+static bool read_proc(const char *path, struct buf *b)
+{
+    buf_init(b);
+    return fs_read(path, PROC_MAX_BYTES, b, NULL) == SONDE_OK;
+}
+
+/* The fields after the command, which may hold anything but ends with the
+ * last parenthesis; numbers as in proc(5). */
+static void stat_fields(sonde_str text, struct proc_stat *out)
+{
+    size_t end = text.len;
+    sonde_str rest, field;
+    int n = 3;
+
+    while (end > 0 && text.ptr[end - 1] != ')')
+        end--;
+    rest = str_sub(text, end + 1, text.len);
+    for (; str_split(&rest, ' ', &field); n++) {
+        uint64_t v;
+
+        if (!str_to_u64(str_trim(field), &v))
+            continue;
+        if (n == 14)
+            out->utime = v;
+        else if (n == 15)
+            out->stime = v;
+        else if (n == 20)
+            out->threads = v;
+        else if (n == 22)
+            out->start = v;
+        else if (n == 23)
+            out->vsize = v;
+        else if (n == 24)
+            out->rss = v;
+    }
+}
+
+/* When the machine was started, s since the epoch; 0 if unknown. */
+static uint64_t boot_seconds(void)
+{
+    sonde_str rest, line;
+    uint64_t v = 0;
+    struct buf b;
+
+    if (read_proc("/proc/stat", &b)) {
+        rest = buf_str(&b);
+        while (str_split(&rest, '\n', &line))
+            if (str_starts(line, SONDE_STR("btime ")) &&
+                !str_to_u64(str_trim(str_sub(line, 6, line.len)), &v))
+                v = 0;
+    }
+    buf_fini(&b);
+    return v;
+}
+
+static size_t open_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    const struct dirent *e;
+    size_t n = 0;
+
+    if (!dir)
+        return 0;
+    while ((e = readdir(dir)))
+        n += e->d_name[0] != '.';
+    (void)closedir(dir);
+    return n > 0 ? n - 1 : 0; /* without the folder itself */
+}
+
+static void emit_limits(struct selfmetrics_page *page)
+{
+    size_t fds = open_fds();
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0)
+        selfmetrics_emit(page, "process_max_fds", METRIC_GAUGE,
+                         "Maximum number of open file descriptors.", NULL,
+                         (double)r.rlim_cur);
+    if (fds > 0)
+        selfmetrics_emit(page, "process_open_fds", METRIC_GAUGE,
+                         "Number of open file descriptors.", NULL, (double)fds);
+}
+
+void selfmetrics_process(struct selfmetrics_page *page, void *arg)
+{
+    double tick = (double)sysconf(_SC_CLK_TCK);
+    double size = (double)sysconf(_SC_PAGESIZE);
+    struct proc_stat st = { 0 };
+    uint64_t boot = boot_seconds();
+    struct buf b;
+    bool ok = read_proc("/proc/self/stat", &b);
+
+    (void)arg;
+    if (ok)
+        stat_fields(buf_str(&b), &st);
+    buf_fini(&b);
+    emit_limits(page);
+    if (!ok)
+        return;
+    selfmetrics_emit(page, "process_cpu_seconds_total", METRIC_COUNTER,
+                     "Total user and system CPU time spent in seconds.", NULL,
+                     (double)(st.utime + st.stime) / tick);
+    selfmetrics_emit(page, "process_resident_memory_bytes", METRIC_GAUGE,
+                     "Resident memory size in bytes.", NULL,
+                     (double)st.rss * size);
+    selfmetrics_emit(page, "process_virtual_memory_bytes", METRIC_GAUGE,
+                     "Virtual memory size in bytes.", NULL, (double)st.vsize);
+    selfmetrics_emit(page, "process_threads", METRIC_GAUGE,
+                     "Number of threads.", NULL, (double)st.threads);
+    if (boot > 0)
+        selfmetrics_emit(page, "process_start_time_seconds", METRIC_GAUGE,
+                         "Start time of the process since unix epoch in "
+                         "seconds.",
+                         NULL, (double)boot + (double)st.start / tick);
+}
