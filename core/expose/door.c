@@ -26,19 +26,26 @@
 /* ---- counting -------------------------------------------------------------
  */
 
+static const char promhttp_total[] = "promhttp_metric_handler_requests_total";
+static const char promhttp_total_help[] =
+    "Total number of scrapes by HTTP status code.";
+
 static void count(const struct door *d, const char *handler, int status)
 {
-    char labels[64];
+    struct buf labels;
 
-    (void)snprintf(labels, sizeof(labels), "handler=\"%s\",code=\"%d\"",
-                   handler, status);
     if (!d->deps->metrics)
         return;
+    buf_init(&labels);
+    buf_printf(&labels, "%s,handler=\"%s\",code=\"%d\"", d->job_label, handler,
+               status);
+    buf_char(&labels, '\0');
     metric_inc(selfmetrics_counter(d->deps->metrics,
                                    "sonde_expose_requests_total",
                                    "Requests for exporter pages, by handler "
                                    "and status.",
-                                   labels));
+                                   labels.data));
+    buf_fini(&labels);
 }
 
 /* The family that Go's exporters count their page by. */
@@ -46,38 +53,49 @@ static void count_metrics(const struct door *d, int status)
 {
     char code[24];
 
+    if (!d->options.self || !d->deps->metrics)
+        return;
     (void)snprintf(code, sizeof(code), "code=\"%d\"", status);
-    if (d->options.self && d->deps->metrics)
-        metric_inc(selfmetrics_counter(
-            d->deps->metrics, "promhttp_metric_handler_requests_total",
-            "Total number of scrapes by HTTP status code.", code));
+    metric_inc(selfmetrics_counter(d->deps->metrics, promhttp_total,
+                                   promhttp_total_help, code));
+}
+
+static void set_job_label(struct door *d)
+{
+    struct buf b;
+
+    buf_init(&b);
+    buf_cstr(&b, "job=\"");
+    expo_write_escaped(&b, d->job);
+    buf_char(&b, '"');
+    d->job_label = arena_cstr(&d->arena, buf_str(&b));
+    buf_fini(&b);
 }
 
 static void register_metrics(struct door *d)
 {
+    static const char *const codes[] = { "code=\"200\"", "code=\"500\"",
+                                         "code=\"503\"" };
     struct selfmetrics *m = d->deps->metrics;
 
+    set_job_label(d);
     d->refused = selfmetrics_counter(m, "sonde_expose_refused_total",
                                      "Requests for targets that may not be "
                                      "reached.",
-                                     NULL);
+                                     d->job_label);
     d->remembered =
         selfmetrics_gauge(m, "sonde_expose_targets",
                           "Targets that requests have named and that are "
                           "kept.",
-                          NULL);
+                          d->job_label);
     if (!d->options.self || !m)
         return;
     d->in_flight =
         selfmetrics_gauge(m, "promhttp_metric_handler_requests_in_flight",
                           "Current number of scrapes being served.", NULL);
-    for (int i = 0; i < 3; i++)
-        metric_add(selfmetrics_counter(
-                       m, "promhttp_metric_handler_requests_total",
-                       "Total number of scrapes by HTTP status code.",
-                       (const char *const[]){ "code=\"200\"", "code=\"500\"",
-                                              "code=\"503\"" }[i]),
-                   0);
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        (void)selfmetrics_counter(m, promhttp_total, promhttp_total_help,
+                                  codes[i]);
 }
 
 /* ---- requests --------------------------------------------------------------
@@ -208,6 +226,23 @@ static void on_health(struct http_call *call, void *arg)
 /* ---- opening and closing ---------------------------------------------------
  */
 
+static struct config_map *copy_labels(struct arena *a,
+                                      const struct config_map *labels)
+{
+    struct config_map *out = arena_new(a, struct config_map);
+    sonde_str *values = arena_array(a, sonde_str, labels->count + 1);
+
+    out->items = arena_array(a, struct config_pair, labels->count + 1);
+    out->count = labels->count;
+    for (size_t i = 0; i < labels->count; i++) {
+        values[i] = arena_str(a, labels->items[i].values.items[0]);
+        out->items[i] =
+            (struct config_pair){ .key = arena_str(a, labels->items[i].key),
+                                  .values = { &values[i], 1 } };
+    }
+    return out;
+}
+
 static void copy_options(struct door *d, const struct expose_door *o)
 {
     struct arena *a = &d->arena;
@@ -223,6 +258,7 @@ static void copy_options(struct door *d, const struct expose_door *o)
     d->options.listen = listen;
     d->options.listen_count = o->listen_count ? o->listen_count : 1;
     d->options.web_config = arena_str(a, o->web_config);
+    d->options.labels = o->labels ? copy_labels(a, o->labels) : NULL;
     d->options.job = NULL;
 }
 
@@ -324,6 +360,8 @@ void door_close(struct door *d)
         return;
     http_server_stop(d->server);
     asked_free(d->asked);
+    if (d->remembered)
+        metric_set(d->remembered, 0);
     (void)pthread_mutex_destroy(&d->reloading);
     arena_fini(&d->arena);
     free(d);

@@ -20,6 +20,7 @@ struct door {
     struct arena arena; /* of all strings */
     struct expose_door options;
     sonde_str job;
+    const char *job_label;                 /* job="..." */
     const char *address, *web_config_file; /* what tells doors apart       */
     const struct sonde_plugin *plugin;
     const struct sonde_exporter *exporter; /* NULL: it is none             */
