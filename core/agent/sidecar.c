@@ -186,19 +186,22 @@ static void let_kill(const sigset_t *set)
 }
 
 /* A plugin that does not come back is left with what it uses. */
-static void stop(struct running *r)
+static bool stop(struct running *r)
 {
+    bool ended;
+
     expose_free(r->expose);
-    if (scrape_manager_stop(r->scrape)) {
+    ended = scrape_manager_stop(r->scrape);
+    if (ended) {
         scrape_manager_free(r->scrape);
         selfmetrics_free(r->inner);
-        plugins_free(r->sidecar->plugins);
     }
     selfmetrics_free(r->page);
     (void)pthread_mutex_destroy(&r->reloading);
+    return ended;
 }
 
-int sidecar_run(const struct sidecar *s)
+int sidecar_run(const struct sidecar *s, bool *hung)
 {
     struct running r = { .sidecar = s };
     struct sidecar_config *c = NULL;
@@ -225,6 +228,7 @@ int sidecar_run(const struct sidecar *s)
         wait_for_end(&r, &signals);
     }
     let_kill(&signals);
-    stop(&r);
+    *hung = !stop(&r);
+    log_info("exporter", "stopped");
     return code;
 }

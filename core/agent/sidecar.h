@@ -25,14 +25,15 @@ void sidecar_config_unref(struct sidecar_config *c); /* NULL is fine */
 
 struct sidecar {
     const char *name; /* of the exporter, for the log                       */
-    struct plugins *plugins;
+    const struct plugins *plugins;
     /* Reads it all (again); one reference is the caller's. */
     sonde_code (*load)(void *arg, struct sidecar_config **out,
                        struct sonde_err *err);
     void *arg;
 };
 /* Runs until it is told to stop; the exit code. SIGHUP and /-/reload read
- * everything again: what did not change goes on, with secrets read anew. */
-int sidecar_run(const struct sidecar *s);
+ * everything again: what did not change goes on, with secrets read anew.
+ * `hung`: a plugin is still in its code, so that it must not be unloaded. */
+int sidecar_run(const struct sidecar *s, bool *hung);
 
 #endif

@@ -35,7 +35,7 @@ static const struct {
     { "run", cli_run },           { "check", cli_check },
     { "scrape", cli_scrape },     { "plugins", run_plugins },
     { "document", cli_document }, { "tsdb", cli_tsdb },
-    { "query", cli_query },
+    { "query", cli_query },       { "exporter", cli_exporter },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -29,6 +29,10 @@ int cli_scrape(int argc, char **argv);
 int cli_document(int argc, char **argv);
 int cli_tsdb(int argc, char **argv);
 int cli_query(int argc, char **argv);
+int cli_exporter(int argc, char **argv);
+
+/* For what runs for long, before anything is allocated: run.c. */
+void cli_setup_heap(void);
 
 /* docs/configuration.md. */
 void cli_document_text(struct buf *b);

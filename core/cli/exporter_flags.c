@@ -19,10 +19,7 @@
 
 #define OWN(n, k, r, ...)                                                      \
     {                                                                          \
-        {                                                                      \
-            .name = (n), .kind = SONDE_OPT_KIND_##k, __VA_ARGS__               \
-        },                                                                     \
-            (r)                                                                \
+        { .name = (n), .kind = SONDE_OPT_KIND_##k, __VA_ARGS__ }, (r)          \
     }
 
 static const struct {
@@ -58,7 +55,8 @@ static const struct {
 };
 #define OWN_ROWS (sizeof(own_rows) / sizeof(own_rows[0]))
 
-/* ---- the rows -------------------------------------------------------------- */
+/* ---- the rows --------------------------------------------------------------
+ */
 
 static bool name_is(const struct exporter_flag *f, sonde_str name)
 {
@@ -113,7 +111,8 @@ void exporter_flags_fini(struct exporter_flags *f)
     free(f->warnings);
 }
 
-/* ---- values ---------------------------------------------------------------- */
+/* ---- values ----------------------------------------------------------------
+ */
 
 /* As Go's strconv.ParseBool. */
 static bool parse_bool(sonde_str s, bool *out)
@@ -135,8 +134,8 @@ static bool parse_duration(sonde_str s, sonde_msec *out)
     static const struct {
         const char *unit;
         double ms;
-    } units[] = { { "ms", 1 },    { "us", 1e-3 },   { "ns", 1e-6 },
-                  { "s", 1000 },  { "m", 60000 },   { "h", 3600000 },
+    } units[] = { { "ms", 1 },    { "us", 1e-3 }, { "ns", 1e-6 },
+                  { "s", 1000 },  { "m", 60000 }, { "h", 3600000 },
                   { "d", 864e5 }, { "w", 6048e5 } };
     double total = 0;
 
@@ -262,13 +261,14 @@ static bool is_secret(const struct exporter_flag *flag)
 static sonde_code wrong(const struct exporter_flag *flag, const char *dashes,
                         const char *name, sonde_str got, struct sonde_err *err)
 {
-    return sonde_err_set(err, SONDE_EINVAL, "%s%s: expected %s, got \"%.*s\"",
-                         dashes, name, expected(flag->row.kind),
-                         SONDE_ARG(is_secret(flag) ? SONDE_STR("...")
-                                                   : str_sub(got, 0, 128)));
+    return sonde_err_set(
+        err, SONDE_EINVAL, "%s%s: expected %s, got \"%.*s\"", dashes, name,
+        expected(flag->row.kind),
+        SONDE_ARG(is_secret(flag) ? SONDE_STR("...") : str_sub(got, 0, 128)));
 }
 
-/* ---- the environment and defaults ------------------------------------------- */
+/* ---- the environment and defaults -------------------------------------------
+ */
 
 static void warn(struct exporter_flags *f, const char *text)
 {
@@ -291,7 +291,8 @@ static void read_env(struct exporter_flags *f, struct exporter_flag *flag)
     flag->count = 0;
     flag->source = FROM_ENV;
     line = s;
-    while (!(flag->row.flags & SONDE_FLAG_REPEATED) || str_split(&s, '\n', &line)) {
+    while (!(flag->row.flags & SONDE_FLAG_REPEATED) ||
+           str_split(&s, '\n', &line)) {
         if (!add_value(f, flag, FROM_ENV, line)) {
             (void)wrong(flag, "$", flag->row.env, line, &err);
             warn(f, err.text);
@@ -320,7 +321,8 @@ static sonde_code read_defaults(struct exporter_flags *f)
     return SONDE_OK;
 }
 
-/* ---- arguments --------------------------------------------------------------- */
+/* ---- arguments
+ * --------------------------------------------------------------- */
 
 static struct exporter_flag *find(struct exporter_flags *f, sonde_str name)
 {
@@ -457,7 +459,8 @@ sonde_code exporter_flags_parse(struct exporter_flags *f, int argc,
     return read_defaults(f);
 }
 
-/* ---- asking -------------------------------------------------------------------- */
+/* ---- asking
+ * -------------------------------------------------------------------- */
 
 const struct exporter_flag *exporter_flag_of(const struct exporter_flags *f,
                                              int role)

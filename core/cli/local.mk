@@ -18,6 +18,11 @@ core_cli_libcli_la_SOURCES += core/cli/flags_table.c
 core_cli_libcli_la_SOURCES += core/cli/flags_table.h
 core_cli_libcli_la_SOURCES += \
 	core/cli/args.c core/cli/args.h \
+	core/cli/exporter_cmd.c \
+	core/cli/exporter_flags.c core/cli/exporter_flags.h \
+	core/cli/exporter_help.c \
+	core/cli/exporter_job.c core/cli/exporter_job.h \
+	core/cli/exporter_targets.c core/cli/exporter_targets.h \
 	core/cli/import_merge.c core/cli/import_run.c \
 	core/cli/import_spill.c core/cli/import_spill.h \
 	core/cli/chart.c core/cli/chart.h \

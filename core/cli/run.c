@@ -13,10 +13,8 @@
 #include "util/str.h"
 
 /* Keeps the heap from spreading: two arenas are enough for the threads that
- * allocate at the same time, and large blocks go back to the system. What a
- * query needs is kept for the next one, since pages cost as much as the query;
- * it goes back when there are no more (agent/quiet.c). */
-static void setup_heap(void)
+ * allocate at the same time, and large blocks go back to the system. */
+void cli_setup_heap(void)
 {
     (void)mallopt(M_ARENA_MAX, 2);
     (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
@@ -33,6 +31,8 @@ static const char usage_text[] =
     "  sonde plugins list                the plugins that are there\n"
     "  sonde plugins show|sample NAME    options and metrics; a snippet\n"
     "  sonde scrape PLUGIN TARGET        one collection, as text\n"
+    "  sonde exporter NAME [FLAGS]       in the place of an exporter, with its "
+    "flags\n"
     "  sonde tsdb list|analyze|dump|import|export|check|snapshot\n"
     "                                    a data directory, without a server\n\n"
     "Exit codes: 0, 1 for a failure at run time, 2 for wrong usage or "
@@ -180,7 +180,7 @@ int cli_run(int argc, char **argv)
     struct sonde_err err;
     int code;
 
-    setup_heap();
+    cli_setup_heap();
     arena_init(&a);
     if (flags_parse(&a, argc, argv, &f, &err) != SONDE_OK) {
         cli_error("%s", err.text);

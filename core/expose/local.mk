@@ -8,3 +8,22 @@ core_expose_libexpose_la_SOURCES = \
 	core/expose/pages.c \
 	core/expose/reach.c core/expose/reach.h
 EXTRA_DIST += core/expose/README.md
+
+# A plugin that stands in for an exporter.
+check_LTLIBRARIES += tests/plugins/door.la
+tests_plugins_door_la_SOURCES = tests/plugins/door.c
+tests_plugins_door_la_LDFLAGS = $(LDFLAGS_PLUGIN_TEST)
+
+check_PROGRAMS += tests/unit/exporter_flags_test tests/unit/expose_test
+TESTS += tests/unit/exporter_flags_test tests/unit/expose_test
+tests_unit_exporter_flags_test_SOURCES = tests/unit/exporter_flags_test.c
+tests_unit_exporter_flags_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_exporter_flags_test_LDADD = $(LIBS_UNIT) $(LIB_ALL)
+EXTRA_tests_unit_exporter_flags_test_DEPENDENCIES = tests/plugins/door.la
+tests_unit_expose_test_SOURCES = tests/unit/expose_test.c
+tests_unit_expose_test_CPPFLAGS = $(CPPFLAGS_UNIT)
+tests_unit_expose_test_LDADD = $(LIBS_UNIT) $(LIB_ALL)
+
+TESTS += tests/integration/expose.py
+EXTRA_DIST += tests/integration/expose.py
+tests/integration/expose.log: sonde tests/plugins/door.la

@@ -26,6 +26,9 @@ struct plugins;
  * names it gets that reason. Of two files with one name the first stands and
  * the second is refused. */
 struct plugins *plugins_new(const char *const *dirs, size_t n);
+/* The same of the files called NAME.so alone; NULL: of all. */
+struct plugins *plugins_new_one(const char *const *dirs, size_t n,
+                                const char *name);
 void plugins_free(struct plugins *p); /* after all instances are closed */
 
 /* SONDE_ENOTFOUND with the nearest name and the folders searched, or why the

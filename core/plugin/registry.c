@@ -94,7 +94,16 @@ static void load_file(struct plugins *p, const char *path)
     p->items[p->count++] = new;
 }
 
-static void load_folder(struct plugins *p, const char *dir)
+/* Whether the file is called NAME.so. */
+static bool is_file_of(const char *path, sonde_str name)
+{
+    const char *slash = strrchr(path, '/');
+    sonde_str base = sonde_cstr(slash ? slash + 1 : path);
+
+    return base.len == name.len + 3 && str_starts(base, name);
+}
+
+static void load_folder(struct plugins *p, const char *dir, const char *only)
 {
     struct fs_names names;
     struct sonde_err err;
@@ -111,7 +120,8 @@ static void load_folder(struct plugins *p, const char *dir)
     for (size_t i = 0; i < names.count; i++) {
         const char *path;
 
-        if (!str_ends(sonde_cstr(names.items[i]), SONDE_STR(".so")))
+        if (!str_ends(sonde_cstr(names.items[i]), SONDE_STR(".so")) ||
+            (only && !is_file_of(names.items[i], sonde_cstr(only))))
             continue;
         path = fs_join(&arena, sonde_cstr(dir), sonde_cstr(names.items[i]));
         if (p->count + p->refused_count < PLUGIN_FILES_MAX)
@@ -126,13 +136,19 @@ static void load_folder(struct plugins *p, const char *dir)
 
 struct plugins *plugins_new(const char *const *dirs, size_t n)
 {
+    return plugins_new_one(dirs, n, NULL);
+}
+
+struct plugins *plugins_new_one(const char *const *dirs, size_t n,
+                                const char *name)
+{
     struct plugins *p = mem_new(struct plugins);
     struct buf folders;
 
     buf_init(&folders);
     for (size_t i = 0; i < n; i++) {
         buf_printf(&folders, "%s%s", i ? ", " : "", dirs[i]);
-        load_folder(p, dirs[i]);
+        load_folder(p, dirs[i], name);
     }
     p->folders = buf_take(&folders);
     return p;
@@ -152,15 +168,6 @@ void plugins_free(struct plugins *p)
     free(p->refused);
     free(p->folders);
     free(p);
-}
-
-/* Whether the file is called NAME.so. */
-static bool is_file_of(const char *path, sonde_str name)
-{
-    const char *slash = strrchr(path, '/');
-    sonde_str base = sonde_cstr(slash ? slash + 1 : path);
-
-    return base.len == name.len + 3 && str_starts(base, name);
 }
 
 /* A refused file's plugin may have had the name; the first is shown. */

@@ -123,7 +123,8 @@ void exposure_publish(struct collection *c)
 
     if (!c->target->exposure)
         return;
-    if (c->asked)
+    /* Of what a request names, who asked is told. */
+    if (c->asked && !c->target->idle)
         log_change(c);
     p = page_new(c->err.code, c->err.text);
     p->unopened = c->unopened;

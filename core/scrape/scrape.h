@@ -200,7 +200,7 @@ struct target;
 #define TARGET_GIVEN_NAME "__given_name__"
 
 /* What one collection of one target brought. Immutable. */
-#define SCRAPE_PAGE_PARTS (2 * SONDE_FETCH_MAX)
+#define SCRAPE_PAGE_PARTS (2 * SONDE_FETCH_MAX + 1)
 struct scrape_page {
     _Atomic size_t refs;
     sonde_code code; /* SONDE_OK, or why there is no text                 */
