@@ -154,14 +154,8 @@ const struct sonde_host *plugin_host(void)
         .stream_read = host_stream_read,
         .stream_close = host_stream_close,
         .read_file = host_read_file,
-        .due = sink_due,
-        .begin = sink_begin,
-        .end = sink_end,
-        .discard = sink_discard,
-        .stream_open_tls = host_stream_open_tls,
-        .stream_shut = host_stream_shut,
-        .state_load = plugin_state_load,
-        .state_save = plugin_state_save,
+        .dynamic_histogram = sink_dynamic_histogram,
+        .dynamic_summary = sink_dynamic_summary,
     };
     return &host;
 }

@@ -178,7 +178,7 @@ struct sonde_host {
     /* A sample of a family that is only known at run time, with label names
      * given beside the values. The type and help of the first call stand; the
      * name must not be one that the plugin declares. COUNTER, GAUGE and
-     * UNKNOWN only. The host copies. */
+     * UNKNOWN only (for others see dynamic_histogram). The host copies. */
     sonde_code (*dynamic)(struct sonde_sink *sink,
                           const struct sonde_family *family,
                           const sonde_str *labels, double value);
@@ -254,6 +254,19 @@ struct sonde_host {
     sonde_code (*state_save)(const struct sonde_target *target,
                              const char *name, const void *data, size_t len,
                              struct sonde_err *err);
+
+    /* `histogram` and `summary` for a family that is only known at run time,
+     * as `dynamic`: label names stand beside the values, the type and help of
+     * the first call stand. */
+    sonde_code (*dynamic_histogram)(struct sonde_sink *sink,
+                                    const struct sonde_family *family,
+                                    const sonde_str *labels,
+                                    const struct sonde_bucket *buckets,
+                                    size_t n, uint64_t count, double sum);
+    sonde_code (*dynamic_summary)(struct sonde_sink *sink,
+                                  const struct sonde_family *family,
+                                  const sonde_str *labels, uint64_t count,
+                                  double sum);
 };
 
 /* What `open` is given. All of it stays valid until after `close`. */

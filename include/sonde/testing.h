@@ -151,17 +151,16 @@ static inline sonde_code sonde_fake_sample(struct sonde_sink *sink, size_t i,
     return sonde_fake_emit(sink, family, "", labels, NULL, value);
 }
 
-static inline sonde_code sonde_fake_histogram(struct sonde_sink *sink, size_t i,
-                                              const sonde_str *labels,
-                                              const struct sonde_bucket *b,
-                                              size_t n, uint64_t count,
-                                              double sum)
+static inline sonde_code
+sonde_fake_buckets(struct sonde_sink *sink, const struct sonde_family *family,
+                   const sonde_str *labels, const struct sonde_bucket *b,
+                   size_t n, uint64_t count, double sum)
 {
-    const struct sonde_family *family = sonde_fake_family(i);
     double inf = INFINITY;
 
     if (!family || family->type != SONDE_METRIC_HISTOGRAM)
-        return sonde_fake_refuse(sink, "family %zu is no histogram", i);
+        return sonde_fake_refuse(sink, "%s is no histogram",
+                                 family ? family->name : "what was emitted");
     for (size_t k = 0; k < n; k++) {
         if (isnan(b[k].upper) || b[k].count > count ||
             (k &&
@@ -177,16 +176,44 @@ static inline sonde_code sonde_fake_histogram(struct sonde_sink *sink, size_t i,
     return sonde_fake_emit(sink, family, "_count", labels, NULL, (double)count);
 }
 
+static inline sonde_code sonde_fake_histogram(struct sonde_sink *sink, size_t i,
+                                              const sonde_str *labels,
+                                              const struct sonde_bucket *b,
+                                              size_t n, uint64_t count,
+                                              double sum)
+{
+    return sonde_fake_buckets(sink, sonde_fake_family(i), labels, b, n, count,
+                              sum);
+}
+
+static inline sonde_code sonde_fake_sums(struct sonde_sink *sink,
+                                         const struct sonde_family *family,
+                                         const sonde_str *labels,
+                                         uint64_t count, double sum)
+{
+    if (!family || family->type != SONDE_METRIC_SUMMARY)
+        return sonde_fake_refuse(sink, "%s is no summary",
+                                 family ? family->name : "what was emitted");
+    (void)sonde_fake_emit(sink, family, "_sum", labels, NULL, sum);
+    return sonde_fake_emit(sink, family, "_count", labels, NULL, (double)count);
+}
+
 static inline sonde_code sonde_fake_summary(struct sonde_sink *sink, size_t i,
                                             const sonde_str *labels,
                                             uint64_t count, double sum)
 {
-    const struct sonde_family *family = sonde_fake_family(i);
+    return sonde_fake_sums(sink, sonde_fake_family(i), labels, count, sum);
+}
 
-    if (!family || family->type != SONDE_METRIC_SUMMARY)
-        return sonde_fake_refuse(sink, "family %zu is no summary", i);
-    (void)sonde_fake_emit(sink, family, "_sum", labels, NULL, sum);
-    return sonde_fake_emit(sink, family, "_count", labels, NULL, (double)count);
+static inline sonde_code sonde_fake_undeclared(struct sonde_sink *sink,
+                                               const struct sonde_family *f)
+{
+    for (size_t i = 0; sonde_fake_family(i); i++) {
+        if (strcmp(sonde_fake_family(i)->name, f->name) == 0)
+            return sonde_fake_refuse(sink, "%s is declared: emit it by index",
+                                     f->name);
+    }
+    return sink->code;
 }
 
 static inline sonde_code sonde_fake_dynamic(struct sonde_sink *sink,
@@ -194,12 +221,30 @@ static inline sonde_code sonde_fake_dynamic(struct sonde_sink *sink,
                                             const sonde_str *labels,
                                             double value)
 {
-    for (size_t i = 0; sonde_fake_family(i); i++) {
-        if (strcmp(sonde_fake_family(i)->name, family->name) == 0)
-            return sonde_fake_refuse(sink, "%s is declared: emit it by index",
-                                     family->name);
-    }
+    if (family->type == SONDE_METRIC_HISTOGRAM ||
+        family->type == SONDE_METRIC_SUMMARY)
+        return sonde_fake_refuse(sink, "%s has a function of its own",
+                                 family->name);
+    (void)sonde_fake_undeclared(sink, family);
     return sonde_fake_emit(sink, family, "", labels, NULL, value);
+}
+
+static inline sonde_code sonde_fake_dynamic_histogram(
+    struct sonde_sink *sink, const struct sonde_family *family,
+    const sonde_str *labels, const struct sonde_bucket *b, size_t n,
+    uint64_t count, double sum)
+{
+    (void)sonde_fake_undeclared(sink, family);
+    return sonde_fake_buckets(sink, family, labels, b, n, count, sum);
+}
+
+static inline sonde_code
+sonde_fake_dynamic_summary(struct sonde_sink *sink,
+                           const struct sonde_family *family,
+                           const sonde_str *labels, uint64_t count, double sum)
+{
+    (void)sonde_fake_undeclared(sink, family);
+    return sonde_fake_sums(sink, family, labels, count, sum);
 }
 
 /* ---- log, files ---------------------------------------------------------- */
@@ -378,6 +423,8 @@ static inline void sonde_fake_init(struct sonde_fake *f,
                   .histogram = sonde_fake_histogram,
                   .summary = sonde_fake_summary,
                   .dynamic = sonde_fake_dynamic,
+                  .dynamic_histogram = sonde_fake_dynamic_histogram,
+                  .dynamic_summary = sonde_fake_dynamic_summary,
                   .stream_open = sonde_fake_stream_open,
                   .stream_write = sonde_fake_stream_write,
                   .stream_read = sonde_fake_stream_read,
