@@ -1,37 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A FastAPI (or any other web) application: its own /metrics, and whether it
- * is well.
+ * A FastAPI, Django, Flask (or any other web) application: its metrics, and
+ * whether it is well and ready.
  *
- * Two requests a collection. The first is for the job's metrics_path; its
- * body is the application's and read by the host. The second asks the health
- * endpoint and may fail: how it fails is what is measured. An application
- * that answers neither makes `up` 0; one whose metrics still come while its
- * health check says no is up and has fastapi_up 0.
+ * A collection has up to four parts. The first is the job's metrics_path; its
+ * body is the application's and read by the host. Health and readiness are
+ * asked by requests that may fail: how they fail is what is measured. The last
+ * one is no request: with multiproc_dir the metrics of all workers are read
+ * from their files (../python), and the page of whichever worker would answer
+ * is not asked for, or each series would come twice.
  *
- * Applications without metrics of their own set `metrics: false`; then the
- * health check is all that is asked, and `up` tells nothing but that it was.
- *
- * Well means a status between health_status_min and health_status_max, and,
- * if health_body is given, that text in the answer. Only the first 64 KiB of
- * an answer are looked at.
+ * An application whose page does not answer, or whose files can not be read,
+ * makes `up` 0; one whose metrics come while its health check says no is up
+ * and has fastapi_up 0. Applications without metrics of their own set
+ * `metrics: false`; then `up` tells nothing but that the probes were made.
  */
 #include <stdlib.h>
 
-#include <sonde/plugin.h>
-
-#define BODY_BYTES_MAX 65536
-#define PATH_BYTES_MAX 2048
+#include "probe.h"
+#include "python/multiproc.h"
 
 struct options {
+    PYTHON_OPTION_FIELDS;
     sonde_str health_path, health_body;
     int64_t health_status_min, health_status_max;
-    bool metrics;
+    sonde_str ready_path, ready_body;
+    int64_t ready_status_min, ready_status_max;
 };
 
 static const struct sonde_option options[] = {
-    SONDE_OPT_STR(struct options, health_path, .fallback = "/health",
-                  .help = "Path of the health endpoint; empty asks for none"),
+    PYTHON_OPTION_ROWS(struct options),
+    SONDE_OPT_STR(struct options, health_path, .fallback = "auto",
+                  .help = "Path of the health endpoint; empty asks for none; "
+                          "auto: the preset's, /health without one"),
     SONDE_OPT_INT(struct options, health_status_min, .fallback = "200",
                   .min = 100, .max = 599,
                   .help = "Lowest status that counts as healthy"),
@@ -40,155 +41,218 @@ static const struct sonde_option options[] = {
                   .help = "Highest status that counts as healthy"),
     SONDE_OPT_STR(struct options, health_body, .example = "ok",
                   .help = "Text that a healthy answer holds; empty: any"),
-    SONDE_OPT_BOOL(struct options, metrics, .fallback = "true",
-                   .help = "Scrape the application's own metrics at the "
-                           "job's metrics_path"),
+    SONDE_OPT_STR(struct options, ready_path, .example = "/ready",
+                  .help = "Path of the readiness endpoint; empty asks for "
+                          "none"),
+    SONDE_OPT_INT(struct options, ready_status_min, .fallback = "200",
+                  .min = 100, .max = 599,
+                  .help = "Lowest status that counts as ready"),
+    SONDE_OPT_INT(struct options, ready_status_max, .fallback = "299",
+                  .min = 100, .max = 599,
+                  .help = "Highest status that counts as ready"),
+    SONDE_OPT_STR(struct options, ready_body,
+                  .help = "Text that the answer of one that is ready holds; "
+                          "empty: any"),
 };
 
-enum family {
-    F_UP,
-    F_DURATION,
-    F_STATUS,
-    F_SIZE,
+enum {
+    F_HEALTH = 0,
+    F_READY = F_HEALTH + PROBE_FAMILIES,
+    F_MULTIPROC = F_READY + PROBE_FAMILIES,
 };
 
 static const struct sonde_family families[] = {
-    [F_UP] = { .name = "fastapi_up",
-               .type = SONDE_METRIC_GAUGE,
-               .help = "Whether the health endpoint says that the application "
-                       "is well" },
-    [F_DURATION] = { .name = "fastapi_health_duration_seconds",
-                     .type = SONDE_METRIC_GAUGE,
-                     .unit = "seconds",
-                     .help = "Time that the health endpoint took to answer" },
-    [F_STATUS] = { .name = "fastapi_health_status_code",
-                   .type = SONDE_METRIC_GAUGE,
-                   .help = "HTTP status of the health endpoint; 0 when there "
-                           "was no answer" },
-    [F_SIZE] = { .name = "fastapi_health_response_size_bytes",
-                 .type = SONDE_METRIC_GAUGE,
-                 .unit = "bytes",
-                 .help = "Size of the health endpoint's answer" },
+    [F_HEALTH + PROBE_UP] = { .name = "fastapi_up",
+                              .type = SONDE_METRIC_GAUGE,
+                              .help = "Whether the health endpoint says that "
+                                      "the application is well" },
+    [F_HEALTH + PROBE_DURATION] = { .name = "fastapi_health_duration_seconds",
+                                    .type = SONDE_METRIC_GAUGE,
+                                    .unit = "seconds",
+                                    .help = "Time that the health endpoint "
+                                            "took to answer" },
+    [F_HEALTH + PROBE_STATUS] = { .name = "fastapi_health_status_code",
+                                  .type = SONDE_METRIC_GAUGE,
+                                  .help = "HTTP status of the health endpoint; "
+                                          "0 when there was no answer" },
+    [F_HEALTH + PROBE_SIZE] = { .name = "fastapi_health_response_size_bytes",
+                                .type = SONDE_METRIC_GAUGE,
+                                .unit = "bytes",
+                                .help = "Size of the health endpoint's "
+                                        "answer" },
+    [F_READY + PROBE_UP] = { .name = "fastapi_ready",
+                             .type = SONDE_METRIC_GAUGE,
+                             .help = "Whether the readiness endpoint says that "
+                                     "the application takes requests" },
+    [F_READY + PROBE_DURATION] = { .name = "fastapi_ready_duration_seconds",
+                                   .type = SONDE_METRIC_GAUGE,
+                                   .unit = "seconds",
+                                   .help = "Time that the readiness endpoint "
+                                           "took to answer" },
+    [F_READY + PROBE_STATUS] = { .name = "fastapi_ready_status_code",
+                                 .type = SONDE_METRIC_GAUGE,
+                                 .help = "HTTP status of the readiness "
+                                         "endpoint; 0 when there was no "
+                                         "answer" },
+    [F_READY + PROBE_SIZE] = { .name = "fastapi_ready_response_size_bytes",
+                               .type = SONDE_METRIC_GAUGE,
+                               .unit = "bytes",
+                               .help = "Size of the readiness endpoint's "
+                                       "answer" },
+    MULTIPROC_FAMILY_ROWS(F_MULTIPROC),
+};
+
+enum {
+    HEALTH,
+    READY,
+    PROBES,
 };
 
 struct sonde_instance {
     const struct sonde_host *host;
     const struct sonde_target *target;
-    const struct options *options;
-    bool down; /* at the last probe, for the log */
+    struct python_settings settings;
+    struct probe probes[PROBES];
+    bool down[PROBES]; /* at the last probe, for the log        */
+    size_t first;      /* request of the first probe, last plan */
+    struct multiproc *files;
 };
+
+/* ---- options ------------------------------------------------------------- */
+
+static sonde_str health_path(const struct options *o)
+{
+    return sonde_str_eq(o->health_path, SONDE_STR("auto"))
+               ? sonde_cstr(preset_of(o->preset)->health_path)
+               : o->health_path;
+}
+
+static void take_probes(const struct options *o, struct probe *probes)
+{
+    probes[HEALTH] = (struct probe){ .name = "health",
+                                     .path = health_path(o),
+                                     .body = o->health_body,
+                                     .status_min = o->health_status_min,
+                                     .status_max = o->health_status_max,
+                                     .base = F_HEALTH };
+    probes[READY] = (struct probe){ .name = "ready",
+                                    .path = o->ready_path,
+                                    .body = o->ready_body,
+                                    .status_min = o->ready_status_min,
+                                    .status_max = o->ready_status_max,
+                                    .base = F_READY };
+}
 
 static sonde_code fastapi_check(const void *opaque, struct sonde_err *err)
 {
     const struct options *o = opaque;
+    const struct python_settings settings = PYTHON_SETTINGS(o);
+    struct probe probes[PROBES];
+    sonde_code rc = python_check(&settings, err);
 
-    if (o->health_path.len && o->health_path.ptr[0] != '/')
-        return sonde_err_set(err, SONDE_EINVAL,
-                             "health_path: expected a path that begins with "
-                             "'/', got \"%.100s\"",
-                             o->health_path.ptr);
-    for (size_t i = 0; i < o->health_path.len; i++) {
-        unsigned char c = (unsigned char)o->health_path.ptr[i];
-
-        if (c <= ' ' || c == 0x7f || o->health_path.len > PATH_BYTES_MAX)
-            return sonde_err_set(err, SONDE_EINVAL,
-                                 "health_path: expected up to %d bytes, blanks "
-                                 "written as %%20",
-                                 PATH_BYTES_MAX);
-    }
-    if (o->health_path.len == 0 && !o->metrics)
-        return sonde_err_set(err, SONDE_EINVAL,
-                             "health_path is empty and metrics is false: "
-                             "nothing is left to ask");
-    if (o->health_status_min > o->health_status_max)
-        return sonde_err_set(err, SONDE_EINVAL,
-                             "health_status_min (%lld) is above "
-                             "health_status_max (%lld)",
-                             (long long)o->health_status_min,
-                             (long long)o->health_status_max);
-    return SONDE_OK;
+    take_probes(o, probes);
+    for (size_t i = 0; i < PROBES && rc == SONDE_OK; i++)
+        rc = probe_check(&probes[i], err);
+    if (rc == SONDE_OK && probes[HEALTH].path.len == 0 &&
+        probes[READY].path.len == 0 && !python_wants_page(&settings) &&
+        settings.dir.len == 0)
+        rc = sonde_err_set(err, SONDE_EINVAL,
+                           "metrics is false, and health_path, ready_path and "
+                           "multiproc_dir are empty: nothing is left to ask");
+    return rc;
 }
+
+/* ---- life ---------------------------------------------------------------- */
 
 static sonde_code fastapi_open(const struct sonde_host *host,
                                const struct sonde_open *open,
                                struct sonde_instance **out,
                                struct sonde_err *err)
 {
+    const struct options *o = open->options;
     struct sonde_instance *i = calloc(1, sizeof(*i));
 
     if (!i)
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+    *out = i;
     i->host = host;
     i->target = open->target;
-    i->options = open->options;
-    *out = i;
-    return SONDE_OK;
+    i->settings = PYTHON_SETTINGS(o);
+    take_probes(o, i->probes);
+    if (i->settings.dir.len == 0)
+        return SONDE_OK;
+    return multiproc_open(host, open->target, &i->settings, families,
+                          sizeof(families) / sizeof(families[0]), F_MULTIPROC,
+                          &i->files, err);
 }
 
 static void fastapi_close(struct sonde_instance *i)
 {
+    if (!i)
+        return;
+    multiproc_close(i->files);
     free(i);
 }
+
+/* ---- a collection -------------------------------------------------------- */
 
 static sonde_code fastapi_plan(struct sonde_instance *i,
                                struct sonde_plan *plan, struct sonde_err *err)
 {
     (void)err;
-    if (i->options->metrics)
+    if (python_wants_page(&i->settings))
         plan->requests[plan->count++] =
             (struct sonde_request){ .body = SONDE_BODY_EXPOSITION };
-    if (i->options->health_path.len)
+    if (i->files)
         plan->requests[plan->count++] =
-            (struct sonde_request){ .path = i->options->health_path,
-                                    .body = SONDE_BODY_PLUGIN,
-                                    .flags = SONDE_FETCH_MAY_FAIL };
+            (struct sonde_request){ .body = SONDE_BODY_COLLECT };
+    i->first = plan->count;
+    for (size_t k = 0; k < PROBES; k++) {
+        if (i->probes[k].path.len)
+            plan->requests[plan->count++] =
+                (struct sonde_request){ .path = i->probes[k].path,
+                                        .body = SONDE_BODY_PLUGIN,
+                                        .flags = SONDE_FETCH_MAY_FAIL };
+    }
     return SONDE_OK;
 }
 
-static bool holds(sonde_str body, sonde_str text)
+static sonde_code fastapi_collect(struct sonde_instance *i,
+                                  struct sonde_sink *sink, sonde_msec deadline,
+                                  struct sonde_err *err)
 {
-    size_t len = body.len < BODY_BYTES_MAX ? body.len : BODY_BYTES_MAX;
-
-    return text.len == 0 || (len && memmem(body.ptr, len, text.ptr, text.len));
+    return i->files ? multiproc_collect(i->files, sink, deadline, err)
+                    : SONDE_OK;
 }
 
-/* NULL when all is well, else what is not. */
-static const char *illness(const struct options *o,
-                           const struct sonde_response *r)
+static void tell_change(struct sonde_instance *i, size_t probe,
+                        const struct sonde_response *r)
 {
-    if (r->code != SONDE_OK)
-        return r->error ? r->error : sonde_code_text(r->code);
-    if (r->status < o->health_status_min || r->status > o->health_status_max)
-        return "its status is not one of a healthy application";
-    if (!holds(r->body, o->health_body))
-        return "health_body is not in its answer";
-    return NULL;
-}
+    const struct probe *p = &i->probes[probe];
+    const char *why = probe_illness(p, r);
 
-static void tell_change(struct sonde_instance *i, const char *why, int status)
-{
-    if (why && !i->down)
+    if (why && !i->down[probe])
         i->host->log(i->target, SONDE_LOG_WARN,
-                     "health check failed: %s (status %d)", why, status);
-    else if (!why && i->down)
-        i->host->log(i->target, SONDE_LOG_INFO, "health check is well again");
-    i->down = why != NULL;
+                     "%s check of %s failed: %s "
+                     "(status %d)",
+                     p->name, p->path.ptr, why,
+                     r->code == SONDE_OK ? r->status : 0);
+    else if (!why && i->down[probe])
+        i->host->log(i->target, SONDE_LOG_INFO, "%s check is well again",
+                     p->name);
+    i->down[probe] = why != NULL;
 }
 
 static sonde_code fastapi_parse(struct sonde_instance *i,
                                 const struct sonde_response *r,
                                 struct sonde_sink *sink, struct sonde_err *err)
 {
-    const char *why = illness(i->options, r);
-    bool answered = r->code == SONDE_OK;
+    size_t probe =
+        i->probes[HEALTH].path.len && r->request == i->first ? HEALTH : READY;
 
     (void)err;
-    (void)i->host->sample(sink, F_UP, NULL, why ? 0 : 1);
-    (void)i->host->sample(sink, F_DURATION, NULL, r->duration_seconds);
-    (void)i->host->sample(sink, F_STATUS, NULL, answered ? r->status : 0);
-    if (answered)
-        (void)i->host->sample(sink, F_SIZE, NULL, (double)r->body.len);
-    tell_change(i, why, answered ? r->status : 0);
+    probe_emit(&i->probes[probe], i->host, sink, r);
+    tell_change(i, probe, r);
     return SONDE_OK;
 }
 
@@ -197,8 +261,9 @@ const struct sonde_plugin *sonde_plugin_entry(const struct sonde_host *host)
     static const struct sonde_plugin plugin = {
         SONDE_PLUGIN_HEAD,
         .name = "fastapi",
-        .version = "0.1.0",
-        .summary = "A FastAPI application: its metrics and its health",
+        .version = "0.2.0",
+        .summary = "A FastAPI, Django or Flask application: metrics of all "
+                   "its workers, health, readiness",
         SONDE_PLUGIN_OPTIONS(options, struct options),
         SONDE_PLUGIN_FAMILIES(families),
         .default_address = "127.0.0.1:8000",
@@ -206,6 +271,7 @@ const struct sonde_plugin *sonde_plugin_entry(const struct sonde_host *host)
         .close = fastapi_close,
         .plan = fastapi_plan,
         .parse = fastapi_parse,
+        .collect = fastapi_collect,
         .check = fastapi_check,
     };
 

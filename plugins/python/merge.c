@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Many files of values, one set of series.
+ *
+ * The result is that of prometheus_client's own MultiProcessCollector:
+ * counters, histograms and summaries are summed, buckets made cumulative (the
+ * last one is the count), gauges follow the mode in their file's name. What is
+ * done in another way:
+ *
+ * - Sums do not depend on the order of the files. The library adds in the
+ *   order in which the folder lists them, so that a new worker can make a sum
+ *   of seconds a last digit smaller than before, which looks like a restart
+ *   to rate(). Here each sum carries its rounding error along.
+ * - A name stands for one family. Where files disagree (a deployment that
+ *   renames things), the first one seen keeps it, and the rest is counted.
+ *
+ * Keys are remembered from collection to collection, as the bytes that stand
+ * in the file: one that was seen before costs a hash, a comparison and an
+ * addition, and is not parsed again. For a gauge, which is merged by process,
+ * the key includes its file's mode and process. Series of processes that have
+ * gone stay remembered until merge_stale says so, and are not emitted.
+ */
+#include "merge.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "key.h"
+#include "store.h"
+
+/* A sum and what rounding took from it. */
+struct cell {
+    double value, rest;
+};
+
+struct bucket {
+    struct bucket *next; /* of the next higher bound */
+    double upper;
+    struct cell count;
+};
+
+struct series {
+    struct series *next; /* of the family, in order of appearance */
+    struct family *family;
+    const char *const *names; /* NULL-terminated */
+    const sonde_str *values;
+    uint64_t seen; /* the last collection that has it */
+    bool set;      /* whether `value` is one */
+    struct cell value;
+    struct cell count; /* of a summary */
+    double stamp;
+    struct bucket *buckets;
+    size_t bucket_count;
+};
+
+struct family {
+    struct family *next;
+    sonde_str name, help;
+    enum db_kind kind;
+    enum db_mode mode;
+    bool live;
+    struct series *first, *last;
+};
+
+/* A name that is taken; family NULL: for nobody. */
+struct claim {
+    sonde_str name;
+    struct family *family;
+};
+
+/* What a key of a file means. */
+struct known {
+    uint64_t scope; /* of which files */
+    sonde_str text;
+    enum key_part part;
+    struct series *series; /* NULL: left out, for this reason */
+    enum merge_drop why;
+    struct bucket *bucket;
+    uint64_t seen;
+};
+
+struct merge {
+    const struct merge_rule *rules;
+    size_t rule_count;
+    struct store store;
+    struct table known, series, claims;
+    struct family *first, *last;
+    size_t family_count;
+    uint64_t now; /* the number of the collection */
+    size_t seen;  /* keys of this collection      */
+    struct db_name file;
+    bool dead;
+    uint64_t scope;
+    size_t dropped[MERGE_DROP_COUNT];
+};
+
+/* ---- rules --------------------------------------------------------------- */
+
+bool merge_rule_parse(sonde_str text, struct merge_rule *out)
+{
+    const char *cut = text.len ? memchr(text.ptr, '=', text.len) : NULL;
+    sonde_str mode;
+
+    if (!cut || cut == text.ptr)
+        return false;
+    *out =
+        (struct merge_rule){ .name = { text.ptr, (size_t)(cut - text.ptr) } };
+    mode = (sonde_str){ cut + 1, text.len - out->name.len - 1 };
+    if (out->name.ptr[out->name.len - 1] == '*') {
+        out->prefix = true;
+        out->name.len--;
+    }
+    return db_mode_parse(mode, &out->mode, &out->live);
+}
+
+static const struct merge_rule *rule_of(const struct merge *m, sonde_str name)
+{
+    for (size_t i = 0; i < m->rule_count; i++) {
+        const struct merge_rule *r = &m->rules[i];
+        sonde_str part = name;
+
+        if (r->prefix && part.len > r->name.len)
+            part.len = r->name.len;
+        if (sonde_str_eq(part, r->name))
+            return r;
+    }
+    return NULL;
+}
+
+/* ---- names --------------------------------------------------------------- */
+
+static bool same_claim(const void *item, const void *key)
+{
+    return sonde_str_eq(((const struct claim *)item)->name,
+                        *(const sonde_str *)key);
+}
+
+static struct claim *claim_of(const struct merge *m, sonde_str name)
+{
+    return table_find(&m->claims, table_hash(1, name.ptr, name.len), same_claim,
+                      &name);
+}
+
+static bool claim(struct merge *m, sonde_str name, struct family *family)
+{
+    struct claim *c = store_new(&m->store, sizeof(*c));
+
+    if (!c || !store_str(&m->store, name, &c->name))
+        return false;
+    c->family = family;
+    return table_add(&m->claims, table_hash(1, name.ptr, name.len), c);
+}
+
+/* All names that a family's series have, as a list that ends with NULL. */
+static const char *const *suffixes(enum db_kind kind)
+{
+    static const char *const one[] = { "", NULL };
+    static const char *const summary[] = { "", "_sum", "_count", NULL };
+    static const char *const histogram[] = { "", "_sum", "_count", "_bucket",
+                                             NULL };
+
+    return kind == DB_HISTOGRAM ? histogram
+           : kind == DB_SUMMARY ? summary
+                                : one;
+}
+
+/* NAME_SUFFIX in the buffer. */
+static sonde_str suffixed(char *buf, size_t cap, sonde_str name,
+                          const char *suffix)
+{
+    int n = snprintf(buf, cap, "%.*s%s", SONDE_ARG(name), suffix);
+
+    return (sonde_str){ buf, (size_t)n };
+}
+
+static bool names_free(const struct merge *m, sonde_str name, enum db_kind kind)
+{
+    char buf[KEY_NAME_MAX + 16];
+
+    for (const char *const *s = suffixes(kind); *s; s++) {
+        if (claim_of(m, suffixed(buf, sizeof(buf), name, *s)))
+            return false;
+    }
+    return true;
+}
+
+static bool names_take(struct merge *m, struct family *f)
+{
+    char buf[KEY_NAME_MAX + 16];
+
+    for (const char *const *s = suffixes(f->kind); *s; s++) {
+        if (!claim(m, suffixed(buf, sizeof(buf), f->name, *s), f))
+            return false;
+    }
+    return true;
+}
+
+/* ---- families ------------------------------------------------------------ */
+
+static struct family *family_new(struct merge *m, const struct key *k)
+{
+    struct family *f = store_new(&m->store, sizeof(*f));
+    const struct merge_rule *rule;
+
+    if (!f || !store_str(&m->store, k->family, &f->name) ||
+        !store_str(&m->store, k->help, &f->help))
+        return NULL;
+    f->kind = m->file.kind;
+    f->mode = m->file.mode;
+    f->live = m->file.live;
+    rule = f->kind == DB_GAUGE ? rule_of(m, f->name) : NULL;
+    if (rule) {
+        f->mode = rule->mode;
+        f->live = rule->live;
+    }
+    if (!names_take(m, f))
+        return NULL;
+    if (m->last)
+        m->last->next = f;
+    else
+        m->first = f;
+    m->last = f;
+    m->family_count++;
+    return f;
+}
+
+static struct family *family_of(struct merge *m, const struct key *k,
+                                enum merge_drop *why)
+{
+    struct claim *c = claim_of(m, k->family);
+    struct family *f = NULL;
+
+    if (c && c->family && c->family->kind == m->file.kind &&
+        sonde_str_eq(c->family->name, k->family))
+        return c->family;
+    *why = MERGE_DROP_CONFLICT;
+    if (c || !names_free(m, k->family, m->file.kind))
+        return NULL;
+    *why = MERGE_DROP_LIMIT;
+    if (m->family_count < MERGE_FAMILIES_MAX)
+        f = family_new(m, k);
+    return f;
+}
+
+/* ---- series -------------------------------------------------------------- */
+
+struct wanted {
+    const struct family *family;
+    const struct key *key;
+};
+
+static bool same_series(const void *item, const void *opaque)
+{
+    const struct series *s = item;
+    const struct wanted *w = opaque;
+
+    if (s->family != w->family)
+        return false;
+    for (size_t i = 0; i < w->key->label_count; i++) {
+        if (!s->names[i] ||
+            !sonde_str_eq(sonde_cstr(s->names[i]), w->key->labels[i].name) ||
+            !sonde_str_eq(s->values[i], w->key->labels[i].value))
+            return false;
+    }
+    return !s->names[w->key->label_count];
+}
+
+static uint64_t series_hash(const struct wanted *w)
+{
+    uint64_t h = table_hash(2, &w->family, sizeof(w->family));
+
+    for (size_t i = 0; i < w->key->label_count; i++) {
+        const struct key_label *l = &w->key->labels[i];
+
+        h = table_hash(h, l->name.ptr, l->name.len);
+        h = table_hash(h, l->value.ptr, l->value.len);
+    }
+    return h;
+}
+
+/* The family's label names, if they are the key's, or a new list. */
+static const char *const *series_names(struct merge *m, const struct wanted *w)
+{
+    const struct series *last = w->family->last;
+    const char **names;
+    size_t n = w->key->label_count, i = 0;
+
+    while (last && i < n && last->names[i] &&
+           sonde_str_eq(sonde_cstr(last->names[i]), w->key->labels[i].name))
+        i++;
+    if (last && i == n && !last->names[n])
+        return last->names;
+    names = store_new(&m->store, (n + 1) * sizeof(*names));
+    for (i = 0; names && i < n; i++) {
+        sonde_str copy;
+
+        if (!store_str(&m->store, w->key->labels[i].name, &copy))
+            return NULL;
+        names[i] = copy.ptr;
+    }
+    return names;
+}
+
+static struct series *series_new(struct merge *m, struct family *f,
+                                 const struct wanted *w, uint64_t hash)
+{
+    size_t n = w->key->label_count;
+    struct series *s = store_new(&m->store, sizeof(*s));
+    sonde_str *values = store_new(&m->store, (n + 1) * sizeof(*values));
+
+    if (!s || !values)
+        return NULL;
+    s->family = f;
+    s->names = series_names(m, w);
+    s->values = values;
+    for (size_t i = 0; i < n; i++) {
+        if (!store_str(&m->store, w->key->labels[i].value, &values[i]))
+            return NULL;
+    }
+    if (!s->names || !table_add(&m->series, hash, s))
+        return NULL;
+    if (f->last)
+        f->last->next = s;
+    else
+        f->first = s;
+    f->last = s;
+    return s;
+}
+
+static struct series *series_of(struct merge *m, struct family *f,
+                                const struct key *k)
+{
+    const struct wanted w = { f, k };
+    uint64_t hash = series_hash(&w);
+    struct series *s = table_find(&m->series, hash, same_series, &w);
+
+    return s ? s : series_new(m, f, &w, hash);
+}
+
+/* The bucket of that bound, in its place among the others. */
+static struct bucket *bucket_of(struct merge *m, struct series *s, double upper)
+{
+    struct bucket **at = &s->buckets, *b;
+
+    while (*at && (*at)->upper < upper)
+        at = &(*at)->next;
+    if (*at && (*at)->upper == upper)
+        return *at;
+    if (s->bucket_count >= MERGE_BUCKETS_MAX)
+        return NULL;
+    b = store_new(&m->store, sizeof(*b));
+    if (!b)
+        return NULL;
+    b->upper = upper;
+    b->next = *at;
+    *at = b;
+    s->bucket_count++;
+    return b;
+}
+
+/* ---- keys ---------------------------------------------------------------- */
+
+static bool same_known(const void *item, const void *opaque)
+{
+    const struct known *a = item, *b = opaque;
+
+    return a->scope == b->scope && sonde_str_eq(a->text, b->text);
+}
+
+/* With the process of its file, for a gauge that is shown by process. */
+static bool add_pid(const struct merge *m, struct key *k)
+{
+    size_t i = k->label_count;
+
+    if (i == SONDE_LABELS_MAX)
+        return false;
+    for (; i > 0 && strcmp(k->labels[i - 1].name.ptr, "pid") > 0; i--)
+        k->labels[i] = k->labels[i - 1];
+    k->labels[i] = (struct key_label){ SONDE_STR("pid"), m->file.pid };
+    k->label_count++;
+    return true;
+}
+
+/* Finds out what a key means; its series stays NULL when it is left out. */
+static void learn(struct merge *m, struct known *n, struct key *k)
+{
+    struct family *f;
+    struct series *s;
+
+    n->why = MERGE_DROP_INVALID;
+    if (!key_parse(n->text, m->file.kind, k))
+        return;
+    f = family_of(m, k, &n->why);
+    if (!f)
+        return;
+    n->why = MERGE_DROP_LIMIT;
+    if (f->kind == DB_GAUGE && f->mode == DB_ALL && !add_pid(m, k))
+        return;
+    s = series_of(m, f, k);
+    n->part = k->part;
+    if (s && k->part == KEY_BUCKET) {
+        n->bucket = bucket_of(m, s, k->upper);
+        if (!n->bucket)
+            return;
+    }
+    n->series = s;
+}
+
+static struct known *known_of(struct merge *m, sonde_str text)
+{
+    const struct known wanted = { .scope = m->scope, .text = text };
+    uint64_t hash = table_hash(m->scope, text.ptr, text.len);
+    struct known *n = table_find(&m->known, hash, same_known, &wanted);
+    struct key k;
+
+    if (n || m->known.count >= MERGE_KEYS_MAX)
+        return n;
+    n = store_new(&m->store, sizeof(*n));
+    if (!n || !store_str(&m->store, text, &n->text))
+        return NULL;
+    n->scope = m->scope;
+    if (!table_add(&m->known, hash, n))
+        return NULL;
+    learn(m, n, &k);
+    key_fini(&k);
+    return n;
+}
+
+/* ---- values -------------------------------------------------------------- */
+
+/* Adds as Neumaier did: what does not fit into the sum goes into the rest. */
+static void cell_add(struct cell *c, double x)
+{
+    double t = c->value + x;
+
+    if (isfinite(t))
+        c->rest +=
+            fabs(c->value) >= fabs(x) ? (c->value - t) + x : (x - t) + c->value;
+    c->value = t;
+}
+
+static double cell_get(struct cell c)
+{
+    return isfinite(c.value) ? c.value + c.rest : c.value;
+}
+
+static void put(struct series *s, double value)
+{
+    s->value = (struct cell){ .value = value };
+    s->set = true;
+}
+
+static void add_gauge(struct series *s, const struct db_entry *e)
+{
+    switch (s->family->mode) {
+    case DB_MIN:
+        if (!s->set || e->value < s->value.value)
+            put(s, e->value);
+        break;
+    case DB_MAX:
+        if (!s->set || e->value > s->value.value)
+            put(s, e->value);
+        break;
+    case DB_MOST_RECENT: /* one that was never set has no time */
+        if (e->stamp > s->stamp) {
+            s->stamp = e->stamp;
+            put(s, e->value);
+        }
+        break;
+    case DB_SUM:
+        s->set = true;
+        cell_add(&s->value, e->value);
+        break;
+    case DB_ALL:
+        put(s, e->value);
+        break;
+    }
+}
+
+/* The first value of a collection begins with nothing. */
+static void touch(const struct merge *m, struct series *s)
+{
+    if (s->seen == m->now)
+        return;
+    s->seen = m->now;
+    s->set = false;
+    s->stamp = 0;
+    s->value = s->count = (struct cell){ 0 };
+    for (struct bucket *b = s->buckets; b; b = b->next)
+        b->count = (struct cell){ 0 };
+}
+
+static void drop(struct merge *m, enum merge_drop why)
+{
+    m->dropped[why]++;
+}
+
+void merge_add(struct merge *m, const struct db_entry *e)
+{
+    struct known *n = known_of(m, e->key);
+    struct series *s = n ? n->series : NULL;
+
+    if (n && n->seen != m->now) {
+        n->seen = m->now;
+        m->seen++;
+    }
+    if (!s) {
+        drop(m, n ? n->why : MERGE_DROP_LIMIT);
+        return;
+    }
+    if (s->family->live && m->dead)
+        return;
+    touch(m, s);
+    if (s->family->kind == DB_GAUGE) {
+        add_gauge(s, e);
+    } else {
+        s->set = true;
+        cell_add(n->part == KEY_BUCKET  ? &n->bucket->count
+                 : n->part == KEY_COUNT ? &s->count
+                                        : &s->value,
+                 e->value);
+    }
+}
+
+void merge_file(struct merge *m, const struct db_name *name, bool dead)
+{
+    uint64_t sort = name->kind;
+
+    m->file = *name;
+    m->dead = dead;
+    m->scope = sort;
+    if (name->kind == DB_GAUGE) {
+        sort |= (uint64_t)name->mode << 8 | (uint64_t)name->live << 16;
+        m->scope = table_hash(sort, name->pid.ptr, name->pid.len) | 1 << 8;
+    }
+}
+
+void merge_begin(struct merge *m)
+{
+    m->now++;
+    m->seen = 0;
+    memset(m->dropped, 0, sizeof(m->dropped));
+}
+
+size_t merge_dropped(const struct merge *m, enum merge_drop why)
+{
+    return m->dropped[why];
+}
+
+bool merge_stale(const struct merge *m)
+{
+    size_t gone = m->known.count - m->seen;
+
+    return gone > 1024 && gone > m->seen;
+}
+
+/* ---- out ----------------------------------------------------------------- */
+
+/* What is counted must be a number that can be one. */
+static bool as_count(double v, uint64_t *out)
+{
+    if (!(v >= 0 && v <= 9007199254740992.0))
+        return false;
+    *out = (uint64_t)v;
+    return true;
+}
+
+static bool emit_histogram(const struct sonde_host *host,
+                           struct sonde_sink *sink,
+                           const struct sonde_family *row,
+                           const struct series *s)
+{
+    struct sonde_bucket buckets[MERGE_BUCKETS_MAX];
+    uint64_t total = 0, one;
+    size_t n = 0;
+
+    for (const struct bucket *b = s->buckets; b; b = b->next) {
+        if (!as_count(cell_get(b->count), &one))
+            return false;
+        total += one;
+        buckets[n++] = (struct sonde_bucket){ b->upper, total };
+    }
+    (void)host->dynamic_histogram(sink, row, s->values, buckets, n, total,
+                                  cell_get(s->value));
+    return true;
+}
+
+static bool emit_series(const struct sonde_host *host, struct sonde_sink *sink,
+                        const struct sonde_family *row, const struct series *s)
+{
+    uint64_t count;
+
+    switch (row->type) {
+    case SONDE_METRIC_HISTOGRAM:
+        return emit_histogram(host, sink, row, s);
+    case SONDE_METRIC_SUMMARY:
+        if (!as_count(cell_get(s->count), &count))
+            return false;
+        (void)host->dynamic_summary(sink, row, s->values, count,
+                                    cell_get(s->value));
+        return true;
+    default:
+        (void)host->dynamic(sink, row, s->values, cell_get(s->value));
+        return true;
+    }
+}
+
+static void emit_family(struct merge *m, const struct sonde_host *host,
+                        struct sonde_sink *sink, const struct family *f)
+{
+    static const enum sonde_metric_type types[] = {
+        [DB_COUNTER] = SONDE_METRIC_COUNTER,
+        [DB_GAUGE] = SONDE_METRIC_GAUGE,
+        [DB_HISTOGRAM] = SONDE_METRIC_HISTOGRAM,
+        [DB_SUMMARY] = SONDE_METRIC_SUMMARY,
+    };
+
+    for (const struct series *s = f->first; s; s = s->next) {
+        struct sonde_family row = { .name = f->name.ptr,
+                                    .type = types[f->kind],
+                                    .help = f->help.ptr };
+
+        if (s->seen != m->now || !s->set)
+            continue;
+        for (size_t i = 0; s->names[i]; i++)
+            row.labels[i] = s->names[i];
+        if (!emit_series(host, sink, &row, s))
+            drop(m, MERGE_DROP_INVALID);
+    }
+}
+
+void merge_emit(struct merge *m, const struct sonde_host *host,
+                struct sonde_sink *sink)
+{
+    for (const struct family *f = m->first; f; f = f->next)
+        emit_family(m, host, sink, f);
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+struct merge *merge_new(const struct merge_rule *rules, size_t rule_count,
+                        const char *const *refused, size_t refused_count)
+{
+    struct merge *m = calloc(1, sizeof(*m));
+
+    if (!m)
+        return NULL;
+    m->rules = rules;
+    m->rule_count = rule_count;
+    for (size_t i = 0; i < refused_count; i++) {
+        if (!claim(m, sonde_cstr(refused[i]), NULL)) {
+            merge_free(m);
+            return NULL;
+        }
+    }
+    return m;
+}
+
+void merge_free(struct merge *m)
+{
+    if (!m)
+        return;
+    table_fini(&m->known);
+    table_fini(&m->series);
+    table_fini(&m->claims);
+    store_fini(&m->store);
+    free(m);
+}
