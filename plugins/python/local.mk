@@ -8,3 +8,23 @@ plugins_python_libpython_la_SOURCES = plugins/python/db_file.c \
 	plugins/python/preset.h plugins/python/store.c plugins/python/store.h
 plugins_python_libpython_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) $(JANSSON_CFLAGS)
 plugins_python_libpython_la_LIBADD = $(JANSSON_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/multiproc_test tests/fuzz/multiproc_files
+TESTS += tests/plugins/multiproc_test tests/fuzz/multiproc_files
+tests_plugins_multiproc_test_SOURCES = tests/plugins/multiproc_test.c \
+	tests/plugins/db_writer.h plugins/prometheus/prometheus.c
+tests_plugins_multiproc_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(JANSSON_CFLAGS) \
+	-I$(srcdir)/plugins
+tests_plugins_multiproc_test_LDADD = plugins/python/libpython.la $(LIBS_UNIT) \
+	-lm
+tests_fuzz_multiproc_files_SOURCES = tests/fuzz/multiproc_files.c \
+	plugins/prometheus/prometheus.c $(FUZZ_MAIN)
+tests_fuzz_multiproc_files_CPPFLAGS = $(CPPFLAGS_FUZZ) $(JANSSON_CFLAGS) \
+	-I$(srcdir)/plugins
+tests_fuzz_multiproc_files_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_multiproc_files_LDADD = plugins/python/libpython.la -lm
+
+TESTS += tests/integration/python_apps.py
+tests/integration/python_apps.log: sonde
+EXTRA_DIST += plugins/python/README.md tests/fuzz/corpus/multiproc_files \
+	tests/integration/python_apps.py tests/integration/pyapps

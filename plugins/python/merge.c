@@ -28,7 +28,7 @@
 #include "key.h"
 #include "store.h"
 
-/* A sum and what rounding took from it. */
+/* A sum, and what of it is too small to stand there. */
 struct cell {
     double value, rest;
 };
@@ -428,20 +428,19 @@ static struct known *known_of(struct merge *m, sonde_str text)
 
 /* ---- values -------------------------------------------------------------- */
 
-/* Adds as Neumaier did: what does not fit into the sum goes into the rest. */
+/* As if with twice the digits: what rounding takes from the sum (Knuth's
+ * two-sum) goes into the rest, and back as soon as it counts. */
 static void cell_add(struct cell *c, double x)
 {
-    double t = c->value + x;
+    double sum = c->value + x, part = sum - c->value;
+    double rest = (c->value - (sum - part)) + (x - part) + c->rest;
 
-    if (isfinite(t))
-        c->rest +=
-            fabs(c->value) >= fabs(x) ? (c->value - t) + x : (x - t) + c->value;
-    c->value = t;
-}
-
-static double cell_get(struct cell c)
-{
-    return isfinite(c.value) ? c.value + c.rest : c.value;
+    if (!isfinite(sum)) {
+        *c = (struct cell){ .value = sum };
+        return;
+    }
+    c->value = sum + rest;
+    c->rest = rest - (c->value - sum);
 }
 
 static void put(struct series *s, double value)
@@ -575,13 +574,13 @@ static bool emit_histogram(const struct sonde_host *host,
     size_t n = 0;
 
     for (const struct bucket *b = s->buckets; b; b = b->next) {
-        if (!as_count(cell_get(b->count), &one))
+        if (!as_count(b->count.value, &one))
             return false;
         total += one;
         buckets[n++] = (struct sonde_bucket){ b->upper, total };
     }
     (void)host->dynamic_histogram(sink, row, s->values, buckets, n, total,
-                                  cell_get(s->value));
+                                  s->value.value);
     return true;
 }
 
@@ -594,13 +593,13 @@ static bool emit_series(const struct sonde_host *host, struct sonde_sink *sink,
     case SONDE_METRIC_HISTOGRAM:
         return emit_histogram(host, sink, row, s);
     case SONDE_METRIC_SUMMARY:
-        if (!as_count(cell_get(s->count), &count))
+        if (!as_count(s->count.value, &count))
             return false;
         (void)host->dynamic_summary(sink, row, s->values, count,
-                                    cell_get(s->value));
+                                    s->value.value);
         return true;
     default:
-        (void)host->dynamic(sink, row, s->values, cell_get(s->value));
+        (void)host->dynamic(sink, row, s->values, s->value.value);
         return true;
     }
 }
