@@ -383,6 +383,7 @@ static void start_request(struct collection *c, sonde_str url,
         .accept_gzip = job->config->enable_compression,
         .begin = on_begin,
         .data = on_data,
+        .error_body = request_of(c)->body == SONDE_BODY_PLUGIN,
         .done = on_done,
         .arg = c,
     };
