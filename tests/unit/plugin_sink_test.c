@@ -170,6 +170,33 @@ static void test_dynamic(void)
               "e 2\n");
 }
 
+static void test_dynamic_kinds(void)
+{
+    const struct sonde_family h = { .name = "dh",
+                                    .type = SONDE_METRIC_HISTOGRAM,
+                                    .help = "times",
+                                    .labels = { "z", "a" } };
+    const struct sonde_family q = { .name = "ds",
+                                    .type = SONDE_METRIC_SUMMARY,
+                                    .labels = { "quantile", "a" } };
+    const struct sonde_bucket buckets[] = { { 0.5, 1 }, { 2, 3 } };
+    const sonde_str v[2] = { SONDE_STR("1"), SONDE_STR("2") };
+    struct sonde_sink *s = sink_new(&plugin, NULL);
+
+    (void)sink_dynamic_histogram(s, &h, v, buckets, 2, 4, 7.5);
+    (void)sink_dynamic_summary(s, &q, v, 9, 1.25);
+    expect(s, "# HELP dh times\n"
+              "# TYPE dh histogram\n"
+              "dh_bucket{a=\"2\",z=\"1\",le=\"0.5\"} 1\n"
+              "dh_bucket{a=\"2\",z=\"1\",le=\"2\"} 3\n"
+              "dh_bucket{a=\"2\",z=\"1\",le=\"+Inf\"} 4\n"
+              "dh_sum{a=\"2\",z=\"1\"} 7.5\n"
+              "dh_count{a=\"2\",z=\"1\"} 4\n"
+              "# TYPE ds summary\n"
+              "ds_sum{a=\"2\"} 1.25\n"
+              "ds_count{a=\"2\"} 9\n");
+}
+
 static void test_many(void)
 {
     struct sonde_sink *s = sink_new(&plugin, NULL);
@@ -311,6 +338,38 @@ static void test_refuses_bad_dynamic(void)
     }
 }
 
+/* Each kind has its own function, and the first call decides the kind. */
+static void test_refuses_dynamic_kinds(void)
+{
+    static const struct {
+        int line;
+        enum sonde_metric_type first;
+        const char *label;
+        bool histogram; /* what is emitted: a histogram or a summary */
+        const char *part;
+    } rows[] = {
+        { __LINE__, SONDE_METRIC_GAUGE, "a", true, "not a histogram" },
+        { __LINE__, SONDE_METRIC_SUMMARY, "a", true, "not a histogram" },
+        { __LINE__, SONDE_METRIC_HISTOGRAM, "le", true, "label \"le\"" },
+        { __LINE__, SONDE_METRIC_GAUGE, "a", false, "not a summary" },
+        { __LINE__, SONDE_METRIC_HISTOGRAM, "a", false, "not a summary" },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct sonde_family f = { .name = "x",
+                                        .type = rows[i].first,
+                                        .labels = { rows[i].label } };
+        const sonde_str v[] = { SONDE_STR("1") };
+        struct sonde_sink *s = sink_new(&plugin, NULL);
+        sonde_code rc = rows[i].histogram
+                            ? sink_dynamic_histogram(s, &f, v, NULL, 0, 0, 0)
+                            : sink_dynamic_summary(s, &f, v, 0, 0);
+
+        ROW_ASSERT(&rows[i], rc == SONDE_EINVAL);
+        expect_error(s, SONDE_EINVAL, rows[i].part);
+    }
+}
+
 static void test_bounds_samples(void)
 {
     struct sonde_sink *s = sink_new(&plugin, NULL);
@@ -337,6 +396,7 @@ int main(void)
         { "histograms", test_histogram },
         { "summaries", test_summary },
         { "families known at run time", test_dynamic },
+        { "histograms and summaries known at run time", test_dynamic_kinds },
         { "many families and samples", test_many },
         { "refuses families that are not declared", test_refuses_undeclared },
         { "refuses a series given twice", test_refuses_twice },
@@ -346,6 +406,7 @@ int main(void)
         { "refuses the wrong type", test_refuses_wrong_type },
         { "refuses buckets out of order", test_refuses_bad_buckets },
         { "refuses bad families at run time", test_refuses_bad_dynamic },
+        { "refuses the wrong kind at run time", test_refuses_dynamic_kinds },
         { "samples are bounded", test_bounds_samples },
     };
 
