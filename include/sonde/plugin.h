@@ -301,7 +301,8 @@ enum {
     SONDE_FETCH_MAY_FAIL = 1 << 0,
 };
 
-#define SONDE_FETCH_MAX 8
+#define SONDE_FETCH_MAX  8
+#define SONDE_ROUNDS_MAX 8
 
 struct sonde_request {
     sonde_str path; /* "/metrics?x=y"; empty: the job's path and params   */
@@ -313,6 +314,13 @@ struct sonde_plan {
     uint32_t struct_size;
     struct sonde_request requests[SONDE_FETCH_MAX];
     size_t count;
+    /* Since minor 1: rounds. With `more` the host, after the last answer of
+     * these requests, asks for a plan again within the same collection, up to
+     * SONDE_ROUNDS_MAX times: for more requests than fit, and for those that
+     * depend on answers. `round` is the host's: 0 begins a collection. Later
+     * rounds may be empty. */
+    size_t round;
+    bool more;
 };
 
 struct sonde_response {

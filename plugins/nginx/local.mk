@@ -1,1 +1,24 @@
-# Sources and tests of the plugin.
+SOURCES_NGINX = plugins/nginx/emit.c plugins/nginx/exporter.c \
+	plugins/nginx/families.c plugins/nginx/families.h \
+	plugins/nginx/json.c plugins/nginx/log.c plugins/nginx/log.h \
+	plugins/nginx/log_file.c plugins/nginx/log_format.c \
+	plugins/nginx/log_route.c plugins/nginx/log_series.c \
+	plugins/nginx/nginx.c plugins/nginx/nginx.h plugins/nginx/plus.c \
+	plugins/nginx/plus.h plugins/nginx/plus_emit.c \
+	plugins/nginx/plus_tables.c plugins/nginx/stub.c \
+	plugins/nginx/text.c plugins/nginx/vts.c
+
+if PLUGIN_NGINX
+plugin_LTLIBRARIES += plugins/nginx/nginx.la
+plugins_nginx_nginx_la_SOURCES = $(SOURCES_NGINX)
+plugins_nginx_nginx_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) $(NGINX_PLUGIN_CFLAGS)
+plugins_nginx_nginx_la_LDFLAGS = $(LDFLAGS_PLUGIN)
+plugins_nginx_nginx_la_LIBADD = $(NGINX_PLUGIN_LIBS)
+
+# The same sources as a library, for tests to look inside.
+check_LTLIBRARIES += plugins/nginx/libnginx.la
+plugins_nginx_libnginx_la_SOURCES = $(SOURCES_NGINX)
+plugins_nginx_libnginx_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
+	$(NGINX_PLUGIN_CFLAGS)
+plugins_nginx_libnginx_la_LIBADD = $(NGINX_PLUGIN_LIBS)
+endif
