@@ -303,18 +303,27 @@ sonde_code plugin_plan(struct plugin_instance *i, struct sonde_plan *out,
 {
     const struct sonde_plugin *d = i->plugin->desc;
     struct sonde_err local = { 0 };
+    size_t round = out->round;
     sonde_code rc;
 
     if (!d->plan)
         return sonde_err_set(err, SONDE_EINVAL,
                              "plugin %s collects, it does not fetch", d->name);
-    parts_begin(i->parts, parts_now());
-    *out = (struct sonde_plan){ .struct_size = sizeof(*out) };
+    if (round == 0)
+        parts_begin(i->parts, parts_now());
+    *out =
+        (struct sonde_plan){ .struct_size = sizeof(*out), .round = round };
     rc = failed(d->plan(i->state, out, &local), d->name, "plan", &local);
-    if (rc == SONDE_OK && (out->count == 0 || out->count > SONDE_FETCH_MAX))
+    out->round = round;
+    if (rc == SONDE_OK && ((out->count == 0 && round == 0) ||
+                           out->count > SONDE_FETCH_MAX))
         rc = sonde_err_set(&local, SONDE_EINVAL,
                            "plugin %s plans %zu requests, expected 1 to %d",
                            d->name, out->count, SONDE_FETCH_MAX);
+    if (rc == SONDE_OK && out->more && round + 1 >= SONDE_ROUNDS_MAX)
+        rc = sonde_err_set(&local, SONDE_EINVAL,
+                           "plugin %s plans more than %d rounds of requests",
+                           d->name, SONDE_ROUNDS_MAX);
     for (size_t n = 0; rc == SONDE_OK && n < out->count; n++)
         rc = check_request(d, &out->requests[n], n, &local);
     return copy_err(rc, &local, err);

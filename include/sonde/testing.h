@@ -536,6 +536,15 @@ static inline sonde_code sonde_fake_plan(struct sonde_fake *f,
     return f->plugin->plan(f->instance, plan, &f->err);
 }
 
+/* The next round of a plan that says `more`. */
+static inline sonde_code sonde_fake_plan_more(struct sonde_fake *f,
+                                              struct sonde_plan *plan)
+{
+    *plan = (struct sonde_plan){ .struct_size = sizeof(*plan),
+                                 .round = plan->round + 1 };
+    return f->plugin->plan(f->instance, plan, &f->err);
+}
+
 static inline sonde_code sonde_fake_parse(struct sonde_fake *f,
                                           const struct sonde_response *r)
 {

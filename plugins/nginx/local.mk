@@ -21,4 +21,18 @@ plugins_nginx_libnginx_la_SOURCES = $(SOURCES_NGINX)
 plugins_nginx_libnginx_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
 	$(NGINX_PLUGIN_CFLAGS)
 plugins_nginx_libnginx_la_LIBADD = $(NGINX_PLUGIN_LIBS)
+
+check_PROGRAMS += tests/plugins/nginx_test tests/plugins/nginx_log_test
+TESTS += tests/plugins/nginx_test tests/plugins/nginx_log_test
+tests_plugins_nginx_test_SOURCES = tests/plugins/nginx_test.c
+tests_plugins_nginx_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(NGINX_PLUGIN_CFLAGS) \
+	-I$(srcdir)/plugins
+tests_plugins_nginx_test_LDADD = $(LIBS_UNIT) plugins/nginx/libnginx.la \
+	$(NGINX_PLUGIN_LIBS) -lm
+tests_plugins_nginx_log_test_SOURCES = tests/plugins/nginx_log_test.c
+tests_plugins_nginx_log_test_CPPFLAGS = $(CPPFLAGS_UNIT) \
+	$(NGINX_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+tests_plugins_nginx_log_test_LDADD = $(LIBS_UNIT) \
+	plugins/nginx/libnginx.la $(NGINX_PLUGIN_LIBS) -lm
 endif
+EXTRA_DIST += plugins/nginx/testdata

@@ -696,7 +696,7 @@ static void test_plans(void)
         struct plugin_target t = { .address = SONDE_STR("h:1") };
         struct plugin_instance *i = NULL;
         struct sonde_err err = { 0 };
-        struct sonde_plan plan;
+        struct sonde_plan plan = { 0 };
         sonde_code rc;
 
         planned[0] = rows[k].r;
