@@ -311,12 +311,11 @@ sonde_code plugin_plan(struct plugin_instance *i, struct sonde_plan *out,
                              "plugin %s collects, it does not fetch", d->name);
     if (round == 0)
         parts_begin(i->parts, parts_now());
-    *out =
-        (struct sonde_plan){ .struct_size = sizeof(*out), .round = round };
+    *out = (struct sonde_plan){ .struct_size = sizeof(*out), .round = round };
     rc = failed(d->plan(i->state, out, &local), d->name, "plan", &local);
     out->round = round;
-    if (rc == SONDE_OK && ((out->count == 0 && round == 0) ||
-                           out->count > SONDE_FETCH_MAX))
+    if (rc == SONDE_OK &&
+        ((out->count == 0 && round == 0) || out->count > SONDE_FETCH_MAX))
         rc = sonde_err_set(&local, SONDE_EINVAL,
                            "plugin %s plans %zu requests, expected 1 to %d",
                            d->name, out->count, SONDE_FETCH_MAX);

@@ -90,8 +90,8 @@ void plugin_reload(struct plugin_instance *i);
 SONDE_NODISCARD sonde_code plugin_collect(struct plugin_instance *i,
                                           sonde_msec deadline, struct buf *out,
                                           struct sonde_err *err);
-/* Fetch plugins: the plan, and a parsed answer's text appended to `out`.
- * Duplicates are checked within one answer. */
+/* Fetch plugins: the plan of round out->round (the caller's), and a parsed
+ * answer's text appended to `out`. Duplicates are checked within one answer. */
 SONDE_NODISCARD sonde_code plugin_plan(struct plugin_instance *i,
                                        struct sonde_plan *out,
                                        struct sonde_err *err);

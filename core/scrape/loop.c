@@ -231,6 +231,7 @@ static void was_told(struct collection *c)
 /* ---- fetching ------------------------------------------------------------ */
 
 static void next_request(struct collection *c);
+static void start_round(struct collection *c);
 
 static const struct sonde_request *request_of(const struct collection *c)
 {
@@ -331,10 +332,14 @@ static void complete(struct collection *c)
 static void advance(struct collection *c)
 {
     c->request++;
-    if (c->err.code == SONDE_OK && c->request < c->plan.count)
+    if (c->err.code == SONDE_OK && c->request < c->plan.count) {
         next_request(c);
-    else
+    } else if (c->err.code == SONDE_OK && c->plan.more) {
+        c->plan.round++;
+        start_round(c);
+    } else {
         complete(c);
+    }
 }
 
 static void on_done(void *arg, const struct http_result *r)
@@ -413,28 +418,28 @@ static void next_request(struct collection *c)
     buf_fini(&url);
 }
 
-static void start_fetch(struct collection *c)
+/* A plan of up to SONDE_FETCH_MAX requests; plugin_plan has checked it. */
+static void start_round(struct collection *c)
 {
-    struct target *t = c->target;
-
-    if (c->reload)
-        plugin_reload(t->instance);
-    c->reload = false;
-    was_told(c);
-    if (plugin_plan(t->instance, &c->plan, &c->err) != SONDE_OK) {
+    if (plugin_plan(c->target->instance, &c->plan, &c->err) != SONDE_OK) {
         finish(c);
         return;
     }
     c->err.code = SONDE_OK;
-    if (c->plan.count == 0 || c->plan.count > SONDE_FETCH_MAX) {
-        (void)sonde_err_set(&c->err, SONDE_EPROTO,
-                            "the plugin planned %zu requests, 1 to %d are "
-                            "possible",
-                            c->plan.count, SONDE_FETCH_MAX);
-        finish(c);
-        return;
-    }
-    next_request(c);
+    c->request = 0;
+    if (c->plan.count)
+        next_request(c);
+    else
+        complete(c);
+}
+
+static void start_fetch(struct collection *c)
+{
+    if (c->reload)
+        plugin_reload(c->target->instance);
+    c->reload = false;
+    was_told(c);
+    start_round(c);
 }
 
 /* ---- collecting ---------------------------------------------------------- */

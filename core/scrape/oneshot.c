@@ -89,17 +89,28 @@ static sonde_code collect_one(struct oneshot *o, const struct sonde_plan *plan,
     return sonde_err_set(err, rc, "%s", why.text);
 }
 
+static sonde_code fetch_round(struct oneshot *o, struct sonde_plan *plan,
+                              struct arena *a, struct sonde_err *err)
+{
+    sonde_code rc = plugin_plan(o->instance, plan, err);
+
+    for (size_t i = 0; rc == SONDE_OK && i < plan->count; i++)
+        rc = plan->requests[i].body == SONDE_BODY_COLLECT
+                 ? collect_one(o, plan, i, err)
+                 : fetch_one(o, plan, i, a, err);
+    return rc;
+}
+
 static sonde_code fetch_all(struct oneshot *o, struct sonde_err *err)
 {
     struct sonde_plan plan = { .struct_size = sizeof(plan) };
-    sonde_code rc = plugin_plan(o->instance, &plan, err);
     struct arena a;
+    sonde_code rc;
 
     arena_init(&a);
-    for (size_t i = 0; rc == SONDE_OK && i < plan.count; i++)
-        rc = plan.requests[i].body == SONDE_BODY_COLLECT
-                 ? collect_one(o, &plan, i, err)
-                 : fetch_one(o, &plan, i, &a, err);
+    rc = fetch_round(o, &plan, &a, err);
+    for (; rc == SONDE_OK && plan.more; rc = fetch_round(o, &plan, &a, err))
+        plan.round++;
     if (rc == SONDE_OK)
         rc = plugin_planned(o->instance, o->out, err);
     arena_fini(&a);

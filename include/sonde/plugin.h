@@ -376,7 +376,8 @@ struct sonde_plugin {
     /* Checks options beyond what the table can say; no I/O. Optional. */
     sonde_code (*check)(const void *options, struct sonde_err *err);
 
-    /* ---- since minor 1, all optional -------------------------------------- */
+    /* ---- since minor 1, all optional --------------------------------------
+     */
 
     const struct sonde_collector *collectors;
     size_t collector_count, collector_size; /* stride                     */

@@ -65,8 +65,10 @@ static const struct sonde_option options[] = {
 };
 
 static const struct sonde_collector collectors[] = {
-    [PART_STATUS] = { .name = "status" },
-    [PART_ACCESS_LOG] = { .name = "access_log" },
+    [PART_STATUS] = { .name = "status",
+                      .help = "The status page that mode names" },
+    [PART_ACCESS_LOG] = { .name = "access_log",
+                          .help = "The access logs that access_log names" },
 };
 
 enum mode {

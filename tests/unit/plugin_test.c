@@ -648,6 +648,49 @@ static sonde_code plan_planned(struct sonde_instance *i, struct sonde_plan *p,
     return SONDE_OK;
 }
 
+static sonde_code plan_rounds(struct sonde_instance *i, struct sonde_plan *p,
+                              struct sonde_err *e)
+{
+    (void)i;
+    (void)e;
+    p->requests[0] = (struct sonde_request){ .body = SONDE_BODY_EXPOSITION };
+    p->count = p->round == 0 ? 1 : 0;
+    p->more = planned_count > p->round;
+    p->round = 77; /* it is the host's */
+    return SONDE_OK;
+}
+
+static void test_rounds(void)
+{
+    const struct sonde_plugin d = { SONDE_PLUGIN_HEAD, .name = "f",
+                                    .version = "1", .summary = "s",
+                                    .plan = plan_rounds };
+    const struct plugin p = { .desc = &d };
+    struct plugin_target t = { .address = SONDE_STR("h:1") };
+
+    for (size_t rounds = 0; rounds < SONDE_ROUNDS_MAX + 2; rounds++) {
+        struct sonde_plan plan = { 0 };
+        struct plugin_instance *i = NULL;
+        struct sonde_err err = { 0 };
+        sonde_code rc = plugin_open(&p, &t, &i, &err);
+
+        planned_count = rounds;
+        while (rc == SONDE_OK) {
+            rc = plugin_plan(i, &plan, &err);
+            if (!plan.more)
+                break;
+            plan.round++;
+        }
+        if (rounds < SONDE_ROUNDS_MAX)
+            CU_ASSERT_EQUAL(rc, SONDE_OK);
+        if (rounds < SONDE_ROUNDS_MAX)
+            CU_ASSERT_EQUAL(plan.round, rounds);
+        if (rounds >= SONDE_ROUNDS_MAX)
+            CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "more than 8 rounds"));
+        plugin_close(i);
+    }
+}
+
 static void test_plans(void)
 {
     static const struct {
@@ -809,6 +852,7 @@ int main(void)
         { "openings that fail", test_open_fails },
         { "options as a check sees them", test_check_options },
         { "plans", test_plans },
+        { "rounds of a plan", test_rounds },
         { "show", test_show },
         { "sample", test_sample },
     };
