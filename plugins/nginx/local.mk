@@ -34,5 +34,29 @@ tests_plugins_nginx_log_test_CPPFLAGS = $(CPPFLAGS_UNIT) \
 	$(NGINX_PLUGIN_CFLAGS) -I$(srcdir)/plugins
 tests_plugins_nginx_log_test_LDADD = $(LIBS_UNIT) \
 	plugins/nginx/libnginx.la $(NGINX_PLUGIN_LIBS) -lm
+
+check_PROGRAMS += tests/fuzz/nginx_log tests/fuzz/nginx_pages
+TESTS += tests/fuzz/nginx_log tests/fuzz/nginx_pages
+tests_fuzz_nginx_log_SOURCES = tests/fuzz/nginx_log.c $(FUZZ_MAIN)
+tests_fuzz_nginx_log_CPPFLAGS = $(CPPFLAGS_FUZZ) $(NGINX_PLUGIN_CFLAGS) \
+	-I$(srcdir)/plugins
+tests_fuzz_nginx_log_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_nginx_log_LDADD = plugins/nginx/libnginx.la $(NGINX_PLUGIN_LIBS)
+tests_fuzz_nginx_pages_SOURCES = tests/fuzz/nginx_pages.c $(FUZZ_MAIN)
+tests_fuzz_nginx_pages_CPPFLAGS = $(CPPFLAGS_FUZZ) $(NGINX_PLUGIN_CFLAGS) \
+	-I$(srcdir)/plugins
+tests_fuzz_nginx_pages_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_nginx_pages_LDADD = plugins/nginx/libnginx.la $(NGINX_PLUGIN_LIBS)
+
+TESTS += $(INTEGRATION_NGINX)
+$(INTEGRATION_NGINX:.py=.log): sonde plugins/nginx/nginx.la
 endif
-EXTRA_DIST += plugins/nginx/testdata
+INTEGRATION_NGINX = \
+	tests/integration/nginx_access_log.py \
+	tests/integration/nginx_failures.py \
+	tests/integration/nginx_parity.py \
+	tests/integration/nginx_plus_vts.py
+EXTRA_DIST += plugins/nginx/README.md plugins/nginx/testdata \
+	conf.d/nginx.yaml conf.d/nginx-access-log.yaml docs/plugins/nginx.md \
+	tests/fuzz/corpus/nginx_log tests/fuzz/corpus/nginx_pages \
+	tests/integration/nginx_server.py $(INTEGRATION_NGINX)
