@@ -9,8 +9,8 @@
  *
  * Like the exporter, a server that is down is a fact to report, not a failed
  * collection: nginx_up 0 (nginxplus_up 0) and none of its other series. What
- * the log says stays. The reason is in the agent's log and in the success of
- * the part "status".
+ * the log says stays. The reason is that of the part "status", which the host
+ * logs.
  *
  * stub.c, vts.c and plus.c read one kind of page each; log.c and log_*.c are
  * the access log; families.c is the table of families.
@@ -86,8 +86,8 @@ struct sonde_instance {
     sonde_str path;
     struct plus *plus;
     struct access_log *log;
-    bool down, warned; /* at the last collection, for the log                */
-    double seconds;    /* that the answers of this collection took           */
+    bool warned;    /* at the last collection, for the log                   */
+    double seconds; /* that the answers of this collection took              */
 };
 
 /* ---- options ------------------------------------------------------------- */
@@ -224,7 +224,7 @@ static sonde_code check_response(const struct sonde_instance *i,
                                  struct sonde_err *err)
 {
     if (r->code != SONDE_OK)
-        return sonde_err_set(err, r->code, "GET %.*s: %s", SONDE_ARG(i->path),
+        return sonde_err_set(err, r->code, "%s",
                              r->error ? r->error : sonde_code_text(r->code));
     if (r->status != 200)
         return sonde_err_set(
@@ -261,15 +261,6 @@ static sonde_code read_vts(const struct sonde_instance *i,
     return rc;
 }
 
-static void tell_change(struct sonde_instance *i, const char *why)
-{
-    if (why && !i->down)
-        i->host->log(i->open->target, SONDE_LOG_WARN, "nginx is down: %s", why);
-    else if (!why && i->down)
-        i->host->log(i->open->target, SONDE_LOG_INFO, "nginx is up again");
-    i->down = why != NULL;
-}
-
 static void tell_warning(struct sonde_instance *i, const char *warning)
 {
     if (warning && !i->warned)
@@ -289,7 +280,6 @@ static void finish_status(struct sonde_instance *i, struct nginx_emit *e,
     emit_sample(e, F_BUILD_INFO, &version, 1);
     if (e->dropped && rc == SONDE_OK)
         (void)i->host->sample(e->sink, F_DROPPED, NULL, (double)e->dropped);
-    tell_change(i, rc == SONDE_OK ? NULL : err->text);
 }
 
 static sonde_code nginx_parse(struct sonde_instance *i,

@@ -257,7 +257,7 @@ static sonde_code read_answer(struct plus *p, const struct sonde_response *r,
 
     *doc = NULL;
     if (r->code != SONDE_OK)
-        return sonde_err_set(err, r->code, "GET %s: %s", path,
+        return sonde_err_set(err, r->code, "%s",
                              r->error ? r->error : sonde_code_text(r->code));
     if (r->status != 200)
         return tell_status(p, r->request, r, err);

@@ -161,11 +161,11 @@ static void test_failures(void)
         { __LINE__,
           "stub_status",
           { .code = SONDE_ECONNECT, .error = "connection refused" },
-          "GET /stub_status: connection refused" },
+          "connection refused" },
         { __LINE__,
           "stub_status",
           { .code = SONDE_ETIMEOUT },
-          "GET /stub_status: deadline exceeded" },
+          "deadline exceeded" },
         { __LINE__, "stub_status", { .status = 404 }, "HTTP status 404" },
         { __LINE__, "vts", { .status = 401 }, "HTTP status 401" },
         { __LINE__,
@@ -191,10 +191,7 @@ static void test_failures(void)
         ROW_ASSERT(&rows[i], sonde_fake_value(&f, "nginx_up") == 0);
         ROW_ASSERT(&rows[i], f.sink.samples == 2); /* and build_info */
         ROW_ASSERT(&rows[i], strstr(f.parts[PART_STATUS].why, rows[i].part));
-        ROW_ASSERT(&rows[i], strstr(sonde_fake_cstr(&f.log), rows[i].part));
-        sonde_fake_clear(&f.log);
-        ROW_ASSERT(&rows[i], sonde_fake_parse(&f, &rows[i].r) == SONDE_OK);
-        ROW_ASSERT(&rows[i], f.log.len == 0); /* told once */
+        ROW_ASSERT(&rows[i], f.log.len == 0); /* the host's to tell */
         sonde_fake_fini(&f);
     }
 }
@@ -299,9 +296,10 @@ static void test_options(void)
 /* ---- NGINX Plus ---------------------------------------------------------- */
 
 /* Plays the API from documents by path; says how many requests it took.
- * Emitted text of all answers is gathered in `text`. */
+ * Emitted text of all answers is gathered in `text`, and in `why` (or NULL)
+ * the reason if the part failed. */
 static size_t play(struct sonde_fake *f, const json_t *docs,
-                   struct sonde_fake_text *text)
+                   struct sonde_fake_text *text, char why[256])
 {
     struct sonde_plan plan;
     size_t n = 0;
@@ -319,6 +317,8 @@ static size_t play(struct sonde_fake *f, const json_t *docs,
                               "\"path not found\",\"code\":\"PathNotFound\"}}"),
                 SONDE_OK);
             sonde_fake_add(text, f->text.ptr, f->text.len);
+            if (why && f->parts[PART_STATUS].failed)
+                (void)snprintf(why, 256, "%s", f->parts[PART_STATUS].why);
             free(body);
         }
         if (!plan.more)
@@ -436,7 +436,7 @@ static void test_plus(void)
     start(&f, "plus");
     CU_ASSERT_EQUAL(sonde_fake_open(&f, "h:80"), SONDE_OK);
     /* 3 lists, 16 documents; then the documents alone. */
-    CU_ASSERT_EQUAL(play(&f, docs, &text), 19);
+    CU_ASSERT_EQUAL(play(&f, docs, &text, NULL), 19);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         double got = value_in(&text, rows[i].series);
 
@@ -444,7 +444,7 @@ static void test_plus(void)
                    isnan(rows[i].value) ? isnan(got) : got == rows[i].value);
     }
     sonde_fake_clear(&text);
-    CU_ASSERT_EQUAL(play(&f, docs, &text), 16);
+    CU_ASSERT_EQUAL(play(&f, docs, &text, NULL), 16);
     CU_ASSERT_EQUAL(value_in(&text, "nginxplus_up"), 1);
     CU_ASSERT_EQUAL(f.log.len, 0);
     free(text.ptr);
@@ -462,7 +462,7 @@ static void test_plus_families(void)
 
     start(&f, "plus");
     CU_ASSERT_EQUAL(sonde_fake_open(&f, "h:80"), SONDE_OK);
-    (void)play(&f, docs, &text);
+    (void)play(&f, docs, &text, NULL);
     for (size_t i = F_PLUS_UP; i < NGINX_FAMILY_COUNT; i++) {
         const char *name = nginx_families[i].name;
         size_t len = strlen(name);
@@ -503,11 +503,12 @@ static void test_plus_failures(void)
         json_t *docs = testdata("plus.json");
         struct sonde_fake_text text = { 0 };
         struct sonde_fake f;
+        char why[256] = "";
 
         (void)json_object_del(docs, rows[i].without);
         start(&f, "plus");
         ROW_ASSERT(&rows[i], sonde_fake_open(&f, "h:80") == SONDE_OK);
-        ROW_ASSERT(&rows[i], play(&f, docs, &text) == rows[i].requests);
+        ROW_ASSERT(&rows[i], play(&f, docs, &text, why) == rows[i].requests);
         ROW_ASSERT(&rows[i], value_in(&text, "nginxplus_up") == rows[i].up);
         ROW_ASSERT(&rows[i], lines_with(&text, "nginxplus_up ") == 1);
         if (!rows[i].up)
@@ -516,7 +517,7 @@ static void test_plus_failures(void)
                                  strstr(sonde_fake_cstr(&f.log), rows[i].part));
         /* What was learned is looked at again. */
         sonde_fake_clear(&text);
-        ROW_ASSERT(&rows[i], play(&f, docs, &text) == rows[i].requests);
+        ROW_ASSERT(&rows[i], play(&f, docs, &text, NULL) == rows[i].requests);
         free(text.ptr);
         json_decref(docs);
         sonde_fake_fini(&f);
@@ -556,11 +557,12 @@ static void test_plus_odd_documents(void)
         json_t *docs = testdata("plus.json");
         struct sonde_fake_text text = { 0 };
         struct sonde_fake f;
+        char why[256] = "";
 
         replace(docs, rows[i].path, rows[i].text);
         start(&f, "plus");
         ROW_ASSERT(&rows[i], sonde_fake_open(&f, "h:80") == SONDE_OK);
-        (void)play(&f, docs, &text);
+        (void)play(&f, docs, &text, why);
         ROW_ASSERT(&rows[i], value_in(&text, "nginxplus_up") == rows[i].up);
         ROW_ASSERT(&rows[i], !rows[i].part ||
                                  strstr(sonde_fake_cstr(&f.log), rows[i].part));
@@ -591,7 +593,7 @@ static void test_plus_versions(void)
     start(&f, "plus");
     CU_ASSERT_EQUAL(sonde_fake_open(&f, "h:80"), SONDE_OK);
     /* connections, requests, ssl, server_zones, upstreams, caches */
-    CU_ASSERT_EQUAL(play(&f, old, &text), 2 + 6);
+    CU_ASSERT_EQUAL(play(&f, old, &text, NULL), 2 + 6);
     CU_ASSERT_EQUAL(value_in(&text, "nginxplus_up"), 1);
     CU_ASSERT_EQUAL(lines_with(&text, "nginxplus_stream"), 0);
     CU_ASSERT_EQUAL(lines_with(&text, "nginxplus_location"), 0);
