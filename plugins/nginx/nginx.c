@@ -274,6 +274,9 @@ static void finish_status(struct sonde_instance *i, struct nginx_emit *e,
 {
     sonde_str version = sonde_cstr(i->host->version);
 
+    /* Of a part these two are no failures, here they are. */
+    if (rc == SONDE_EUNSUPPORTED || rc == SONDE_EAGAIN)
+        rc = SONDE_EIO;
     emit_end(e, rc, rc == SONDE_OK ? NULL : err->text, i->seconds);
     emit_sample(e, i->mode == MODE_PLUS ? F_PLUS_UP : F_UP, NULL,
                 rc == SONDE_OK ? 1 : 0);

@@ -175,7 +175,7 @@ static sonde_code take_versions(struct plus *p, const json_t *doc,
             best = (int)v;
     }
     if (best == 0)
-        return sonde_err_set(err, SONDE_EUNSUPPORTED,
+        return sonde_err_set(err, SONDE_EPROTO,
                              "%.*s/: expected a list of versions with one from "
                              "%d to %d: is it the API of NGINX Plus?",
                              SONDE_ARG(p->base), VERSION_MIN, VERSION_MAX);
