@@ -15,15 +15,14 @@
  * librabbitmq owns its sockets, TLS included, and knows no way to be woken:
  * so every wait here is at most WAIT_MAX long.
  */
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <sys/time.h>
-#include <unistd.h>
-
 #include <amqp.h>
 #include <amqp_framing.h>
 #include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "text.h"
 #include "transport.h"
@@ -33,7 +32,10 @@
 #define QUEUE_MAX 200000
 #define FRAME_MAX 131072
 
-enum { CHANNEL_EVENTS = 1, CHANNEL_CONTROL = 2 };
+enum {
+    CHANNEL_EVENTS = 1,
+    CHANNEL_CONTROL = 2
+};
 
 struct amqp {
     struct transport base;
@@ -70,8 +72,7 @@ static struct timeval left(const struct amqp *a, sonde_msec deadline)
 
     if (ms < 1)
         ms = 1;
-    return (struct timeval){ .tv_sec = ms / 1000,
-                             .tv_usec = ms % 1000 * 1000 };
+    return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 }
 
 static sonde_code no_memory(struct sonde_err *err)
@@ -100,9 +101,10 @@ static sonde_code failed(const struct amqp *a, int status, const char *what,
 static sonde_code closed(const struct amqp *a, int code, amqp_bytes_t text,
                          const char *what, struct sonde_err *err)
 {
-    return sonde_err_set(err, code == AMQP_ACCESS_REFUSED ? SONDE_EAUTH
-                              : code == AMQP_NOT_FOUND    ? SONDE_ENOTFOUND
-                                                          : SONDE_EPROTO,
+    return sonde_err_set(err,
+                         code == AMQP_ACCESS_REFUSED ? SONDE_EAUTH
+                         : code == AMQP_NOT_FOUND    ? SONDE_ENOTFOUND
+                                                     : SONDE_EPROTO,
                          "%s at %s is refused: %.*s", what,
                          a->config.broker->hosts[0].address,
                          (int)(text.len < 200 ? text.len : 200),
@@ -219,8 +221,7 @@ static sonde_code log_in(const struct amqp *a, amqp_connection_state_t conn,
 {
     struct login login;
     sonde_code rc = login_find(&a->config, &login, err);
-    const char *vhost =
-        a->config.broker->vhost ? a->config.broker->vhost : "/";
+    const char *vhost = a->config.broker->vhost ? a->config.broker->vhost : "/";
 
     if (rc == SONDE_OK)
         rc = check(a,
@@ -259,8 +260,7 @@ static sonde_code connect_host(const struct amqp *a,
 
 /* Any of the hosts; a refused password is looked up once more. */
 static sonde_code connect_any(const struct amqp *a, int heartbeat,
-                              sonde_msec deadline,
-                              amqp_connection_state_t *out,
+                              sonde_msec deadline, amqp_connection_state_t *out,
                               struct sonde_err *err)
 {
     const struct broker *b = a->config.broker;
@@ -360,11 +360,11 @@ static sonde_code consume_events(struct amqp *a, struct sonde_err *err)
 {
     sonde_str exchange = a->config.options->event_exchange;
     struct text queue = { 0 };
-    sonde_code rc = declare_exchange(a, CHANNEL_EVENTS, exchange, "topic", true,
-                                     err);
+    sonde_code rc =
+        declare_exchange(a, CHANNEL_EVENTS, exchange, "topic", true, err);
 
-    if (rc == SONDE_OK && (!text_addz(&queue, "celeryev.") ||
-                           !text_addz(&queue, a->config.oid)))
+    if (rc == SONDE_OK &&
+        (!text_addz(&queue, "celeryev.") || !text_addz(&queue, a->config.oid)))
         rc = no_memory(err);
     if (rc == SONDE_OK)
         rc = consume(a, CHANNEL_EVENTS, text_str(&queue), exchange, "#", err);
@@ -510,9 +510,9 @@ static sonde_code amqp_ask(struct transport *t, const char *method,
                               a->config.oid);
     if (!command)
         return no_memory(err);
-    status = amqp_basic_publish(
-        a->events, CHANNEL_CONTROL, bytes(text_str(&a->pidbox)),
-        amqp_empty_bytes, 0, 0, &p, amqp_cstring_bytes(command));
+    status = amqp_basic_publish(a->events, CHANNEL_CONTROL,
+                                bytes(text_str(&a->pidbox)), amqp_empty_bytes,
+                                0, 0, &p, amqp_cstring_bytes(command));
     free(command);
     return status == AMQP_STATUS_OK ? SONDE_OK : failed(a, status, method, err);
 }

@@ -121,8 +121,8 @@ static sonde_code add_host(struct broker *b, sonde_str authority,
     b->host_count++;
     h->port = (int)number;
     h->name = text_copy(name);
-    if (!h->name || asprintf(&h->address, v6 ? "[%s]:%d" : "%s:%d", h->name,
-                             h->port) < 0) {
+    if (!h->name ||
+        asprintf(&h->address, v6 ? "[%s]:%d" : "%s:%d", h->name, h->port) < 0) {
         h->address = NULL;
         return no_memory(err);
     }
@@ -181,10 +181,9 @@ static sonde_code parse_pair(sonde_str name, sonde_str value, struct broker *b,
                       text_is(value, "optional") ||
                       text_is(value, "CERT_OPTIONAL");
     if (text_is(name, "virtual_host"))
-        return parse_path(value.len && value.ptr[0] == '/'
-                              ? text_after(value, 1)
-                              : value,
-                          b, err);
+        return parse_path(
+            value.len && value.ptr[0] == '/' ? text_after(value, 1) : value, b,
+            err);
     return SONDE_OK;
 }
 

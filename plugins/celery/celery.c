@@ -18,7 +18,10 @@
 #include "exporter.h"
 #include "listener.h"
 
-enum { PART_QUEUES, PART_WORKERS };
+enum {
+    PART_QUEUES,
+    PART_WORKERS
+};
 
 static const struct sonde_collector collectors[] = {
     [PART_QUEUES] = { .name = "queues",
@@ -171,8 +174,8 @@ static sonde_code make_transport(struct sonde_instance *i,
         .target = open->target,
         .options = i->options,
         .broker = &i->broker,
-        .tls = open->struct_size >= offsetof(struct sonde_open, tls) +
-                                        sizeof(open->tls)
+        .tls = open->struct_size >=
+                       offsetof(struct sonde_open, tls) + sizeof(open->tls)
                    ? open->tls
                    : NULL,
         .files = &i->files,

@@ -9,10 +9,9 @@
  * not answer all of them.
  */
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <sys/random.h>
-
-#include <jansson.h>
 
 #include "transport.h"
 
@@ -33,16 +32,14 @@ char *control_command(const char *method, const char *reply_exchange,
 {
     char ticket[37];
     char *text;
-    json_t *root =
-        json_pack("{s:s, s:{}, s:n, s:n, s:n}", "method", method, "arguments",
-                  "destination", "pattern", "matcher");
+    json_t *root = json_pack("{s:s, s:{}, s:n, s:n, s:n}", "method", method,
+                             "arguments", "destination", "pattern", "matcher");
 
     control_uuid(ticket);
     if (root && reply_exchange)
         (void)json_object_update_new(
-            root, json_pack("{s:s, s:{s:s, s:s}}", "ticket", ticket,
-                            "reply_to", "exchange", reply_exchange,
-                            "routing_key", oid));
+            root, json_pack("{s:s, s:{s:s, s:s}}", "ticket", ticket, "reply_to",
+                            "exchange", reply_exchange, "routing_key", oid));
     text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return text;
@@ -60,8 +57,8 @@ char *control_envelope(const char *command, const char *exchange,
         "{s:s, s:s, s:s, s:{s:i, s:f}, s:{s:i, s:{s:s, s:s}, s:i, s:s}}",
         "body", command, "content-encoding", "utf-8", "content-type",
         "application/json", "headers", "clock", 1, "expires", expires,
-        "properties", "delivery_mode", 2, "delivery_info", "exchange",
-        exchange, "routing_key", "", "priority", 0, "delivery_tag", tag);
+        "properties", "delivery_mode", 2, "delivery_info", "exchange", exchange,
+        "routing_key", "", "priority", 0, "delivery_tag", tag);
     text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return text;

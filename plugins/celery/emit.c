@@ -42,8 +42,8 @@ static void emit_failures(const struct emit *e, const struct state *s,
 {
     for (size_t i = 0; i < r->failure_count; i++) {
         const struct failure *f = &r->failures[i];
-        const sonde_str *labels = SONDE_LABELS(
-            r->name, r->host, sonde_cstr(f->exception), r->queue);
+        const sonde_str *labels =
+            SONDE_LABELS(r->name, r->host, sonde_cstr(f->exception), r->queue);
 
         sample(e, F_TASKS + EVENT_FAILED, labels, (double)f->count);
         if (s->options->created_series)
@@ -114,8 +114,8 @@ static void join(struct host_row *h, const struct emit *e,
                  const struct state *s, const struct worker *w)
 {
     sonde_msec silent = e->at.monotonic - w->seen;
-    bool up = w->heard && fleet_is_up(w, s->options->worker_timeout,
-                                      e->at.monotonic);
+    bool up =
+        w->heard && fleet_is_up(w, s->options->worker_timeout, e->at.monotonic);
 
     h->up |= up;
     h->heard |= w->heard;
@@ -190,8 +190,7 @@ static struct host_row *row_of(struct table *hosts, struct host_row *rows,
 static void emit_workers(const struct emit *e, const struct state *s)
 {
     struct table hosts = { 0 };
-    struct host_row *rows =
-        calloc(s->fleet.workers.count + 1, sizeof(*rows));
+    struct host_row *rows = calloc(s->fleet.workers.count + 1, sizeof(*rows));
 
     for (struct node *n = s->fleet.workers.first; n && rows; n = n->next) {
         const struct worker *w = TABLE_OWNER(struct worker, n);

@@ -72,7 +72,7 @@ json_t *json_read(sonde_str text)
     return root;
 }
 
-sonde_str json_text(const json_t *object, const char *key)
+sonde_str member_text(const json_t *object, const char *key)
 {
     const json_t *v = json_object_get(object, key);
 
@@ -81,7 +81,7 @@ sonde_str json_text(const json_t *object, const char *key)
     return (sonde_str){ json_string_value(v), json_string_length(v) };
 }
 
-double json_real(const json_t *object, const char *key)
+double member_number(const json_t *object, const char *key)
 {
     const json_t *v = json_object_get(object, key);
 
@@ -103,11 +103,11 @@ bool envelope_open(sonde_str payload, struct envelope *out)
     *out = (struct envelope){ .root = json_read(payload) };
     if (!json_is_string(json_object_get(out->root, "body")))
         return false;
-    out->content_type = json_text(out->root, "content-type");
-    out->body = json_text(out->root, "body");
-    out->id = json_text(json_object_get(out->root, "headers"), "id");
+    out->content_type = member_text(out->root, "content-type");
+    out->body = member_text(out->root, "body");
+    out->id = member_text(json_object_get(out->root, "headers"), "id");
     properties = json_object_get(out->root, "properties");
-    if (!text_is(json_text(properties, "body_encoding"), "base64"))
+    if (!text_is(member_text(properties, "body_encoding"), "base64"))
         return true;
     if (!text_add_base64(&out->decoded, out->body))
         return false;
@@ -125,18 +125,12 @@ void envelope_close(struct envelope *e)
 /* ---- events -------------------------------------------------------------- */
 
 const char *const event_names[EVENT_TYPES] = {
-    [EVENT_SENT] = "task-sent",
-    [EVENT_RECEIVED] = "task-received",
-    [EVENT_STARTED] = "task-started",
-    [EVENT_SUCCEEDED] = "task-succeeded",
-    [EVENT_FAILED] = "task-failed",
-    [EVENT_REJECTED] = "task-rejected",
-    [EVENT_REVOKED] = "task-revoked",
-    [EVENT_RETRIED] = "task-retried",
-    [EVENT_ONLINE] = "worker-online",
-    [EVENT_HEARTBEAT] = "worker-heartbeat",
-    [EVENT_OFFLINE] = "worker-offline",
-    [EVENT_OTHER] = "other",
+    [EVENT_SENT] = "task-sent",         [EVENT_RECEIVED] = "task-received",
+    [EVENT_STARTED] = "task-started",   [EVENT_SUCCEEDED] = "task-succeeded",
+    [EVENT_FAILED] = "task-failed",     [EVENT_REJECTED] = "task-rejected",
+    [EVENT_REVOKED] = "task-revoked",   [EVENT_RETRIED] = "task-retried",
+    [EVENT_ONLINE] = "worker-online",   [EVENT_HEARTBEAT] = "worker-heartbeat",
+    [EVENT_OFFLINE] = "worker-offline", [EVENT_OTHER] = "other",
 };
 
 static enum event_type type_of(sonde_str name)
@@ -150,12 +144,12 @@ static enum event_type type_of(sonde_str name)
 
 static void read_task(const json_t *o, struct event *e)
 {
-    e->uuid = json_text(o, "uuid");
-    e->name = json_text(o, "name");
-    e->queue = json_text(o, "queue");
-    e->exception = json_text(o, "exception");
-    e->eta = json_text(o, "eta");
-    e->runtime = json_real(o, "runtime");
+    e->uuid = member_text(o, "uuid");
+    e->name = member_text(o, "name");
+    e->queue = member_text(o, "queue");
+    e->exception = member_text(o, "exception");
+    e->eta = member_text(o, "eta");
+    e->runtime = member_number(o, "runtime");
     e->requeue = json_is_true(json_object_get(o, "requeue"));
 }
 
@@ -163,28 +157,28 @@ static void read_worker(const json_t *o, struct event *e)
 {
     const json_t *load = json_object_get(o, "loadavg");
 
-    e->freq = json_real(o, "freq");
-    e->active = json_real(o, "active");
-    e->processed = json_real(o, "processed");
+    e->freq = member_number(o, "freq");
+    e->active = member_number(o, "active");
+    e->processed = member_number(o, "processed");
     for (size_t i = 0; i < 3; i++) {
         const json_t *v = json_array_get(load, i);
 
         e->load[i] = json_is_number(v) ? json_number_value(v) : NAN;
     }
-    e->sw_ident = json_text(o, "sw_ident");
-    e->sw_ver = json_text(o, "sw_ver");
-    e->sw_sys = json_text(o, "sw_sys");
+    e->sw_ident = member_text(o, "sw_ident");
+    e->sw_ver = member_text(o, "sw_ver");
+    e->sw_sys = member_text(o, "sw_sys");
 }
 
 bool event_read(const json_t *object, struct event *out)
 {
-    sonde_str type = json_text(object, "type");
+    sonde_str type = member_text(object, "type");
 
     if (type.len == 0)
         return false;
     *out = (struct event){ .type = type_of(type),
-                           .hostname = json_text(object, "hostname"),
-                           .timestamp = json_real(object, "timestamp") };
+                           .hostname = member_text(object, "hostname"),
+                           .timestamp = member_number(object, "timestamp") };
     if (out->type < EVENT_TASKS)
         read_task(object, out);
     else if (out->type != EVENT_OTHER)

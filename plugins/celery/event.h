@@ -15,9 +15,9 @@
  * surrogate pair, which Python writes and JSON forbids, becomes U+FFFD. */
 json_t *json_read(sonde_str text);
 /* The member's text; empty when it is not there or no string. */
-sonde_str json_text(const json_t *object, const char *key);
+sonde_str member_text(const json_t *object, const char *key);
 /* The member's number, or NaN. */
-double json_real(const json_t *object, const char *key);
+double member_number(const json_t *object, const char *key);
 /* Whether the content type says JSON; one that is not given does. */
 bool json_is_type(sonde_str content_type);
 

@@ -2,20 +2,22 @@
 /* The families: those of celery-exporter under its names, then ours. */
 #include "emit.h"
 
-#define TASK_LABELS   .labels = { "name", "hostname", "queue_name" }
-#define FAILED_LABELS .labels = { "name", "hostname", "exception", "queue_name" }
-#define HOST_LABEL    .labels = { "hostname" }
-#define QUEUE_LABEL   .labels = { "queue_name" }
+#define TASK_LABELS .labels = { "name", "hostname", "queue_name" }
+#define FAILED_LABELS                                                          \
+    .labels = { "name", "hostname", "exception", "queue_name" }
+#define HOST_LABEL  .labels = { "hostname" }
+#define QUEUE_LABEL .labels = { "queue_name" }
 
 #define TASK(event, word, text)                                                \
     [F_TASKS + (event)] = { .name = "celery_task_" word "_total",              \
                             .type = SONDE_METRIC_COUNTER,                      \
                             .help = text,                                      \
                             TASK_LABELS },                                     \
-    [F_TASKS_CREATED + (event)] = { .name = "celery_task_" word "_created",    \
-                                    .type = SONDE_METRIC_GAUGE,                \
-                                    .help = "When the counter began",          \
-                                    TASK_LABELS }
+               [F_TASKS_CREATED +                                              \
+                   (event)] = { .name = "celery_task_" word "_created",        \
+                                .type = SONDE_METRIC_GAUGE,                    \
+                                .help = "When the counter began",              \
+                                TASK_LABELS }
 #define GAUGE(text)   .type = SONDE_METRIC_GAUGE, .help = (text)
 #define COUNTER(text) .type = SONDE_METRIC_COUNTER, .help = (text)
 #define SECONDS       .unit = "seconds"
@@ -39,13 +41,15 @@ const struct sonde_family celery_families[F_COUNT] = {
                     .help = "Seconds that tasks ran which succeeded",
                     TASK_LABELS },
     [F_RUNTIME_CREATED] = { .name = "celery_task_runtime_created",
-                            GAUGE("When the histogram began"), TASK_LABELS },
+                            GAUGE("When the histogram began"),
+                            TASK_LABELS },
     [F_WAIT] = { .name = "celery_task_queue_wait_time",
                  .type = SONDE_METRIC_HISTOGRAM,
                  .help = "Seconds from sending, or the ETA, to the start",
                  TASK_LABELS },
     [F_WAIT_CREATED] = { .name = "celery_task_queue_wait_time_created",
-                         GAUGE("When the histogram began"), TASK_LABELS },
+                         GAUGE("When the histogram began"),
+                         TASK_LABELS },
     [F_WORKER_UP] = { .name = "celery_worker_up",
                       GAUGE("1 if a worker has said so and was heard of "
                             "lately"),
@@ -60,7 +64,8 @@ const struct sonde_family celery_families[F_COUNT] = {
                       GAUGE("Consumers of the queue (AMQP only)"),
                       QUEUE_LABEL },
     [F_WORKERS] = { .name = "celery_active_worker_count",
-                    GAUGE("Workers that consume the queue"), QUEUE_LABEL },
+                    GAUGE("Workers that consume the queue"),
+                    QUEUE_LABEL },
     [F_PROCESSES] = { .name = "celery_active_process_count",
                       GAUGE("Processes of the workers that consume the queue"),
                       QUEUE_LABEL },
@@ -74,7 +79,8 @@ const struct sonde_family celery_families[F_COUNT] = {
                      COUNTER("Connections to the broker that failed or were "
                              "lost") },
     [F_UP_SINCE] = { .name = "celery_subscription_start_timestamp_seconds",
-                     GAUGE("When events began to be heard last"), SECONDS },
+                     GAUGE("When events began to be heard last"),
+                     SECONDS },
     [F_EVENTS] = { .name = "celery_events_total",
                    COUNTER("Events heard; other: of types that no counter "
                            "has"),
@@ -101,12 +107,14 @@ const struct sonde_family celery_families[F_COUNT] = {
     [F_HEARTBEAT_AGE] = { .name = "celery_worker_heartbeat_age_seconds",
                           GAUGE("Since the worker was heard of, unless it "
                                 "went offline in order"),
-                          SECONDS, HOST_LABEL },
+                          SECONDS,
+                          HOST_LABEL },
     [F_HEARTBEAT_INTERVAL] = { .name =
                                    "celery_worker_heartbeat_interval_seconds",
                                GAUGE("Time between heartbeats that the worker "
                                      "promises"),
-                               SECONDS, HOST_LABEL },
+                               SECONDS,
+                               HOST_LABEL },
     [F_PROCESSED] = { .name = "celery_worker_tasks_processed_total",
                       COUNTER("Tasks processed since the worker started"),
                       HOST_LABEL },
@@ -120,10 +128,13 @@ const struct sonde_family celery_families[F_COUNT] = {
                      GAUGE("Messages that the worker takes in advance"),
                      HOST_LABEL },
     [F_UPTIME] = { .name = "celery_worker_uptime_seconds",
-                   GAUGE("Since the worker started"), SECONDS, HOST_LABEL },
+                   GAUGE("Since the worker started"),
+                   SECONDS,
+                   HOST_LABEL },
     [F_MAX_RSS] = { .name = "celery_worker_max_resident_memory_bytes",
                     GAUGE("Most memory that the worker's main process had"),
-                    .unit = "bytes", HOST_LABEL },
+                    .unit = "bytes",
+                    HOST_LABEL },
     [F_WORKER_INFO] = { .name = "celery_worker_info",
                         GAUGE("1, with what the worker says it is"),
                         .labels = { "hostname", "node", "sw_ident", "sw_ver",
@@ -138,12 +149,15 @@ const struct sonde_family celery_families[F_COUNT] = {
     [F_OLDEST] = { .name = "celery_queue_oldest_message_age_seconds",
                    GAUGE("How long the next message has waited at least, 0 "
                          "when there is none (Redis only)"),
-                   SECONDS, QUEUE_LABEL },
+                   SECONDS,
+                   QUEUE_LABEL },
     [F_INSPECT_REPLIES] = { .name = "celery_inspect_workers",
                             GAUGE("Workers that answered the last "
                                   "inspection") },
     [F_INSPECT_SECONDS] = { .name = "celery_inspect_duration_seconds",
-                            GAUGE("What the last inspection took"), SECONDS },
+                            GAUGE("What the last inspection took"),
+                            SECONDS },
     [F_INSPECT_LAST] = { .name = "celery_inspect_timestamp_seconds",
-                         GAUGE("When the last inspection ended"), SECONDS },
+                         GAUGE("When the last inspection ended"),
+                         SECONDS },
 };

@@ -173,7 +173,8 @@ static bool is_purged(const struct fleet *f, const struct worker *w,
 bool fleet_purge(struct fleet *f, sonde_msec age, sonde_msec now, bool *gone,
                  struct text *host)
 {
-    TABLE_EACH (&f->workers, n, after) {
+    TABLE_EACH(&f->workers, n, after)
+    {
         struct worker *w = worker_of(n);
 
         if (!is_purged(f, w, age, now))
@@ -208,7 +209,7 @@ static void read_queues(struct fleet *f, struct worker *w, const json_t *list)
     w->queues = queues;
     w->queue_count = 0;
     for (size_t i = 0; i < n; i++) {
-        sonde_str name = json_text(json_array_get(list, i), "name");
+        sonde_str name = member_text(json_array_get(list, i), "name");
         struct queue *q = name.len ? fleet_queue(f, name) : NULL;
 
         if (q)
@@ -223,13 +224,12 @@ static void read_stats(struct worker *w, const json_t *stats)
     const json_t *processes = json_object_get(pool, "processes");
     const json_t *usage = json_object_get(stats, "rusage");
 
-    w->pool = json_real(pool, "max-concurrency");
-    w->processes = json_is_array(processes)
-                       ? (double)json_array_size(processes)
-                       : w->pool;
-    w->prefetch = json_real(stats, "prefetch_count");
-    w->uptime = json_real(stats, "uptime");
-    w->max_rss = json_real(usage, "maxrss") * 1024;
+    w->pool = member_number(pool, "max-concurrency");
+    w->processes =
+        json_is_array(processes) ? (double)json_array_size(processes) : w->pool;
+    w->prefetch = member_number(stats, "prefetch_count");
+    w->uptime = member_number(stats, "uptime");
+    w->max_rss = member_number(usage, "maxrss") * 1024;
 }
 
 bool fleet_reply(struct fleet *f, const json_t *body)
@@ -239,7 +239,8 @@ bool fleet_reply(struct fleet *f, const json_t *body)
 
     if (!json_is_object(body))
         return false;
-    json_object_foreach((json_t *)(uintptr_t)body, node, result) {
+    json_object_foreach((json_t *)(uintptr_t)body, node, result)
+    {
         struct worker *w = fleet_worker(f, sonde_cstr(node));
 
         if (!w)
@@ -270,9 +271,9 @@ void fleet_end(struct fleet *f)
         f->replied++;
         for (size_t i = 0; i < w->queue_count; i++) {
             w->queues[i]->workers++;
-            w->queues[i]->processes +=
-                w->processes > 0 && w->processes < 1e6 ? (int64_t)w->processes
-                                                       : 0;
+            w->queues[i]->processes += w->processes > 0 && w->processes < 1e6
+                                           ? (int64_t)w->processes
+                                           : 0;
         }
     }
     f->inspections++;
@@ -280,10 +281,12 @@ void fleet_end(struct fleet *f)
 
 void fleet_fini(struct fleet *f)
 {
-    TABLE_EACH (&f->workers, w, after) {
+    TABLE_EACH(&f->workers, w, after)
+    {
         worker_free(worker_of(w));
     }
-    TABLE_EACH (&f->queues, q, after) {
+    TABLE_EACH(&f->queues, q, after)
+    {
         free(queue_of(q));
     }
     table_fini(&f->workers);

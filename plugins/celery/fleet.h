@@ -14,8 +14,8 @@ struct queue {
     struct node node;
     int64_t workers, processes; /* of the last inspection */
     struct tail {
-        uint64_t mark;   /* what the next message is recognised by; 0: none */
-        double waiting;  /* since when, seconds since the epoch             */
+        uint64_t mark;  /* what the next message is recognised by; 0: none */
+        double waiting; /* since when, seconds since the epoch             */
     } tails[STEPS_MAX];
     char name[];
 };
@@ -44,9 +44,9 @@ struct fleet {
     size_t worker_limit, queue_limit;
     uint64_t workers_left_out, queues_left_out;
     bool node_names;
-    uint64_t round;            /* of the inspection under way or the last */
-    uint64_t inspections;      /* that ended                              */
-    size_t replied;            /* workers that answered the last one      */
+    uint64_t round;       /* of the inspection under way or the last */
+    uint64_t inspections; /* that ended                              */
+    size_t replied;       /* workers that answered the last one      */
 };
 
 /* Finds or makes; NULL when there are too many, or without memory. */

@@ -85,8 +85,8 @@ static sonde_msec connect_now(struct listener *l)
 {
     struct sonde_err err = { 0 };
     sonde_msec now = l->host->monotonic();
-    sonde_code rc = l->transport->ops->subscribe(l->transport,
-                                                 now + CONNECT_TIMEOUT, &err);
+    sonde_code rc =
+        l->transport->ops->subscribe(l->transport, now + CONNECT_TIMEOUT, &err);
 
     if (rc != SONDE_OK)
         return lost(l, &err);
@@ -180,9 +180,8 @@ static void look_around(struct listener *l, sonde_msec now)
     const struct transport_ops *ops = l->transport->ops;
     struct sonde_err err = { 0 };
 
-    if (ops->discover &&
-        ops->discover(l->transport, now + 1000, add_queue, l->state, &err) !=
-            SONDE_OK)
+    if (ops->discover && ops->discover(l->transport, now + 1000, add_queue,
+                                       l->state, &err) != SONDE_OK)
         inspect_failed(l, &err);
     if (!ops->tail || !l->options->oldest_message_age)
         return;
@@ -267,9 +266,8 @@ static sonde_msec do_due(struct listener *l, sonde_msec now)
         return now;
     if (l->inspecting && l->inspect_until < until)
         return l->inspect_until;
-    return wanted && !l->inspecting && l->inspect_next < until
-               ? l->inspect_next
-               : until;
+    return wanted && !l->inspecting && l->inspect_next < until ? l->inspect_next
+                                                               : until;
 }
 
 /* ---- the thread ---------------------------------------------------------- */

@@ -18,8 +18,7 @@ const struct sonde_option celery_option_rows[OPTIONS_COUNT] = {
                      .help = "The broker's URL, when it is not the target "
                              "itself: redis://, rediss://, sentinel://, "
                              "amqp://, amqps://"),
-    SONDE_OPT_STR(O, user,
-                  .help = "User at the broker; one in the URL wins",
+    SONDE_OPT_STR(O, user, .help = "User at the broker; one in the URL wins",
                   .example = "sonde"),
     SONDE_OPT_SECRET(O, password,
                      .help = "Password at the broker; one in the URL wins"),
@@ -96,8 +95,7 @@ const struct sonde_option celery_option_rows[OPTIONS_COUNT] = {
                                "forgotten; 0: never"),
     SONDE_OPT_INT(O, worker_limit, .fallback = "5000", .min = 10,
                   .max = 1000000, .help = "Most workers that are known"),
-    SONDE_OPT_LIST(O, queues,
-                   .help = "Queues that are always reported",
+    SONDE_OPT_LIST(O, queues, .help = "Queues that are always reported",
                    .example = "[celery]"),
     SONDE_OPT_STR(O, default_queue_name, .fallback = "celery",
                   .help = "Queue of tasks whose task-sent was not seen"),

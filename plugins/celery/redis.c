@@ -24,10 +24,10 @@
 #include "resp.h"
 #include "transport.h"
 
-#define REPLY_POLL 50    /* ms between looks at the list of replies   */
-#define REPLY_BATCH 32   /* replies that are taken at once            */
-#define PING_AFTER 10000 /* ms without a word                         */
-#define PING_WAIT  10000 /* ms for the answer                         */
+#define REPLY_POLL  50    /* ms between looks at the list of replies   */
+#define REPLY_BATCH 32    /* replies that are taken at once            */
+#define PING_AFTER  10000 /* ms without a word                         */
+#define PING_WAIT   10000 /* ms for the answer                         */
 
 struct redis {
     struct transport base;
@@ -156,12 +156,10 @@ static sonde_code refused(const struct reply *r, const char *what,
         return sonde_err_set(err, SONDE_EAUTH,
                              "AUTH is refused: wrong user or password, or the "
                              "server has none");
-    return sonde_err_set(err,
-                         text_starts(text_str(&r->text), "NOAUTH")
-                             ? SONDE_EAUTH
-                             : SONDE_EPROTO,
-                         "%s is refused: %.200s", what,
-                         r->text.ptr ? r->text.ptr : "");
+    return sonde_err_set(
+        err,
+        text_starts(text_str(&r->text), "NOAUTH") ? SONDE_EAUTH : SONDE_EPROTO,
+        "%s is refused: %.200s", what, r->text.ptr ? r->text.ptr : "");
 }
 
 static sonde_code expect_ok(struct resp *c, const char *what,
@@ -468,9 +466,8 @@ static sonde_code publish(struct redis *r, const char *method, bool replies,
               add_str(&channel, text_str(&exchange));
 
     if (ok)
-        envelope =
-            control_envelope(command, exchange.ptr,
-                             (double)r->config.host->now() / 1000 + 300);
+        envelope = control_envelope(command, exchange.ptr,
+                                    (double)r->config.host->now() / 1000 + 300);
     rc = envelope ? RESP_ADD(&r->control, err, literal("PUBLISH"),
                              text_str(&channel), literal(envelope))
                   : no_memory(err);
@@ -489,8 +486,8 @@ static sonde_code redis_ask(struct transport *t, const char *method,
     sonde_code rc = control_ready(r, deadline, err);
 
     if (rc == SONDE_OK && replies)
-        rc = RESP_ADD(&r->control, err, literal("SADD"),
-                      text_str(&r->bindings), text_str(&r->binding));
+        rc = RESP_ADD(&r->control, err, literal("SADD"), text_str(&r->bindings),
+                      text_str(&r->binding));
     if (rc == SONDE_OK)
         rc = publish(r, method, replies, err);
     if (rc == SONDE_OK)
@@ -510,8 +507,8 @@ static sonde_code redis_ask_end(struct transport *t, sonde_msec deadline,
 
     r->asking = false;
     if (rc == SONDE_OK)
-        rc = RESP_ADD(&r->control, err, literal("SREM"),
-                      text_str(&r->bindings), text_str(&r->binding));
+        rc = RESP_ADD(&r->control, err, literal("SREM"), text_str(&r->bindings),
+                      text_str(&r->binding));
     if (rc == SONDE_OK)
         rc = RESP_ADD(&r->control, err, literal("DEL"),
                       text_str(&r->reply_queue));
@@ -637,8 +634,8 @@ static sonde_code redis_tail(struct transport *t, sonde_str queue,
 
     for (size_t i = 0; i < r->step_count && rc == SONDE_OK; i++)
         rc = add_key(r, &key, queue, i)
-                 ? RESP_ADD(&r->control, err, literal("LINDEX"),
-                            text_str(&key), literal("-1"))
+                 ? RESP_ADD(&r->control, err, literal("LINDEX"), text_str(&key),
+                            literal("-1"))
                  : no_memory(err);
     if (rc == SONDE_OK)
         rc = resp_send(&r->control, deadline, err);
@@ -667,8 +664,7 @@ static sonde_code add_lengths(struct redis *r, const struct sizes *s,
     for (size_t i = 0; i < s->count; i++) {
         for (size_t k = 0; k < r->step_count && rc == SONDE_OK; k++)
             rc = add_key(r, &key, s->queues[i], k)
-                     ? RESP_ADD(&r->meter, err, literal("LLEN"),
-                                text_str(&key))
+                     ? RESP_ADD(&r->meter, err, literal("LLEN"), text_str(&key))
                      : no_memory(err);
     }
     text_clear(&key);

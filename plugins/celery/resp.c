@@ -109,9 +109,14 @@ static void *create_integer(const redisReadTask *task, long long value)
     return r;
 }
 
+/* The task's type is that of the string or array that is missing. */
 static void *create_nil(const redisReadTask *task)
 {
-    return new_reply(task);
+    struct reply *r = new_reply(task);
+
+    if (r)
+        r->type = REDIS_REPLY_NIL;
+    return r;
 }
 
 /* ---- connection ---------------------------------------------------------- */
@@ -137,8 +142,8 @@ sonde_code resp_open(struct resp *c, sonde_str address,
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
     c->reader->privdata = c;
     if (!tls)
-        rc = c->host->stream_open(c->target, address, deadline, &c->stream,
-                                  err);
+        rc =
+            c->host->stream_open(c->target, address, deadline, &c->stream, err);
     else if (SONDE_HAS(struct sonde_host, c->host, stream_open_tls))
         rc = c->host->stream_open_tls(c->target, address, tls, deadline,
                                       &c->stream, err);

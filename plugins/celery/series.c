@@ -132,7 +132,8 @@ bool series_observe(struct histogram **h, const struct bounds *bounds,
 
 void series_purge(struct series_set *set, sonde_str host)
 {
-    TABLE_EACH (&set->table, n, after) {
+    TABLE_EACH(&set->table, n, after)
+    {
         struct series *s = series_of(n);
 
         if (!sonde_str_eq(s->host, host))
@@ -144,7 +145,8 @@ void series_purge(struct series_set *set, sonde_str host)
 
 void series_fini(struct series_set *set)
 {
-    TABLE_EACH (&set->table, n, after) {
+    TABLE_EACH(&set->table, n, after)
+    {
         series_free(series_of(n));
     }
     table_fini(&set->table);

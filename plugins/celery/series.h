@@ -22,11 +22,11 @@ struct failure {
 };
 
 struct series {
-    struct node node; /* by "name NUL host NUL queue" */
-    sonde_str name, host, queue; /* views into the key */
+    struct node node;             /* by "name NUL host NUL queue" */
+    sonde_str name, host, queue;  /* views into the key */
     uint64_t counts[EVENT_TASKS]; /* EVENT_FAILED's is in failures */
-    bool told; /* the counters of workers are shown */
-    bool sent; /* so is that of clients            */
+    bool told;                    /* the counters of workers are shown */
+    bool sent;                    /* so is that of clients            */
     double created, created_sent;
     struct failure *failures;
     size_t failure_count;

@@ -161,8 +161,8 @@ static bool count_task(struct state *s, const struct event *e, double now)
         return false;
     s->unnamed += task->name == NULL;
     l.name = task->name ? sonde_cstr(task->name) : SONDE_STR("None");
-    l.queue = task->queue ? sonde_cstr(task->queue)
-                          : s->options->default_queue_name;
+    l.queue =
+        task->queue ? sonde_cstr(task->queue) : s->options->default_queue_name;
     ok = host_label(s, e->hostname, &l.host);
     if (e->type == EVENT_SENT && e->queue.len)
         (void)fleet_queue(&s->fleet, e->queue);
@@ -268,8 +268,7 @@ void state_purge(struct state *s, struct instant at)
     struct text host = { 0 };
     bool gone = false;
 
-    while (age > 0 &&
-           fleet_purge(&s->fleet, age, at.monotonic, &gone, &host)) {
+    while (age > 0 && fleet_purge(&s->fleet, age, at.monotonic, &gone, &host)) {
         if (gone)
             series_purge(&s->series, text_str(&host));
     }

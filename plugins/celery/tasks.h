@@ -10,7 +10,7 @@
 #define TASK_ID_MAX   256 /* a longer one is no id                   */
 
 struct task {
-    struct node node;  /* by id */
+    struct node node;   /* by id */
     char *name, *queue; /* NULL: not told yet */
     double sent, eta;   /* seconds since the epoch, NaN: not told */
     char id[];
