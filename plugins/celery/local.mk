@@ -30,3 +30,11 @@ plugins_celery_libcelery_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
 	$(CELERY_PLUGIN_CFLAGS)
 plugins_celery_libcelery_la_LIBADD = $(CELERY_PLUGIN_LIBS) -lm
 endif
+
+INTEGRATION_CELERY = tests/integration/celery_redis.py
+if PLUGIN_CELERY
+TESTS += $(INTEGRATION_CELERY)
+endif
+$(INTEGRATION_CELERY:.py=.log): sonde plugins/celery/celery.la
+EXTRA_DIST += $(INTEGRATION_CELERY) tests/integration/celery_base.py \
+	plugins/celery/testdata conf.d/celery.yaml plugins/celery/README.md
