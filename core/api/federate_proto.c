@@ -210,7 +210,7 @@ static void put_totals(struct buf *b, const struct histogram *h)
 /* Without anything in it a histogram is known as a native one by a span. */
 static void put_native(struct proto *p, const struct histogram *h)
 {
-    static const char none[] = { 1 << 3 | VARINT, 0, 2 << 3 | VARINT, 0 };
+    static const char none[] = { 8, 0, 16, 0 }; /* offset 0, length 0 */
     struct buf *b = &p->inner;
     bool nothing = h->is_float && h->count.f == 0 && h->zero_count.f == 0;
 
