@@ -58,3 +58,14 @@ EXTRA_tests_unit_plugin_test_DEPENDENCIES = $(PLUGINS_TEST) \
 tests_unit_plugin_sink_test_SOURCES = tests/unit/plugin_sink_test.c
 tests_unit_plugin_sink_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_plugin_sink_test_LDADD = $(LIBS_UNIT) $(LIB_PLUGIN)
+
+check_PROGRAMS += tests/fuzz/plugin_parts
+TESTS += tests/fuzz/plugin_parts
+tests_fuzz_plugin_parts_SOURCES = tests/fuzz/plugin_parts.c $(FUZZ_MAIN)
+tests_fuzz_plugin_parts_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_plugin_parts_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_plugin_parts_LDADD = $(LIB_PLUGIN)
+EXTRA_DIST += tests/fuzz/corpus/plugin_parts/again \
+	tests/fuzz/corpus/plugin_parts/discard \
+	tests/fuzz/corpus/plugin_parts/slow \
+	tests/fuzz/corpus/plugin_parts/wrong
