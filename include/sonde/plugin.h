@@ -221,12 +221,16 @@ struct sonde_host {
      * - SONDE_EUNSUPPORTED: it does not apply to this target (an old version,
      *   an extension that is not there): no failure, nothing is reported;
      * - others: it failed. What it emitted between this `begin` and `end` is
-     *   dropped; a slow part's last values are kept for three slow intervals.
-     *   `why` is logged when a part begins to fail. */
+     *   dropped; a slow part's last values are kept for three slow intervals,
+     *   and it is due again when it would have been anyway. `why` is logged
+     *   when a part begins to fail.
+     * What was emitted wrongly (a duplicate, a label that is no UTF-8) makes
+     * the part fail whatever `code` says. */
     void (*end)(struct sonde_sink *sink, sonde_code code, const char *why,
                 double seconds);
-    /* Drops all that was emitted in this collection, and the values that were
-     * to be emitted again: the target turned out to be down. */
+    /* Drops all that was emitted in this collection (of a plugin that fetches:
+     * in this call), and the values that were to be emitted again: the target
+     * turned out to be down. Slow parts are due at the next collection. */
     void (*discard)(struct sonde_sink *sink);
 
     /* `stream_open` with TLS on top; `tls` NULL: without. The name verified
@@ -376,8 +380,7 @@ struct sonde_plugin {
     /* Checks options beyond what the table can say; no I/O. Optional. */
     sonde_code (*check)(const void *options, struct sonde_err *err);
 
-    /* ---- since minor 1, all optional --------------------------------------
-     */
+    /* ---- since minor 1, all optional ------------------------------------- */
 
     const struct sonde_collector *collectors;
     size_t collector_count, collector_size; /* stride                     */
