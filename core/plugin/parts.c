@@ -7,7 +7,8 @@
  * and when it fails, its lines are emitted again; a line whose series was
  * emitted afresh is left out, so a part that is begun once per database and
  * fails for one of them has new values for the others and old ones for that
- * one. What could not be read anew for three slow intervals is let go.
+ * one. What could not be read anew for three slow intervals is let go, but not
+ * while the part works on in pieces.
  *
  * A plugin that fetches has several sinks in one collection, one per answer.
  * So what is fresh is collected from each sink (parts_take), and settled once
@@ -142,6 +143,7 @@ static sonde_str next_line(sonde_str *rest)
     return line;
 }
 
+/* With a slow interval of 0 what failed has nothing to show. */
 static bool expired(const struct parts *p, const struct run *r)
 {
     return p->when.monotonic - r->when >
@@ -167,14 +169,16 @@ static void run_again(const struct kept *k, const struct run *r,
     }
 }
 
-/* Emits what is kept and not too old. */
+/* Emits what is kept and not too old; work that goes on keeps it whatever its
+ * age. */
 static void kept_again(struct parts *p, struct part *part, struct sonde_sink *s,
                        struct kept *into)
 {
+    bool goes_on = part->round && part->round->again;
     size_t old = 0;
 
     for (size_t i = 0; i < part->kept.count; i++) {
-        if (expired(p, &part->kept.runs[i]))
+        if (!goes_on && expired(p, &part->kept.runs[i]))
             old++;
         else
             run_again(&part->kept, &part->kept.runs[i], s, into);
@@ -316,7 +320,7 @@ static void settle_lines(struct parts *p, struct part *part,
         kept_again(p, part, s, NULL);
         return;
     }
-    if (r->again || (r->failed && p->slow > 0))
+    if (r->again || r->failed)
         kept_again(p, part, s, &part->fresh);
     kept_clear(&part->kept);
     part->kept = part->fresh;

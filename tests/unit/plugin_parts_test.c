@@ -187,6 +187,25 @@ static void test_failed_part(void)
     world_fini(&w);
 }
 
+/* Families that go on after a part that was cut off: each line once. */
+static void test_cut_chain(void)
+{
+    struct world w;
+    const char *b;
+
+    world_init(&w, 60000);
+    begin(&w);
+    emit_a(&w, "1", 1);
+    part(&w, FAST, "2", 2, SONDE_EIO);
+    (void)sink_sample(w.s, B, NULL, 7);
+    end(&w, true);
+    CU_ASSERT(has(&w, "a{x=\"1\"} 1"));
+    CU_ASSERT(has(&w, "b 7"));
+    b = strstr(w.text.data, "\nb 7\n");
+    CU_ASSERT(b && !strstr(b + 1, "\nb 7\n"));
+    world_fini(&w);
+}
+
 /* One of two begins fails: the other's values stay, the part has failed. */
 static void test_partly_failed(void)
 {
@@ -406,6 +425,22 @@ static void test_again(void)
     world_fini(&w);
 }
 
+/* Pieces for longer than last values are kept, and at every collection. */
+static void test_again_for_long(void)
+{
+    struct world w;
+
+    world_init(&w, 0);
+    for (int i = 0; i <= 20; i++) {
+        begin(&w);
+        CU_ASSERT_TRUE(sink_due(w.s, SLOW));
+        part(&w, SLOW, "s", i, i % 20 ? SONDE_EAGAIN : SONDE_OK);
+        end(&w, true);
+        CU_ASSERT(has(&w, i < 20 ? "a{x=\"s\"} 0" : "a{x=\"s\"} 20"));
+    }
+    world_fini(&w);
+}
+
 static void test_unsupported(void)
 {
     struct world w;
@@ -480,6 +515,7 @@ static void test_several_sinks(void)
         begin(&w);
         if (sink_due(w.s, SLOW)) {
             part(&w, SLOW, "s", i, SONDE_OK);
+            part(&w, SIZES, "y", i, SONDE_OK);
             part(&w, SIZES, "z", i, i ? SONDE_EIO : SONDE_OK);
         }
         parts_take(w.parts, w.s, true);
@@ -487,6 +523,7 @@ static void test_several_sinks(void)
         w.s = sink_new(&plugin, w.parts);
         end(&w, true);
         CU_ASSERT(i % 4 ? has(&w, "a{x=\"s\"} 0") : lacks(&w, "x=\"s\""));
+        CU_ASSERT(i % 4 ? has(&w, "a{x=\"y\"} 0") : lacks(&w, "x=\"y\""));
         CU_ASSERT(i ? has(&w, "a{x=\"z\"} 0") : lacks(&w, "x=\"z\""));
         CU_ASSERT(has(&w, OK_OF("slow")));
     }
@@ -525,6 +562,7 @@ int main(void)
     static const struct tap_test tests[] = {
         { "reports", test_reports },
         { "a failed part alone is dropped", test_failed_part },
+        { "families around a failed part", test_cut_chain },
         { "one failure of several begins", test_partly_failed },
         { "what is wrong inside a part", test_wrong_inside },
         { "misuse", test_misuse },
@@ -535,6 +573,7 @@ int main(void)
         { "last values of what failed", test_kept_partly },
         { "fresh values win", test_fresh_wins },
         { "work in pieces", test_again },
+        { "work in many pieces", test_again_for_long },
         { "parts that do not apply", test_unsupported },
         { "discard", test_discard },
         { "a collection that failed", test_failed_collection },
