@@ -23,6 +23,7 @@
 
 #include "plugin/parts.h"
 #include "plugin/plugin_int.h"
+#include "util/log.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -108,6 +109,7 @@ static bool is_bare_host(sonde_str a)
     return str_index(a, ':') == a.len;
 }
 
+/* A plugin that fetches has the host's client, which takes PEM in place too. */
 static void fill_tls(struct plugin_instance *i, const struct tls_config *c)
 {
     struct arena *a = &i->arena;
@@ -115,6 +117,13 @@ static void fill_tls(struct plugin_instance *i, const struct tls_config *c)
     i->tls = (struct sonde_tls){ .struct_size = sizeof(i->tls) };
     if (!c)
         return;
+    if ((c->ca.len || c->cert.len || c->key.len) && !i->plugin->desc->plan)
+        log_warn("plugin",
+                 "tls_config: certificates in place (ca, cert, key) do not "
+                 "reach this plugin; give ca_file, cert_file, key_file",
+                 LOG_CSTR("plugin", i->target.plugin),
+                 LOG_STR("job", i->target.job),
+                 LOG_STR("target", i->target.address));
     i->tls.ca_file = arena_str(a, c->ca_file);
     i->tls.cert_file = arena_str(a, c->cert_file);
     i->tls.key_file = arena_str(a, c->key_file);

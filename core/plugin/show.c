@@ -178,6 +178,17 @@ static bool sample_required(struct buf *b, const struct sonde_plugin *d)
     return any;
 }
 
+static void sample_slow(struct buf *b, const struct plugin *p)
+{
+    for (size_t i = 0; i < plugin_collector_count(p); i++) {
+        if (plugin_collector(p, i)->flags & SONDE_COLLECTOR_SLOW) {
+            buf_cstr(b, "    # How often the slow collectors work.\n"
+                        "    #slow_interval: 5m\n");
+            return;
+        }
+    }
+}
+
 void plugin_sample(struct buf *b, const struct plugin *p)
 {
     const struct sonde_plugin *d = p->desc;
@@ -196,6 +207,7 @@ void plugin_sample(struct buf *b, const struct plugin *p)
                    "    # Serve the last collection where the exporter would.\n"
                    "    #expose: ':%u'\n",
                    (unsigned)d->expose_port);
+    sample_slow(b, p);
     if (!sample_required(b, d) && d->option_count)
         buf_cstr(b, "    #options:\n");
     for (size_t i = 0; i < d->option_count; i++) {

@@ -162,7 +162,8 @@ static const struct config_key rows[] = {
                         .flags = CONFIG_QUIET,
                         .help = "How often a plugin's slow collectors work; "
                                 "their last values are stored in between. 0: "
-                                "at every scrape"),
+                                "at every scrape. A target's label "
+                                "`__slow_interval__` overrides it"),
     CONFIG_ROW_STR_LIST(struct scrape_config, scrape_protocols,
                         .help = "Formats to ask for, the best first; global's "
                                 "if not given"),
@@ -225,7 +226,8 @@ static const struct config_key rows[] = {
                           &file_sd_config_block, .help = "Targets from files"),
     CONFIG_ROW_BLOCK_LIST(struct scrape_config, static_configs,
                           &static_config_block,
-                          .help = "Targets written down here"),
+                          .help = "Targets written down here: `host:port`, "
+                                  "or `unix:/path/to/socket`"),
 };
 const struct config_block_def scrape_config_block = CONFIG_BLOCK_DEF(
     "scrape_config", struct scrape_config, rows, check_job,
