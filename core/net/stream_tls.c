@@ -24,6 +24,7 @@
 #include "util/fs.h"
 #include "util/mem.h"
 #include "util/str.h"
+#include "util/trim.h"
 
 #define PEM_MAX_BYTES ((size_t)1 << 20)
 #define PRIORITIES    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -33,6 +34,7 @@ struct stream_tls {
     gnutls_certificate_credentials_t cred; /* NULL after the handshake     */
     char *name;                            /* verified and sent; or NULL   */
     bool with_cert;                        /* we have one to show          */
+    bool with_system;                      /* the system's authorities     */
     bool up;                               /* the handshake is over        */
 };
 
@@ -180,6 +182,7 @@ static sonde_code load_authorities(struct stream_tls *t,
         return SONDE_OK;
     if (tls->ca_file.len == 0) {
         n = gnutls_certificate_set_x509_system_trust(t->cred);
+        t->with_system = true;
         return n > 0 ? SONDE_OK
                      : sonde_err_set(err, SONDE_ENOTFOUND,
                                      "this system has no certificates of "
@@ -293,6 +296,17 @@ static sonde_code set_up(struct net_stream *s, const struct net_tls *tls,
     return SONDE_OK;
 }
 
+/* A megabyte in small pieces, which would stay ours without being told. */
+static void drop_credentials(struct stream_tls *t)
+{
+    if (!t->cred)
+        return;
+    gnutls_certificate_free_credentials(t->cred);
+    t->cred = NULL;
+    if (t->with_system)
+        trim_resident();
+}
+
 static sonde_code shake_hands(struct net_stream *s, sonde_msec deadline,
                               struct sonde_err *err)
 {
@@ -307,8 +321,7 @@ static sonde_code shake_hands(struct net_stream *s, sonde_msec deadline,
     }
     t->up = true;
     gnutls_credentials_clear(t->session);
-    gnutls_certificate_free_credentials(t->cred);
-    t->cred = NULL;
+    drop_credentials(t);
     return SONDE_OK;
 }
 
@@ -386,8 +399,7 @@ void stream_tls_close(struct net_stream *s)
         (void)gnutls_bye(t->session, GNUTLS_SHUT_WR);
     if (t->session)
         gnutls_deinit(t->session);
-    if (t->cred)
-        gnutls_certificate_free_credentials(t->cred);
+    drop_credentials(t);
     free(t->name);
     free(t);
     s->tls = NULL;
