@@ -456,7 +456,7 @@ static void take_step(struct collection *c)
         c->err.code = SONDE_OK;
         give_to_plugin(c, &failed);
     }
-    if (c->request + 1 < c->plan.count &&
+    if ((c->request + 1 < c->plan.count || c->plan.more) &&
         atomic_load(&c->target->loop->stopping))
         drop(c);
     else
