@@ -312,12 +312,13 @@ sonde_code plugin_plan(struct plugin_instance *i, struct sonde_plan *out,
 {
     const struct sonde_plugin *d = i->plugin->desc;
     struct sonde_err local = { 0 };
-    size_t round = out->round;
+    size_t round;
     sonde_code rc;
 
     if (!d->plan)
         return sonde_err_set(err, SONDE_EINVAL,
                              "plugin %s collects, it does not fetch", d->name);
+    round = out->round;
     if (round == 0)
         parts_begin(i->parts, parts_now());
     *out = (struct sonde_plan){ .struct_size = sizeof(*out), .round = round };
