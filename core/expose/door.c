@@ -22,6 +22,7 @@
 #define DOOR_CONNECTIONS    128
 #define READ_TIMEOUT_MS     (2 * 60 * 1000)
 #define SCRAPER_TIMEOUT_MAX (10 * 60 * 1000)
+#define GRACE_MS            500
 
 /* ---- counting -------------------------------------------------------------
  */
@@ -108,26 +109,39 @@ void door_reply_text(struct visit *v, int status, const char *text)
     http_reply(v->call, status, "text/plain; charset=utf-8", sonde_cstr(text));
 }
 
-/* A scraper says how long it waits; the answer should be there before. */
-static sonde_msec deadline_of(const struct visit *v)
+/* What the scraper says that it waits; 0: nothing. */
+static sonde_msec scraper_timeout(const struct visit *v)
 {
-    sonde_msec now = clock_monotonic(&clock_system);
-    sonde_msec timeout = v->config ? v->config->scrape_timeout : 10000;
     sonde_str text =
         http_call_header(v->call, "X-Prometheus-Scrape-Timeout-Seconds");
     double seconds;
 
-    if (!v->config || text.len == 0 || !number_parse(text, &seconds) ||
-        !(seconds > 0))
-        return now + timeout;
+    if (text.len == 0 || !number_parse(text, &seconds) || !(seconds > 0))
+        return 0;
     if (seconds > SCRAPER_TIMEOUT_MAX / 1000)
-        seconds = SCRAPER_TIMEOUT_MAX / 1000;
-    timeout = (sonde_msec)(seconds * 1000);
-    if (timeout > 2 * v->config->expose.timeout_offset)
-        timeout -= v->config->expose.timeout_offset;
-    else
-        timeout /= 2;
-    return now + (timeout > 0 ? timeout : 1);
+        return SCRAPER_TIMEOUT_MAX;
+    return (sonde_msec)(seconds * 1000);
+}
+
+/* The answer should be there before the scraper gives up: a collection ends
+ * the job's offset earlier, and half of that is for what a plugin has to say
+ * when its time is over. */
+static void set_deadlines(struct visit *v)
+{
+    sonde_msec now = clock_monotonic(&clock_system);
+    sonde_msec timeout = scraper_timeout(v);
+    sonde_msec offset;
+
+    if (!v->config || timeout == 0) {
+        v->deadline = now + (v->config ? v->config->scrape_timeout : 0);
+        v->until = v->deadline + GRACE_MS;
+        return;
+    }
+    offset = v->config->expose.timeout_offset;
+    if (offset > timeout / 2)
+        offset = timeout / 2;
+    v->deadline = now + timeout - offset;
+    v->until = v->deadline + (offset / 2 < GRACE_MS ? offset / 2 : GRACE_MS);
 }
 
 static void reload(struct visit *v)
@@ -197,7 +211,7 @@ static void visit_begin(struct visit *v, struct door *d, struct http_call *call)
     *v = (struct visit){ .door = d, .call = call };
     v->job = scrape_job_get(d->deps->scrape, d->job);
     v->config = v->job ? scrape_job_config(v->job) : NULL;
-    v->deadline = deadline_of(v);
+    set_deadlines(v);
 }
 
 static void on_any(struct http_call *call, void *arg)

@@ -45,7 +45,8 @@ struct visit {
     struct http_call *call;
     struct job *job; /* held; NULL: it is not there (yet)                  */
     const struct scrape_config *config; /* of the job                      */
-    sonde_msec deadline;                /* monotonic                       */
+    sonde_msec deadline; /* of collections, monotonic                      */
+    sonde_msec until;    /* of waiting for them: a little later            */
 };
 
 /* pages.c */

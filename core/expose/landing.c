@@ -110,7 +110,7 @@ static void look_at(struct looking *l, struct target *t, const struct visit *v)
     if (v->config->expose.on_demand) {
         scrape_page_unref(p);
         scrape_demand(t, v->deadline, &ticket);
-        p = scrape_demand_wait(t, &ticket, NULL, NULL);
+        p = scrape_demand_wait(t, &ticket, v->until, NULL, NULL);
     }
     if (p && p->code == SONDE_OK) {
         expo_scanner_init(&scanner, EXPO_TEXT, &handler);

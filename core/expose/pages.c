@@ -47,8 +47,8 @@ static void collect_all(struct showing *s, struct arena *a)
     for (size_t i = 0; i < s->count; i++)
         scrape_demand(s->targets[i], v->deadline, &tickets[i]);
     for (size_t i = 0; i < s->count; i++)
-        s->pages[i] =
-            scrape_demand_wait(s->targets[i], &tickets[i], is_gone, v->call);
+        s->pages[i] = scrape_demand_wait(s->targets[i], &tickets[i], v->until,
+                                         is_gone, v->call);
 }
 
 static void show_begin(struct showing *s, struct visit *v,

@@ -104,9 +104,9 @@ static bool split(sonde_str s, struct place *out)
         size_t end = str_index(s, ']');
 
         out->host = str_sub(s, 1, end);
-        s = str_sub(s, end + 1, s.len);
-        if (out->host.len == 0 || !all_of(out->host, ":."))
+        if (end == s.len || out->host.len == 0 || !all_of(out->host, ":."))
             return false;
+        s = str_sub(s, end + 1, s.len);
     } else {
         out->host = str_sub(s, 0, str_index(s, ':'));
         s = str_sub(s, out->host.len, s.len);

@@ -265,6 +265,7 @@ sonde_code web_password_hash(sonde_str password, struct buf *out,
     char salt[CRYPT_GENSALT_OUTPUT_SIZE];
     struct crypt_data *data;
     const char *hash = NULL;
+    bool ok;
 
     if (password.len == 0 || password.len > 72 ||
         memchr(password.ptr, '\0', password.len))
@@ -273,11 +274,11 @@ sonde_code web_password_hash(sonde_str password, struct buf *out,
     data = mem_new(struct crypt_data);
     if (crypt_gensalt_rn("$2b$", HASH_COST, NULL, 0, salt, sizeof(salt)))
         hash = crypt_r(password.ptr, salt, data);
-    if (hash && hash[0] == '$')
+    ok = hash && hash[0] == '$';
+    if (ok)
         buf_cstr(out, hash);
     gnutls_memset(data, 0, sizeof(*data));
     free(data);
-    return hash && hash[0] == '$'
-               ? SONDE_OK
-               : sonde_err_set(err, SONDE_EIO, "a password was not hashed");
+    return ok ? SONDE_OK
+              : sonde_err_set(err, SONDE_EIO, "a password was not hashed");
 }

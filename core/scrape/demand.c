@@ -149,8 +149,7 @@ void scrape_demand(struct target *t, sonde_msec deadline,
                    struct scrape_ticket *ticket)
 {
     (void)pthread_mutex_lock(&t->lock);
-    *ticket = (struct scrape_ticket){ .seen = t->exposure->count,
-                                      .deadline = deadline };
+    ticket->seen = t->exposure->count;
     (void)pthread_mutex_unlock(&t->lock);
     scrape_loop_demand(t->loop, t, ticket->seen, deadline);
 }
@@ -164,6 +163,7 @@ static struct scrape_page *too_late(bool gone)
 
 struct scrape_page *scrape_demand_wait(struct target *t,
                                        const struct scrape_ticket *ticket,
+                                       sonde_msec until,
                                        bool (*gone)(void *arg), void *arg)
 {
     struct exposure *e = t->exposure;
@@ -173,12 +173,11 @@ struct scrape_page *scrape_demand_wait(struct target *t,
 
     (void)pthread_mutex_lock(&t->lock);
     while (e->count == ticket->seen && !left &&
-           (now = clock_monotonic(&clock_system)) < ticket->deadline) {
+           (now = clock_monotonic(&clock_system)) < until) {
         sonde_msec next = now + LOOK_EVERY_MS;
-        struct timespec until =
-            clock_timespec(next < ticket->deadline ? next : ticket->deadline);
+        struct timespec wake = clock_timespec(next < until ? next : until);
 
-        (void)pthread_cond_timedwait(&e->ended, &t->lock, &until);
+        (void)pthread_cond_timedwait(&e->ended, &t->lock, &wake);
         left = gone && gone(arg);
     }
     if (e->count != ticket->seen)

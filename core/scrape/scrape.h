@@ -240,13 +240,15 @@ struct scrape_page *scrape_last_page(struct target *t);
  * way will do. Returns at once. */
 struct scrape_ticket {
     uint64_t seen;
-    sonde_msec deadline;
 };
 void scrape_demand(struct target *t, sonde_msec deadline,
                    struct scrape_ticket *ticket);
-/* Its outcome; never NULL. `gone` is asked now and then. */
+/* Its outcome, or that there is none yet at `until` (a little later than the
+ * deadline: a plugin says what it has when its time is over); never NULL.
+ * `gone` is asked now and then. */
 struct scrape_page *scrape_demand_wait(struct target *t,
                                        const struct scrape_ticket *ticket,
+                                       sonde_msec until,
                                        bool (*gone)(void *arg), void *arg);
 
 /* A target that nobody discovered: the job's configuration with another

@@ -117,6 +117,9 @@ static sonde_str plain_address(sonde_str a)
     if (a.len > n && memcmp(a.ptr, scheme, n) == 0)
         a = (sonde_str){ a.ptr + n, a.len - n };
     for (size_t i = 0; i < a.len; i++)
+        if (a.ptr[i] == '@')
+            return (sonde_str){ a.ptr + i + 1, a.len - i - 1 };
+    for (size_t i = 0; i < a.len; i++)
         if (a.ptr[i] == '/' && i && a.ptr[0] != '/' && a.ptr[i - 1] != ':')
             a.len = i;
     return a;
