@@ -3,6 +3,7 @@
  * A target's address as redis_exporter takes it.
  *
  *     redis://[[user]:password@]host[:port][/db]     also valkey://
+ *     rediss://... valkeys://...                     the same with TLS
  *     host[:port]   [v6]:port                        the bare forms
  *     unix:///path                                   no credentials, no db
  *
@@ -15,52 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "redis.h"
-
-static char *copy(sonde_str s)
-{
-    char *z = malloc(s.len + 1);
-
-    if (z) {
-        if (s.len)
-            memcpy(z, s.ptr, s.len);
-        z[s.len] = '\0';
-    }
-    return z;
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "conn.h"
 
 /* NULL when a %XX is broken or stands for NUL. */
 static char *decoded(sonde_str s)
 {
-    char *z = copy(s), *to = z;
+    struct redis_text t = { 0 };
 
-    for (size_t i = 0; z && i < s.len; i++) {
-        int c = (unsigned char)s.ptr[i];
-
-        if (c == '%') {
-            int h = i + 2 < s.len ? hex(s.ptr[i + 1]) : -1;
-            int l = i + 2 < s.len ? hex(s.ptr[i + 2]) : -1;
-
-            c = h < 0 || l < 0 ? 0 : h * 16 + l;
-            i += 2;
-        }
-        if (c == 0) {
-            free(z);
-            return NULL;
-        }
-        *to++ = (char)c;
-    }
-    if (to)
-        *to = '\0';
-    return z;
+    if (text_add(&t, "", 0) && text_add_decoded(&t, s, false) &&
+        !memchr(t.ptr, '\0', t.len))
+        return t.ptr;
+    text_fini(&t);
+    return NULL;
 }
 
 static sonde_code parse_user(sonde_str info, struct redis_address *out,
@@ -196,14 +163,20 @@ static sonde_str after(sonde_str s, const char *prefix)
 static sonde_code parse_any(sonde_str s, struct redis_address *out,
                             struct sonde_err *err)
 {
-    if (text_starts(s, "rediss://") || text_starts(s, "valkeys://"))
-        return sonde_err_set(err, SONDE_EUNSUPPORTED,
-                             "address: TLS (rediss://) is not supported yet: "
-                             "use a TLS proxy on the same host");
-    if (text_starts(s, "redis://"))
-        return parse_url(after(s, "redis://"), out, err);
-    if (text_starts(s, "valkey://"))
-        return parse_url(after(s, "valkey://"), out, err);
+    static const struct {
+        const char *prefix;
+        bool tls;
+    } schemes[] = { { "redis://", false },
+                    { "valkey://", false },
+                    { "rediss://", true },
+                    { "valkeys://", true } };
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (text_starts(s, schemes[i].prefix)) {
+            out->tls = schemes[i].tls;
+            return parse_url(after(s, schemes[i].prefix), out, err);
+        }
+    }
     if (text_starts(s, "unix://"))
         return parse_unix(after(s, "unix://"), out, err);
     if (text_starts(s, "unix:"))

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RESP over the host's byte streams: hiredis formats commands and reads
- * replies, the host owns the socket and the deadline.
+ * RESP over the host's byte streams: hiredis reads the replies, the host owns
+ * the socket and the deadline.
  *
  * hiredis' own sockets know timeouts per call, not a deadline for all, and
- * would go around the host; its reader and formatter know no socket, which
- * is just what is wanted.
+ * would go around the host; its reader knows no socket, which is just what is
+ * wanted. Its formatter allocates each command apart; commands go straight
+ * into the text that is sent, so that a thousand of them are one write.
  *
- * Replies come from outside, so all is bounded: bytes of one collection,
+ * Replies come from outside, so all is bounded: bytes of one round trip,
  * objects (an array of a million empty arrays is small on the wire), the
  * length of a line; hiredis bounds the nesting. The reader is given object
  * functions of our own, because hiredis' allocate an array as large as its
- * header claims before the first element is there.
+ * header claims before the first element is there. Replies live in an arena
+ * until the next round trip begins.
  *
  * Any error leaves the conversation at an unknown place: the caller closes.
  */
+#include "conn.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "redis.h"
 
 #define ARRAY_MAX 65536
 
@@ -31,20 +33,9 @@ typedef int redis_elements;
 
 /* ---- replies ------------------------------------------------------------- */
 
-void reply_free(struct redis_reply *r)
-{
-    if (!r)
-        return;
-    for (size_t i = 0; i < r->count; i++)
-        reply_free(r->items[i]);
-    free(r->items);
-    free((char *)(uintptr_t)r->str.ptr);
-    free(r);
-}
-
 static void free_object(void *r)
 {
-    reply_free(r);
+    (void)r; /* it is the arena's */
 }
 
 /* hiredis takes NULL for "out of memory", which ends the conversation. */
@@ -57,9 +48,9 @@ static struct redis_reply *new_reply(const redisReadTask *task)
         c->too_much = true;
         return NULL;
     }
-    r = calloc(1, sizeof(*r));
+    r = arena_alloc(&c->arena, sizeof(*r));
     if (r)
-        r->type = task->type;
+        *r = (struct redis_reply){ .type = task->type };
     return r;
 }
 
@@ -76,20 +67,15 @@ static void *hang_in(const redisReadTask *task, struct redis_reply *r)
 
 static void *create_string(const redisReadTask *task, char *p, size_t n)
 {
+    struct redis_conn *c = task->privdata;
     struct redis_reply *r = new_reply(task);
-    char *copy;
+    char *copy = r ? arena_alloc(&c->arena, n + 1) : NULL;
 
-    if (!r)
+    if (!copy)
         return NULL;
-    copy = malloc(n + 1);
-    if (!copy) {
-        free(r);
-        return NULL;
-    }
     memcpy(copy, p, n);
     copy[n] = '\0';
     r->str = (sonde_str){ copy, n };
-    /* cppcheck-suppress memleak ; the reply owns it through `str` */
     return hang_in(task, r);
 }
 
@@ -106,11 +92,11 @@ static void *create_array(const redisReadTask *task, redis_elements n)
     if (!r)
         return NULL;
     if (n > 0) {
-        r->items = calloc((size_t)n, sizeof(struct redis_reply *));
-        if (!r->items) {
-            free(r);
+        r->items =
+            arena_alloc(&c->arena, (size_t)n * sizeof(struct redis_reply *));
+        if (!r->items)
             return NULL;
-        }
+        memset(r->items, 0, (size_t)n * sizeof(struct redis_reply *));
     }
     r->count = (size_t)n;
     return hang_in(task, r);
@@ -118,13 +104,74 @@ static void *create_array(const redisReadTask *task, redis_elements n)
 
 static void *create_integer(const redisReadTask *task, long long value)
 {
-    (void)value; /* no command of ours answers with one that is wanted */
-    return hang_in(task, new_reply(task));
+    struct redis_reply *r = new_reply(task);
+
+    if (r)
+        r->integer = value;
+    return hang_in(task, r);
 }
 
 static void *create_nil(const redisReadTask *task)
 {
     return hang_in(task, new_reply(task));
+}
+
+bool reply_is_text(const struct redis_reply *r)
+{
+    return r &&
+           (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS ||
+            (r->type > REDIS_REPLY_ERROR && r->str.ptr)); /* RESP3's */
+}
+
+bool reply_is_error(const struct redis_reply *r, const char *word)
+{
+    return r && r->type == REDIS_REPLY_ERROR && text_starts(r->str, word);
+}
+
+const struct redis_reply *reply_field(const struct redis_reply *r,
+                                      const char *name)
+{
+    for (size_t i = 0; r && i + 1 < r->count; i += 2) {
+        if (reply_is_text(r->items[i]) && text_is(r->items[i]->str, name))
+            return r->items[i + 1];
+    }
+    return NULL;
+}
+
+bool reply_number(const struct redis_reply *r, double *out)
+{
+    if (!r)
+        return false;
+    if (r->type == REDIS_REPLY_INTEGER) {
+        *out = (double)r->integer;
+        return true;
+    }
+    return reply_is_text(r) && text_number(r->str, out);
+}
+
+sonde_code reply_verdict(const struct redis_reply *r, struct sonde_err *err)
+{
+    static const char *const lacks[] = {
+        "ERR unknown command",
+        "ERR unknown subcommand",
+        "ERR Unknown subcommand",
+        "ERR Unknown ",
+        "ERR syntax error",
+        "ERR wrong number of arguments",
+        "ERR This instance has cluster support disabled",
+    };
+    sonde_code code = SONDE_EUNAVAILABLE;
+
+    if (reply_is_error(r, "NOPERM"))
+        code = SONDE_EACCESS;
+    for (size_t i = 0; i < sizeof(lacks) / sizeof(lacks[0]); i++) {
+        if (reply_is_error(r, lacks[i]))
+            code = SONDE_EUNSUPPORTED;
+    }
+    return sonde_err_set(err, code, "%.200s",
+                         r && r->type == REDIS_REPLY_ERROR
+                             ? r->str.ptr
+                             : "the reply is not of the expected form");
 }
 
 /* ---- connection ---------------------------------------------------------- */
@@ -157,8 +204,23 @@ static redisReader *new_reader(struct redis_conn *c)
     return r;
 }
 
+static sonde_code open_stream(struct redis_conn *c, const char *address,
+                              const struct sonde_tls *tls, sonde_msec deadline,
+                              struct sonde_err *err)
+{
+    if (!tls)
+        return c->host->stream_open(c->target, sonde_cstr(address), deadline,
+                                    &c->stream, err);
+    if (!SONDE_HAS(struct sonde_host, c->host, stream_open_tls))
+        return sonde_err_set(err, SONDE_EUNSUPPORTED,
+                             "this agent is too old for TLS");
+    return c->host->stream_open_tls(c->target, sonde_cstr(address), tls,
+                                    deadline, &c->stream, err);
+}
+
 sonde_code conn_open(struct redis_conn *c, const char *address,
-                     sonde_msec deadline, struct sonde_err *err)
+                     const struct sonde_tls *tls, sonde_msec deadline,
+                     struct sonde_err *err)
 {
     sonde_code rc;
 
@@ -166,12 +228,11 @@ sonde_code conn_open(struct redis_conn *c, const char *address,
     c->reader = new_reader(c);
     if (!c->reader)
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
-    rc = c->host->stream_open(c->target, sonde_cstr(address), deadline,
-                              &c->stream, err);
+    rc = open_stream(c, address, tls, deadline, err);
     if (rc != SONDE_OK) {
         c->stream = NULL;
         conn_close(c);
-        return stream_failed(err, rc, "connect");
+        return stream_failed(err, rc, tls ? "connect with TLS" : "connect");
     }
     return SONDE_OK;
 }
@@ -185,41 +246,61 @@ void conn_close(struct redis_conn *c)
     c->stream = NULL;
     c->reader = NULL;
     c->out.len = 0;
+    c->waiting = 0;
+    c->database = -1;
+}
+
+void conn_fini(struct redis_conn *c)
+{
+    conn_close(c);
+    text_fini(&c->out);
+    arena_fini(&c->arena);
 }
 
 sonde_code conn_begin(struct redis_conn *c, struct sonde_err *err)
 {
+    arena_reset(&c->arena);
     c->objects = 0;
     c->bytes = 0;
     c->answered = false;
     c->too_much = false;
     c->out.len = 0;
+    c->waiting = 0;
     if (c->reader && c->reader->len > c->reader->pos)
         return sonde_err_set(err, SONDE_EPROTO,
                              "the server sent more than it was asked for");
     return SONDE_OK;
 }
 
-sonde_code conn_command(struct redis_conn *c, const char *const *args,
+sonde_code conn_command(struct redis_conn *c, const sonde_str *args, size_t n,
                         struct sonde_err *err)
 {
-    const char *argv[8];
-    size_t lens[8];
-    char *text = NULL;
-    int argc = 0, n;
+    char head[32];
     bool ok;
 
-    for (; argc < 8 && args[argc]; argc++) {
-        argv[argc] = args[argc];
-        lens[argc] = strlen(args[argc]);
+    (void)snprintf(head, sizeof(head), "*%zu\r\n", n);
+    ok = text_addz(&c->out, head);
+    for (size_t i = 0; i < n; i++) {
+        (void)snprintf(head, sizeof(head), "$%zu\r\n", args[i].len);
+        ok = ok && text_addz(&c->out, head) &&
+             text_add(&c->out, args[i].ptr, args[i].len) &&
+             text_add(&c->out, "\r\n", 2);
     }
-    n = redisFormatCommandArgv(&text, argc, argv, lens);
-    ok = n > 0 && text_add(&c->out, text, (size_t)n);
-    if (n > 0) {
-        explicit_bzero(text, (size_t)n); /* it may be an AUTH */
-        redisFreeCommand(text);
-    }
+    c->waiting++;
     return ok ? SONDE_OK : sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+}
+
+sonde_code conn_select(struct redis_conn *c, int64_t database, bool *asked,
+                       struct sonde_err *err)
+{
+    char number[24];
+
+    *asked = c->database != database;
+    if (!*asked)
+        return SONDE_OK;
+    c->database = database;
+    (void)snprintf(number, sizeof(number), "%lld", (long long)database);
+    return conn_add(c, err, SONDE_STR("SELECT"), sonde_cstr(number));
 }
 
 sonde_code conn_send(struct redis_conn *c, sonde_msec deadline,
@@ -228,7 +309,7 @@ sonde_code conn_send(struct redis_conn *c, sonde_msec deadline,
     sonde_code rc =
         c->host->stream_write(c->stream, c->out.ptr, c->out.len, deadline, err);
 
-    explicit_bzero(c->out.ptr, c->out.len);
+    explicit_bzero(c->out.ptr, c->out.len); /* it may hold an AUTH */
     c->out.len = 0;
     return rc == SONDE_OK ? SONDE_OK : stream_failed(err, rc, "write");
 }
@@ -295,6 +376,8 @@ sonde_code conn_read(struct redis_conn *c, sonde_msec deadline,
             return protocol_error(c, err);
         if (reply) {
             *out = reply;
+            if (c->waiting)
+                c->waiting--;
             return SONDE_OK;
         }
         if (line_is_endless(c->reader))
@@ -306,4 +389,20 @@ sonde_code conn_read(struct redis_conn *c, sonde_msec deadline,
         if (rc != SONDE_OK)
             return rc;
     }
+}
+
+sonde_code conn_exchange(struct redis_conn *c, sonde_msec deadline,
+                         struct redis_reply ***out, struct sonde_err *err)
+{
+    size_t n = c->waiting;
+    sonde_code rc;
+
+    *out = arena_alloc(&c->arena, (n + 1) * sizeof(**out));
+    rc = *out ? conn_send(c, deadline, err)
+              : sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+    for (size_t i = 0; rc == SONDE_OK && i < n; i++)
+        rc = conn_read(c, deadline, &(*out)[i], err);
+    if (rc != SONDE_OK)
+        conn_close(c);
+    return rc;
 }

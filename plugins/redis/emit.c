@@ -10,14 +10,33 @@
  * and there is a bound on all. The hash is not kept secret; a server that
  * finds collisions loses its own samples.
  *
- * Values are read as Go reads them, in the C locale whatever the process has.
+ * Most labels are ASCII and pass as views; only what has to be changed is
+ * copied. A family without labels needs no hash, a flag is enough.
  */
+#include "emit.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "redis.h"
+#define SEEN_KEPT 4096 /* slots kept between collections */
+/* Bytes that a label can have once made valid: U+FFFD is three. */
+#define LABEL_ROOM (REDIS_LABEL_MAX * 3 + 1)
 
-#define VALUE_BYTES_MAX 64
+void emit_begin(struct redis_emit *e, struct sonde_sink *sink)
+{
+    e->sink = sink;
+    e->role = (sonde_str){ 0 };
+    e->count = 0;
+    e->dynamic_count = 0;
+    memset(e->plain_seen, 0, sizeof(e->plain_seen));
+    if (e->seen_cap > SEEN_KEPT) {
+        free(e->seen);
+        e->seen = NULL;
+        e->seen_cap = 0;
+    }
+    if (e->seen)
+        memset(e->seen, 0, e->seen_cap * sizeof(*e->seen));
+}
 
 void emit_fini(struct redis_emit *e)
 {
@@ -74,39 +93,89 @@ static bool seen_add(struct redis_emit *e, uint64_t h)
 
 /* ---- labels -------------------------------------------------------------- */
 
-/* Copies of the labels, made valid; they stand in the scratch text. */
-static bool clean_labels(struct redis_emit *e, const struct sonde_family *f,
-                         const sonde_str *in, sonde_str *out, uint64_t *hash)
+/* The last label of most families. */
+static bool is_role(const char *label)
 {
-    size_t ends[SONDE_LABELS_MAX], n = 0, from = 0;
+    return strcmp(label, "instance_role") == 0;
+}
 
-    e->scratch.len = 0;
-    for (; n < SONDE_LABELS_MAX && f->labels[n]; n++) {
-        sonde_str v = in[n];
+size_t emit_label_count(size_t family)
+{
+    const struct sonde_family *f = &redis_families[family];
+    size_t n = 0;
 
-        if (v.len > REDIS_LABEL_MAX)
-            v.len = REDIS_LABEL_MAX;
-        if (!text_add_utf8(&e->scratch, v))
+    while (n < SONDE_LABELS_MAX && f->labels[n] && !is_role(f->labels[n]))
+        n++;
+    return n;
+}
+
+/* ASCII without NUL, and short: as it is. */
+static bool is_clean(sonde_str v)
+{
+    if (v.len > REDIS_LABEL_MAX)
+        return false;
+    for (size_t i = 0; i < v.len; i++) {
+        if ((unsigned char)(v.ptr[i] - 1) >= 0x7f)
             return false;
-        ends[n] = e->scratch.len;
     }
+    return true;
+}
+
+/* The scratch text is given its room first: it must not move while labels of
+ * the same sample stand in it. */
+static bool clean_label(struct redis_text *scratch, sonde_str *label)
+{
+    size_t at = scratch->len;
+
+    if (scratch->cap < SONDE_LABELS_MAX * LABEL_ROOM) {
+        scratch->ptr = malloc(SONDE_LABELS_MAX * LABEL_ROOM);
+        scratch->cap = scratch->ptr ? SONDE_LABELS_MAX * LABEL_ROOM : 0;
+    }
+    if (label->len > REDIS_LABEL_MAX)
+        label->len = REDIS_LABEL_MAX;
+    if (!scratch->ptr || !text_add_utf8(scratch, *label))
+        return false;
+    *label = (sonde_str){ scratch->ptr + at, scratch->len - at };
+    return true;
+}
+
+/* The labels, made valid. */
+static bool clean_labels(struct redis_emit *e, const sonde_str *in, size_t n,
+                         sonde_str *out, uint64_t *hash)
+{
+    e->scratch.len = 0;
     for (size_t i = 0; i < n; i++) {
-        out[i] = (sonde_str){ ends[i] > from ? e->scratch.ptr + from : NULL,
-                              ends[i] - from };
+        out[i] = in[i].len ? in[i] : (sonde_str){ 0 };
+        if (!is_clean(in[i]) && !clean_label(&e->scratch, &out[i]))
+            return false;
         *hash = hash_add(*hash, out[i].ptr, out[i].len);
-        from = ends[i];
     }
+    return true;
+}
+
+/* A family without labels is said once. */
+static bool prepare_plain(struct redis_emit *e, size_t family)
+{
+    if (e->plain_seen[family]) {
+        e->dropped++;
+        return false;
+    }
+    e->plain_seen[family] = true;
     return true;
 }
 
 static bool prepare(struct redis_emit *e, size_t family, unsigned part,
                     const sonde_str *in, sonde_str *out)
 {
+    size_t n = emit_label_count(family);
     uint64_t hash = 0xcbf29ce484222325ull ^ (family << 8 | part);
 
+    if (redis_families[family].labels[n])
+        out[n] = e->role;
+    if (n == 0)
+        return prepare_plain(e, family);
     hash *= 0x100000001b3ull;
-    if (clean_labels(e, &redis_families[family], in, out, &hash) &&
-        seen_add(e, hash))
+    if (clean_labels(e, in, n, out, &hash) && seen_add(e, hash))
         return true;
     e->dropped++;
     return false;
@@ -130,9 +199,20 @@ void emit_summary(struct redis_emit *e, size_t family, const sonde_str *labels,
         (void)e->host->summary(e->sink, family, clean, count, sum);
 }
 
+void emit_histogram(struct redis_emit *e, size_t family,
+                    const sonde_str *labels, const struct sonde_bucket *buckets,
+                    size_t n, uint64_t count, double sum)
+{
+    sonde_str clean[SONDE_LABELS_MAX];
+
+    if (prepare(e, family, 2, labels, clean))
+        (void)e->host->histogram(e->sink, family, clean, buckets, n, count,
+                                 sum);
+}
+
 /* ---- fields without a table ---------------------------------------------- */
 
-static bool is_declared(const char *name)
+static bool is_declared(const char *name) /* rare: a walk is enough */
 {
     for (size_t i = 0; i < REDIS_FAMILY_COUNT; i++) {
         if (strcmp(redis_families[i].name, name) == 0)
@@ -146,7 +226,8 @@ void emit_unknown_field(struct redis_emit *e, sonde_str field, double value)
     char name[160], help[200];
     struct sonde_family f = { .name = name,
                               .type = SONDE_METRIC_GAUGE,
-                              .help = help };
+                              .help = help,
+                              .labels = { "instance_role" } };
     int n = snprintf(name, sizeof(name), "redis_%.*s", SONDE_ARG(field));
 
     if (n < 0 || (size_t)n >= sizeof(name) ||
@@ -167,16 +248,15 @@ void emit_unknown_field(struct redis_emit *e, sonde_str field, double value)
     }
     e->dynamic_count++;
     (void)snprintf(help, sizeof(help), "%s, as the server reports it", name);
-    (void)e->host->dynamic(e->sink, &f, NULL, value);
+    (void)e->host->dynamic(e->sink, &f, &e->role, value);
 }
 
 /* ---- values -------------------------------------------------------------- */
 
-bool emit_value(const struct redis_emit *e, sonde_str text, double *out)
+bool emit_value(sonde_str text, double *out)
 {
-    char z[VALUE_BYTES_MAX + 1];
-    char *end;
-
+    if (text_number(text, out))
+        return true;
     if (text_is(text, "ok") || text_is(text, "true")) {
         *out = 1;
         return true;
@@ -186,13 +266,5 @@ bool emit_value(const struct redis_emit *e, sonde_str text, double *out)
         *out = 0;
         return true;
     }
-    /* strtod would skip blanks and read nan(...). */
-    if (text.len == 0 || text.len > VALUE_BYTES_MAX ||
-        memchr(text.ptr, '(', text.len) || memchr(text.ptr, '\0', text.len) ||
-        strchr(" \t\r\n\v\f", text.ptr[0]))
-        return false;
-    memcpy(z, text.ptr, text.len);
-    z[text.len] = '\0';
-    *out = strtod_l(z, &end, e->locale);
-    return *end == '\0';
+    return false;
 }

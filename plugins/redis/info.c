@@ -55,98 +55,65 @@ static const char *const label_fields[L_COUNT] = {
     [L_READ_ONLY] = "slave_read_only",
 };
 
-struct command {
-    sonde_str name;
-    double calls, usec;
-};
-
 struct reading {
     struct redis_emit *emit;
     struct redis_info *info;
     sonde_str section;
     sonde_str labels[L_COUNT];
     sonde_str master[2]; /* host and port, named last */
-    struct command *commands;
-    size_t command_count, command_cap;
-    size_t command_next;  /* where the last look-up ended */
-    size_t latency_count; /* look-ups: each may walk all commands */
 };
 
 /* ---- commands and errors ------------------------------------------------- */
 
-static bool pair_value(const struct reading *r, sonde_str list, const char *key,
-                       double *out)
+static bool pair_value(sonde_str list, const char *key, double *out)
 {
     sonde_str text;
 
-    return text_pair(list, key, &text) && emit_value(r->emit, text, out);
+    return text_pair(list, key, &text) && emit_value(text, out);
 }
 
-static void keep_command(struct reading *r, const struct command *c)
-{
-    if (r->command_count == r->command_cap) {
-        size_t cap = r->command_cap ? r->command_cap * 2 : 256;
-        struct command *grown;
-
-        if (cap > REDIS_COMMANDS_MAX)
-            return;
-        grown = realloc(r->commands, cap * sizeof(*grown));
-        if (!grown)
-            return;
-        r->commands = grown;
-        r->command_cap = cap;
-    }
-    r->commands[r->command_count++] = *c;
-}
-
+/* calls=2,usec=34,usec_per_call=17.00,rejected_calls=0,failed_calls=0: in
+ * that order on every server that has them. */
 static void read_command(struct reading *r, sonde_str name, sonde_str value)
 {
-    struct command c = { .name = name };
-    double v;
+    static const struct {
+        const char *key;
+        int family;
+        double scale;
+    } columns[] = { { "calls", F_COMMANDS, 1 },
+                    { "usec", F_COMMANDS_DURATION, 1e6 },
+                    { "rejected_calls", F_COMMANDS_REJECTED, 1 },
+                    { "failed_calls", F_COMMANDS_FAILED, 1 } };
+    double values[4];
+    bool there[4];
 
-    if (!pair_value(r, value, "calls", &c.calls) ||
-        !pair_value(r, value, "usec", &c.usec))
+    for (size_t i = 0; i < 4; i++)
+        there[i] = pair_value(value, columns[i].key, &values[i]);
+    if (!there[0] || !there[1])
         return;
-    emit_sample(r->emit, F_COMMANDS, &name, c.calls);
-    emit_sample(r->emit, F_COMMANDS_DURATION, &name, c.usec / 1e6);
-    if (pair_value(r, value, "rejected_calls", &v))
-        emit_sample(r->emit, F_COMMANDS_REJECTED, &name, v);
-    if (pair_value(r, value, "failed_calls", &v))
-        emit_sample(r->emit, F_COMMANDS_FAILED, &name, v);
-    keep_command(r, &c);
-}
-
-/* The two sections list commands in the same order, so the search goes on
- * where the last one ended. */
-static const struct command *find_command(struct reading *r, sonde_str name)
-{
-    if (++r->latency_count > REDIS_COMMANDS_MAX)
-        return NULL;
-    for (size_t n = 0; n < r->command_count; n++) {
-        size_t i = (r->command_next + n) % r->command_count;
-
-        if (sonde_str_eq(r->commands[i].name, name)) {
-            r->command_next = i + 1;
-            return &r->commands[i];
-        }
+    for (size_t i = 0; i < 4; i++) {
+        if (there[i])
+            emit_sample(r->emit, (size_t)columns[i].family, &name,
+                        values[i] / columns[i].scale);
     }
-    return NULL;
+    if (r->info->commands)
+        (void)commands_add(r->info->commands, name, values[0], values[1]);
 }
 
 /* latency_percentiles_usec_NAME:p50=1.003,p99=2.007,p99.9=9.023 */
 static void read_latency(struct reading *r, sonde_str name, sonde_str value)
 {
-    const struct command *c = find_command(r, name);
+    const struct redis_command *c =
+        r->info->commands ? commands_find(r->info->commands, name) : NULL;
     sonde_str pair, quantile;
 
-    if (!c)
+    if (!c || !c->listed)
         return;
     while (text_split(&value, ',', &pair)) {
         double v;
 
         if (!text_split(&pair, '=', &quantile) || !pair.ptr ||
-            quantile.len < 2 || quantile.ptr[0] != 'p' ||
-            !emit_value(r->emit, pair, &v))
+            quantile.len < 2 || quantile.ptr[0] != 'p' || !emit_value(pair, &v))
             continue;
         quantile.ptr++;
         quantile.len--;
@@ -162,7 +129,7 @@ static void read_error(struct reading *r, sonde_str name, sonde_str value)
 {
     double v;
 
-    if (pair_value(r, value, "count", &v))
+    if (pair_value(value, "count", &v))
         emit_sample(r->emit, F_ERRORS, &name, v);
 }
 
@@ -180,12 +147,17 @@ static void read_database(struct reading *r, sonde_str db, sonde_str value)
                     { F_DB_AVG_TTL, 1e-3 },
                     { F_DB_KEYS_CACHED, 1 } };
     sonde_str pair, name;
+    int64_t number = 0;
 
+    for (size_t i = 2; i < db.len && number < REDIS_DATABASES_MAX; i++)
+        number = number * 10 + (db.ptr[i] - '0');
+    if (r->info->databases && number < REDIS_DATABASES_MAX)
+        r->info->databases[number] = 1;
     for (size_t i = 0; i < 4 && text_split(&value, ',', &pair); i++) {
         double v;
 
         if (!text_split(&pair, '=', &name) || !pair.ptr ||
-            !emit_value(r->emit, pair, &v))
+            !emit_value(pair, &v))
             return;
         emit_sample(r->emit, columns[i].family, &db, v * columns[i].scale);
     }
@@ -193,7 +165,9 @@ static void read_database(struct reading *r, sonde_str db, sonde_str value)
 
 void info_pad_databases(struct redis_emit *e, int64_t databases)
 {
-    for (int64_t i = 0; i < databases && i < REDIS_PADDING_MAX; i++) {
+    uint64_t dropped = e->dropped;
+
+    for (int64_t i = 0; i < databases && i < REDIS_DATABASES_MAX; i++) {
         char name[32];
         int n = snprintf(name, sizeof(name), "db%lld", (long long)i);
         sonde_str db = { name, (size_t)n };
@@ -201,7 +175,7 @@ void info_pad_databases(struct redis_emit *e, int64_t databases)
         emit_sample(e, F_DB_KEYS, &db, 0);
         emit_sample(e, F_DB_KEYS_EXPIRING, &db, 0);
     }
-    e->dropped = 0; /* those that INFO had listed */
+    e->dropped = dropped; /* those that INFO had listed */
 }
 
 /* ---- replication --------------------------------------------------------- */
@@ -224,11 +198,11 @@ static sonde_str master_part(sonde_str field)
 }
 
 /* Integers as the exporter reads them: garbage is 0. */
-static double whole(const struct reading *r, sonde_str text)
+static double whole(sonde_str text)
 {
     double v = 0;
 
-    return emit_value(r->emit, text, &v) ? trunc(v) : 0;
+    return emit_value(text, &v) ? trunc(v) : 0;
 }
 
 static bool read_master(struct reading *r, sonde_str field, sonde_str value)
@@ -242,11 +216,11 @@ static bool read_master(struct reading *r, sonde_str field, sonde_str value)
     else if (text_is(part, "link_status"))
         emit_sample(r->emit, F_MASTER_LINK_UP, r->master, text_is(value, "up"));
     else if (text_is(part, "last_io_seconds_ago"))
-        emit_sample(r->emit, F_MASTER_LAST_IO, r->master, whole(r, value));
+        emit_sample(r->emit, F_MASTER_LAST_IO, r->master, whole(value));
     else if (text_is(part, "sync_in_progress"))
-        emit_sample(r->emit, F_MASTER_SYNC, r->master, whole(r, value));
+        emit_sample(r->emit, F_MASTER_SYNC, r->master, whole(value));
     else if (text_is(field, "slave_repl_offset"))
-        emit_sample(r->emit, F_SLAVE_REPL_OFFSET, r->master, whole(r, value));
+        emit_sample(r->emit, F_SLAVE_REPL_OFFSET, r->master, whole(value));
     else
         return false;
     return true;
@@ -270,35 +244,65 @@ static void read_slave(struct reading *r, sonde_str value)
     (void)text_pair(value, "ip", &labels[0]);
     (void)text_pair(value, "port", &labels[1]);
     (void)text_pair(value, "state", &labels[2]);
-    if (pair_value(r, value, "offset", &v))
+    if (pair_value(value, "offset", &v))
         emit_sample(r->emit, F_SLAVE_OFFSET, labels, v);
-    if (pair_value(r, value, "lag", &v))
+    if (pair_value(value, "lag", &v))
         emit_sample(r->emit, F_SLAVE_LAG, labels, v);
+}
+
+/* ---- sentinel ------------------------------------------------------------ */
+
+/* masterN:name=a,status=ok,address=10.0.0.1:6379,slaves=1,sentinels=3 */
+static void read_watched(struct reading *r, sonde_str value)
+{
+    sonde_str name = { 0 }, address = { 0 }, status = { 0 };
+    double slaves, sentinels;
+
+    (void)text_pair(value, "name", &name);
+    (void)text_pair(value, "address", &address);
+    (void)text_pair(value, "status", &status);
+    if (!pair_value(value, "slaves", &slaves) ||
+        !pair_value(value, "sentinels", &sentinels))
+        return;
+    emit_sample(r->emit, F_SENTINEL_STATUS, SONDE_LABELS(name, address, status),
+                text_is(status, "ok"));
+    emit_sample(r->emit, F_SENTINEL_SLAVES, SONDE_LABELS(name, address),
+                slaves);
+    emit_sample(r->emit, F_SENTINEL_SENTINELS, SONDE_LABELS(name, address),
+                sentinels);
+}
+
+static void read_sentinel(struct reading *r, sonde_str field, sonde_str value)
+{
+    static const struct {
+        const char *field;
+        size_t family;
+    } rows[] = { { "sentinel_masters", F_SENTINEL_MASTERS },
+                 { "sentinel_tilt", F_SENTINEL_TILT },
+                 { "sentinel_running_scripts", F_SENTINEL_SCRIPTS },
+                 { "sentinel_scripts_queue_length", F_SENTINEL_QUEUE },
+                 { "sentinel_simulate_failure_flags", F_SENTINEL_SIMULATE } };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (text_is(field, rows[i].field))
+            emit_sample(r->emit, rows[i].family, NULL, whole(value));
+    }
+    if (text_is_numbered(field, "master"))
+        read_watched(r, value);
 }
 
 /* ---- plain fields -------------------------------------------------------- */
 
-static int compare_field(const void *key, const void *row)
-{
-    const sonde_str *s = key;
-    const char *z = ((const struct redis_field *)row)->field;
-    size_t n = strlen(z);
-    int c = memcmp(s->ptr, z, s->len < n ? s->len : n);
-
-    return c ? c : s->len < n ? -1 : s->len > n;
-}
-
 static bool read_plain(struct reading *r, sonde_str field, sonde_str value)
 {
-    const struct redis_field *row = bsearch(
-        &field, redis_fields, redis_field_count, sizeof(*row), compare_field);
+    int row = redis_find_field(field);
     double v;
 
-    if (!row)
+    if (row < 0)
         return false;
-    if (emit_value(r->emit, value, &v))
-        emit_sample(r->emit, r->emit->family_of[row - redis_fields], NULL,
-                    row->scale > 0 ? v * row->scale : v);
+    if (emit_value(value, &v))
+        emit_sample(r->emit, F_FIELDS + (size_t)row, NULL,
+                    v * redis_fields[row].scale);
     return true;
 }
 
@@ -307,7 +311,7 @@ static void read_other(struct reading *r, sonde_str field, sonde_str value)
     static const char io_thread[] = "used_active_time_io_thread_";
     double v;
 
-    if (!emit_value(r->emit, value, &v))
+    if (!emit_value(value, &v))
         return;
     if (text_is_numbered(field, io_thread)) {
         field.ptr += sizeof(io_thread) - 1;
@@ -327,7 +331,7 @@ static void read_uptime(struct reading *r, sonde_str value)
 {
     double v, start;
 
-    if (!r->info->start_time || !emit_value(r->emit, value, &v))
+    if (!r->info->start_time || !emit_value(value, &v))
         return;
     start = floor(r->info->now) - v;
     if (fabs(start - *r->info->start_time) > 1.5)
@@ -335,35 +339,27 @@ static void read_uptime(struct reading *r, sonde_str value)
     emit_sample(r->emit, F_START_TIME, NULL, *r->info->start_time);
 }
 
+/* Three quarters of all fields are told apart by their first byte. */
 static void gather_labels(struct reading *r, sonde_str field, sonde_str value)
 {
+    if (field.len == 0 || !memchr("romtpvs", field.ptr[0], 7))
+        return;
     for (size_t i = 0; i < L_COUNT; i++) {
-        if (text_is(field, label_fields[i]))
+        if (label_fields[i][0] == field.ptr[0] &&
+            text_is(field, label_fields[i]))
             r->labels[i] = value;
     }
-}
-
-/* "cmdstat_get" and prefix "cmdstat_": "get". */
-static bool cut_prefix(sonde_str *s, const char *prefix)
-{
-    size_t n = strlen(prefix);
-
-    if (s->len <= n || !text_starts(*s, prefix))
-        return false;
-    s->ptr += n;
-    s->len -= n;
-    return true;
 }
 
 static void read_field(struct reading *r, sonde_str field, sonde_str value)
 {
     sonde_str name = field;
 
-    if (cut_prefix(&name, "cmdstat_")) {
+    if (text_cut_prefix(&name, "cmdstat_")) {
         read_command(r, name, value);
-    } else if (cut_prefix(&name, "errorstat_")) {
+    } else if (text_cut_prefix(&name, "errorstat_")) {
         read_error(r, name, value);
-    } else if (cut_prefix(&name, "latency_percentiles_usec_")) {
+    } else if (text_cut_prefix(&name, "latency_percentiles_usec_")) {
         read_latency(r, name, value);
     } else if (text_is(r->section, "Keyspace") &&
                text_is_numbered(field, "db")) {
@@ -371,6 +367,8 @@ static void read_field(struct reading *r, sonde_str field, sonde_str value)
     } else if (text_is(r->section, "Replication") &&
                text_is_numbered(field, "slave")) {
         read_slave(r, value);
+    } else if (text_is(r->section, "Sentinel")) {
+        read_sentinel(r, field, value);
     } else {
         gather_labels(r, field, value);
         if (text_is(field, "uptime_in_seconds"))
@@ -420,16 +418,58 @@ void info_emit(struct redis_emit *e, sonde_str text, struct redis_info *info)
         }
     }
     emit_gathered(&r);
-    free(r.commands);
 }
 
-bool info_says_cluster(sonde_str text)
-{
-    sonde_str line;
+/* ---- facts --------------------------------------------------------------- */
 
-    while (next_line(&text, &line)) {
-        if (text_is(line, "cluster_enabled:1"))
-            return true;
+/* The value of a field, which begins a line; empty: not there. */
+static sonde_str field_value(sonde_str text, const char *field)
+{
+    size_t n = strlen(field);
+    sonde_str rest = text, line;
+    const char *at;
+
+    while (rest.len && (at = memmem(rest.ptr, rest.len, field, n))) {
+        rest.len -= (size_t)(at + n - rest.ptr);
+        rest.ptr = at + n;
+        if (at == text.ptr || at[-1] == '\n') {
+            (void)text_split(&rest, '\n', &line);
+            return text_trim(line);
+        }
     }
-    return false;
+    return (sonde_str){ 0 };
+}
+
+/* 8.1 or later is 801. */
+static int version_of(sonde_str text)
+{
+    sonde_str part;
+    double major = 0, minor = 0;
+
+    if (!text_split(&text, '.', &part) || !text_number(part, &major) ||
+        !text_split(&text, '.', &part) || !text_number(part, &minor) ||
+        !(major >= 0 && major < 10000 && minor >= 0 && minor < 100))
+        return 0;
+    return (int)major * 100 + (int)minor;
+}
+
+void info_facts(sonde_str text, struct redis_facts *facts)
+{
+    sonde_str role = field_value(text, "role:");
+    int version = version_of(field_value(text, "redis_version:"));
+    int valkey = version_of(field_value(text, "valkey_version:"));
+
+    *facts = (struct redis_facts){
+        .known = true,
+        .cluster = text_is(field_value(text, "cluster_enabled:"), "1"),
+        .sentinel = text_is(field_value(text, "redis_mode:"), "sentinel") ||
+                    text_has(text, "# Sentinel"),
+        .commandlog = valkey >= 801,
+        .config_names = version >= 700 || valkey >= 700,
+    };
+    if (role.len < sizeof(facts->role_text)) {
+        if (role.len)
+            memcpy(facts->role_text, role.ptr, role.len);
+        facts->role_length = role.len;
+    }
 }

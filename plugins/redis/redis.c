@@ -3,12 +3,12 @@
  * Redis and what speaks its protocol, under the names of redis_exporter.
  *
  * One connection a target is kept open, so TLS, AUTH and the server's count
- * of connections are paid once, and a collection is one round trip: all
- * commands go out together (on a fresh connection AUTH, SELECT and CLIENT
- * SETNAME in front of them), then the replies are read in order. What a
- * server refuses (CONFIG on managed clouds) is not asked again until the
- * next connection. A cluster's CLUSTER INFO costs a second round trip once;
- * after that it is known to be one.
+ * of connections are paid once, and a collection is one round trip
+ * (questions.c). Parts that need to know something first have a conversation
+ * of their own after it: a Sentinel's masters, search indexes, keys that are
+ * named, scripts, and last the walk over all keys, which is slow and comes in
+ * pieces (walk.c). A part that fails is left out with its reason; the rest
+ * stands.
  *
  * A server may have closed the kept connection meanwhile. If nothing has
  * been answered on it yet, one fresh connection is tried within the same
@@ -18,49 +18,50 @@
  * Like the exporter, a server that is down, slow or unwilling is a fact to
  * report, not a failed collection: redis_up 0 and the reason as a label. The
  * deadline kept here ends a little before the host's, so that this report
- * still arrives. Reasons are short and hold no address and no password;
- * in particular the text of a refused AUTH is never passed on, because a
- * server without that command repeats its arguments.
- *
- * Families and the INFO map: families.c. Reading INFO: info.c. RESP: conn.c.
+ * still arrives. Reasons are short and hold no address and no password.
  */
 #include "redis.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-/* ---- description --------------------------------------------------------- */
+#include "options.h"
 
-static const struct sonde_option options[] = {
-    SONDE_OPT_STR(struct redis_options, user, .help = "ACL user for AUTH",
-                  .example = "sonde"),
-    SONDE_OPT_SECRET(struct redis_options, password,
-                     .help = "Password for AUTH; one in the address wins"),
-    SONDE_OPT_FILE(struct redis_options, password_file,
-                   .help = "File that holds the password, read at each "
-                           "connection; wins over password",
-                   .example = "/run/secrets/redis"),
-    SONDE_OPT_STR(struct redis_options, config_command, .fallback = "CONFIG",
-                  .help = "Name of the CONFIG command if it was renamed; - "
-                          "does not ask for it"),
-    SONDE_OPT_BOOL(struct redis_options, set_client_name, .fallback = "true",
-                   .help = "Show up in CLIENT LIST as sonde"),
-    SONDE_OPT_BOOL(struct redis_options, include_system_metrics,
-                   .fallback = "false",
-                   .help = "Add redis_total_system_memory_bytes"),
-    SONDE_OPT_BOOL(struct redis_options, include_metrics_for_empty_databases,
-                   .fallback = "true",
-                   .help = "Zeroes for databases without keys"),
-    SONDE_OPT_SIZE(struct redis_options, reply_limit, .fallback = "64MB",
-                   .min = 65536, .max = INT64_C(1) << 30,
-                   .help = "Most bytes that a server may answer in one "
-                           "collection"),
+static const struct sonde_collector collectors[P_COUNT] = {
+    [P_INFO] = { "info", 0, "INFO in all sections" },
+    [P_CONFIG] = { "config", 0, "CONFIG GET" },
+    [P_LATENCY] = { "latency", 0, "LATENCY LATEST and HISTOGRAM" },
+    [P_SLOWLOG] = { "slowlog", 0, "The slow log's length and newest entry" },
+    [P_COMMANDLOG] = { "commandlog", 0, "Valkey's command logs" },
+    [P_CLIENTS] = { "clients", 0, "CLIENT LIST" },
+    [P_CLUSTER] = { "cluster", 0, "CLUSTER INFO and SLOTS" },
+    [P_MODULES] = { "modules", 0, "INFO MODULES" },
+    [P_TILE38] = { "tile38", 0, "Tile38's SERVER EXT" },
+    [P_SENTINEL] = { "sentinel", 0, "A Sentinel's masters" },
+    [P_SEARCH] = { "search", 0, "FT.INFO of search indexes" },
+    [P_KEYS] = { "keys", 0, "Keys that are named" },
+    [P_STREAMS] = { "streams", 0, "Streams that are named" },
+    [P_SCRIPTS] = { "scripts", 0, "Lua scripts" },
+    [P_KEY_WALK] = { "key_walk", SONDE_COLLECTOR_SLOW,
+                     "Keys, streams and counts by pattern, groups of keys" },
 };
+
+void part_begin(struct sonde_instance *i, enum redis_part part)
+{
+    if (SONDE_HAS(struct sonde_host, i->host, begin))
+        i->host->begin(i->sink, part);
+}
+
+void part_end(struct sonde_instance *i, sonde_code code,
+              const struct sonde_err *why)
+{
+    if (SONDE_HAS(struct sonde_host, i->host, end))
+        i->host->end(i->sink, code, code == SONDE_OK ? NULL : why->text, -1);
+}
 
 /* ---- small parts --------------------------------------------------------- */
 
-static double seconds_now(void)
+double redis_clock(void)
 {
     struct timespec ts;
 
@@ -77,322 +78,110 @@ static sonde_msec own_deadline(const struct sonde_host *host,
     return deadline - (margin < 0 ? 0 : margin > 100 ? 100 : margin);
 }
 
-static sonde_code add(struct redis_conn *c, struct sonde_err *err,
-                      const char *a, const char *b, const char *d)
+const struct sonde_tls *redis_tls(const struct sonde_instance *i)
 {
-    const char *const args[] = { a, b, d, NULL };
-
-    return conn_command(c, args, err);
+    return i->address.tls && SONDE_HAS(struct sonde_open, i->open, tls)
+               ? i->open->tls
+               : NULL;
 }
 
-/* ---- a fresh connection -------------------------------------------------- */
-
-struct credentials {
-    const char *user, *password; /* NULL: none */
-    char *from_file;
-};
-
-static sonde_code find_credentials(struct sonde_instance *i,
-                                   struct credentials *out,
-                                   struct sonde_err *err)
+sonde_code redis_conn_for(struct sonde_instance *i, struct redis_conn **out,
+                          struct sonde_err *err)
 {
-    const struct redis_options *o = i->options;
-    sonde_str text;
-
-    *out = (struct credentials){ .user = o->user.len ? o->user.ptr : NULL,
-                                 .password =
-                                     o->password.len ? o->password.ptr : NULL };
-    if (i->address.password) {
-        out->user = i->address.user;
-        out->password = i->address.password;
+    *out = &i->conn;
+    if (i->conn.stream)
         return SONDE_OK;
-    }
-    if (o->password_file.len == 0)
-        return SONDE_OK;
-    if (i->host->read_file(i->open->target, o->password_file, &text, err) !=
-        SONDE_OK) {
-        i->host->log(i->open->target, SONDE_LOG_WARN, "%s", err->text);
-        return sonde_err_set(err, SONDE_EACCESS,
-                             "the password file can not be read");
-    }
-    out->from_file = strndup(text.ptr ? text.ptr : "", text.len);
-    if (!out->from_file)
-        return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
-    out->password = *out->from_file ? out->from_file : NULL;
-    return SONDE_OK;
+    return sonde_err_set(err, SONDE_ECONNECT,
+                         "the connection was lost in an earlier part");
 }
 
-static void forget_credentials(struct credentials *c)
+void redis_forget(struct sonde_instance *i)
 {
-    if (c->from_file)
-        explicit_bzero(c->from_file, strlen(c->from_file));
-    free(c->from_file);
-}
-
-/* What a round trip asks, in the order of its replies. */
-struct asked {
-    bool auth, select, name, info, config, cluster;
-};
-
-static sonde_code add_greeting(struct sonde_instance *i, struct asked *asked,
-                               struct sonde_err *err)
-{
-    struct redis_conn *c = &i->conn;
-    struct credentials cr;
-    sonde_code rc = find_credentials(i, &cr, err);
-    char db[24];
-
-    if (rc == SONDE_OK && cr.password) {
-        asked->auth = true;
-        rc = cr.user ? add(c, err, "AUTH", cr.user, cr.password)
-                     : add(c, err, "AUTH", cr.password, NULL);
-    }
-    forget_credentials(&cr);
-    if (rc == SONDE_OK && i->address.database >= 0) {
-        asked->select = true;
-        (void)snprintf(db, sizeof(db), "%lld", (long long)i->address.database);
-        rc = add(c, err, "SELECT", db, NULL);
-    }
-    if (rc == SONDE_OK && i->options->set_client_name) {
-        asked->name = true;
-        rc = add(c, err, "CLIENT", "SETNAME", "sonde");
-    }
-    return rc;
-}
-
-static sonde_code connect_now(struct sonde_instance *i, sonde_msec deadline,
-                              struct sonde_err *err)
-{
-    double from = seconds_now();
-    sonde_code rc = conn_open(&i->conn, i->address.stream, deadline, err);
-
-    i->connect_seconds = seconds_now() - from;
-    i->no_config = false;
+    memset(i->refused, 0, sizeof(i->refused));
+    i->facts = (struct redis_facts){ 0 };
     i->plain_info = false;
-    return rc;
-}
-
-/* ---- a round trip -------------------------------------------------------- */
-
-struct answers {
-    struct redis_reply *info, *config, *cluster;
-};
-
-static void answers_free(struct answers *a)
-{
-    reply_free(a->info);
-    reply_free(a->config);
-    reply_free(a->cluster);
-    *a = (struct answers){ 0 };
-}
-
-static bool wants_config(const struct sonde_instance *i)
-{
-    return !i->no_config && !text_is(i->options->config_command, "-");
-}
-
-static sonde_code add_questions(struct sonde_instance *i, struct asked *asked,
-                                struct sonde_err *err)
-{
-    struct redis_conn *c = &i->conn;
-    sonde_code rc = add(c, err, "INFO", i->plain_info ? NULL : "ALL", NULL);
-
-    asked->info = true;
-    if (rc == SONDE_OK && wants_config(i)) {
-        asked->config = true;
-        rc = add(c, err, i->options->config_command.ptr, "GET", "*");
-    }
-    if (rc == SONDE_OK && i->cluster) {
-        asked->cluster = true;
-        rc = add(c, err, "CLUSTER", "INFO", NULL);
-    }
-    return rc;
-}
-
-/* Reads one reply that only says yes or no. */
-static sonde_code read_consent(struct sonde_instance *i, sonde_msec deadline,
-                               struct redis_reply **out, struct sonde_err *err)
-{
-    sonde_code rc = conn_read(&i->conn, deadline, out, err);
-
-    if (rc == SONDE_OK && (*out)->type == REDIS_REPLY_ERROR)
-        rc = SONDE_EAUTH;
-    return rc;
-}
-
-static sonde_code read_auth(struct sonde_instance *i, sonde_msec deadline,
-                            struct sonde_err *err)
-{
-    struct redis_reply *r = NULL;
-    sonde_code rc = read_consent(i, deadline, &r, err);
-
-    if (r && rc == SONDE_EAUTH) {
-        sonde_str word = r->str, rest = r->str;
-
-        (void)text_split(&rest, ' ', &word);
-        (void)sonde_err_set(err, SONDE_EAUTH, "AUTH is refused: %s",
-                            text_is(word, "WRONGPASS") ||
-                                    strstr(r->str.ptr, "invalid password")
-                                ? "wrong user or password"
-                            : strstr(r->str.ptr, "without any password") ||
-                                    strstr(r->str.ptr, "no password is set")
-                                ? "the server has no password"
-                                : "the server does not take it");
-    }
-    reply_free(r);
-    return rc;
-}
-
-static sonde_code read_select(struct sonde_instance *i, sonde_msec deadline,
-                              struct sonde_err *err)
-{
-    struct redis_reply *r = NULL;
-    sonde_code rc = read_consent(i, deadline, &r, err);
-
-    if (r && rc == SONDE_EAUTH)
-        (void)sonde_err_set(err, SONDE_EAUTH, "SELECT is refused: %.200s",
-                            r->str.ptr);
-    reply_free(r);
-    return rc;
-}
-
-static sonde_code read_answers(struct sonde_instance *i,
-                               const struct asked *asked, sonde_msec deadline,
-                               struct answers *out, struct sonde_err *err)
-{
-    struct redis_reply *ignored = NULL;
-    sonde_code rc = SONDE_OK;
-
-    if (asked->auth)
-        rc = read_auth(i, deadline, err);
-    if (rc == SONDE_OK && asked->select)
-        rc = read_select(i, deadline, err);
-    if (rc == SONDE_OK && asked->name) {
-        rc = conn_read(&i->conn, deadline, &ignored, err);
-        reply_free(ignored);
-    }
-    if (rc == SONDE_OK && asked->info)
-        rc = conn_read(&i->conn, deadline, &out->info, err);
-    if (rc == SONDE_OK && asked->config)
-        rc = conn_read(&i->conn, deadline, &out->config, err);
-    if (rc == SONDE_OK && asked->cluster)
-        rc = conn_read(&i->conn, deadline, &out->cluster, err);
-    return rc;
-}
-
-/* Everything in one round trip, connecting if need be. */
-static sonde_code first_trip(struct sonde_instance *i, sonde_msec deadline,
-                             struct answers *out, struct sonde_err *err)
-{
-    struct asked asked = { 0 };
-    bool fresh = !i->conn.stream;
-    sonde_code rc = SONDE_OK;
-
-    i->connect_seconds = 0;
-    if (fresh)
-        rc = connect_now(i, deadline, err);
-    if (rc == SONDE_OK)
-        rc = conn_begin(&i->conn, err);
-    if (rc == SONDE_OK && fresh)
-        rc = add_greeting(i, &asked, err);
-    if (rc == SONDE_OK)
-        rc = add_questions(i, &asked, err);
-    if (rc == SONDE_OK)
-        rc = conn_send(&i->conn, deadline, err);
-    return rc == SONDE_OK ? read_answers(i, &asked, deadline, out, err) : rc;
-}
-
-static bool is_text(const struct redis_reply *r)
-{
-    return r &&
-           (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS ||
-            r->type > REDIS_REPLY_ERROR); /* RESP3's verbatim text */
-}
-
-/* What the first trip has shown to be missing. */
-static sonde_code second_trip(struct sonde_instance *i, sonde_msec deadline,
-                              struct answers *out, struct sonde_err *err)
-{
-    struct asked asked = { 0 };
-    sonde_code rc = SONDE_OK;
-
-    if ((!is_text(out->info) || out->info->str.len == 0) && !i->plain_info) {
-        asked.info = i->plain_info = true;
-        reply_free(out->info);
-        out->info = NULL;
-        rc = add(&i->conn, err, "INFO", NULL, NULL);
-    } else if (is_text(out->info) && !out->cluster &&
-               info_says_cluster(out->info->str)) {
-        asked.cluster = i->cluster = true;
-        rc = add(&i->conn, err, "CLUSTER", "INFO", NULL);
-    } else {
-        return SONDE_OK;
-    }
-    if (rc == SONDE_OK)
-        rc = conn_send(&i->conn, deadline, err);
-    return rc == SONDE_OK ? read_answers(i, &asked, deadline, out, err) : rc;
-}
-
-static sonde_code ask(struct sonde_instance *i, sonde_msec deadline,
-                      struct answers *out, struct sonde_err *err)
-{
-    bool kept = i->conn.stream != NULL;
-    sonde_code rc = first_trip(i, deadline, out, err);
-
-    if (rc != SONDE_OK && kept && !i->conn.answered && rc != SONDE_ETIMEOUT) {
-        answers_free(out);
-        conn_close(&i->conn);
-        rc = first_trip(i, deadline, out, err);
-    }
-    if (rc == SONDE_OK)
-        rc = second_trip(i, deadline, out, err);
-    if (rc == SONDE_OK && !is_text(out->info))
-        rc = sonde_err_set(err, SONDE_EPROTO, "INFO is refused: %.200s",
-                           out->info && out->info->type == REDIS_REPLY_ERROR
-                               ? out->info->str.ptr
-                               : "the answer is no text");
-    if (out->config && out->config->type == REDIS_REPLY_ERROR) {
-        i->no_config = true;
-        i->host->log(i->open->target, SONDE_LOG_INFO,
-                     "CONFIG GET is refused; config metrics are left out "
-                     "(option config_command: '-' does not ask)");
-    }
-    return rc;
+    i->no_memory = false;
+    walk_restart(i->walk);
 }
 
 /* ---- emission ------------------------------------------------------------ */
 
-static void emit_instance(struct sonde_instance *i, struct redis_emit *e,
-                          const struct answers *a, int64_t databases)
+static void emit_info(struct sonde_instance *i)
 {
     struct redis_info info = {
         .now = (double)i->host->now() / 1000,
         .start_time = &i->start_time,
         .system_metrics = i->options->include_system_metrics,
+        .commands = i->commands,
+        .databases = i->databases,
     };
 
-    i->cluster = info_says_cluster(a->info->str);
-    info_emit(e, a->info->str, &info);
-    if (is_text(a->cluster))
-        info_emit(e, a->cluster->str, &info);
+    commands_reset(i->commands);
+    memset(i->databases, 0, REDIS_DATABASES_MAX);
+    part_begin(i, P_INFO);
+    info_emit(&i->emit, i->replies[Q_INFO]->str, &info);
     if (i->options->include_metrics_for_empty_databases)
-        info_pad_databases(e, i->cluster ? 1 : databases > 0 ? databases : 16);
-    settings_emit(e, a->config);
-    emit_sample(e, F_KEY_GROUPS_DURATION, NULL, 0);
+        info_pad_databases(&i->emit, i->database_count);
+    part_end(i, SONDE_OK, NULL);
+}
+
+/* Which nodes there are; a failure shows in the parts that need them. */
+static void update_nodes(struct sonde_instance *i)
+{
+    const struct redis_reply *r = i->replies[Q_CLUSTER_SLOTS];
+    struct sonde_err why;
+    bool changed = false;
+
+    if (!r || r->type != REDIS_REPLY_ARRAY)
+        return;
+    if (nodes_update(i, r, &changed, &why) != SONDE_OK)
+        i->host->log(i->open->target, SONDE_LOG_WARN, "%s", why.text);
+    if (changed)
+        walk_restart(i->walk);
+}
+
+static bool may_look_at_keys(const struct sonde_instance *i)
+{
+    return !i->options->skip_checkkeys_for_role_master ||
+           strcmp(i->facts.role_text, "slave") == 0;
+}
+
+static void emit_parts(struct sonde_instance *i, sonde_msec deadline)
+{
+    if (i->options->append_instance_role_label)
+        i->emit.role = (sonde_str){ i->facts.role_text, i->facts.role_length };
+    emit_info(i);
+    questions_emit(i);
+    update_nodes(i);
+    /* From here on each conversation discards the replies before it. */
+    sentinel_collect(i, deadline);
+    search_collect(i, deadline);
+    if (may_look_at_keys(i)) {
+        keys_collect(i, P_KEYS, deadline);
+        keys_collect(i, P_STREAMS, deadline);
+    }
+    scripts_collect(i, deadline);
+    walk_collect(i, deadline);
+    emit_sample(&i->emit, F_KEY_GROUPS_DURATION, NULL, i->groups_milliseconds);
+    if (i->emit.dropped)
+        emit_sample(&i->emit, F_DROPPED, NULL, (double)i->emit.dropped);
 }
 
 /* What the exporter says of itself. */
-static void emit_self(struct sonde_instance *i, struct redis_emit *e,
-                      double seconds, const char *error)
+static void emit_self(struct sonde_instance *i, double seconds,
+                      const char *error)
 {
     sonde_str version = sonde_cstr(i->host->version);
     sonde_str reason = sonde_cstr(error);
+    struct redis_emit *e = &i->emit;
 
     i->scrapes++;
     i->duration_sum += seconds;
     emit_sample(e, F_UP, NULL, *error ? 0 : 1);
     emit_sample(e, F_LAST_SCRAPE_ERROR, &reason, *error ? 1 : 0);
     emit_sample(e, F_CONNECT_TIME, NULL, i->connect_seconds);
+    if (i->ping_seconds >= 0)
+        emit_sample(e, F_PING_TIME, NULL, i->ping_seconds);
     emit_sample(e, F_SCRAPE_DURATION, NULL, seconds);
     emit_summary(e, F_SCRAPE_DURATIONS, NULL, i->scrapes, i->duration_sum);
     emit_sample(e, F_SCRAPES, NULL, (double)i->scrapes);
@@ -410,54 +199,71 @@ static void tell_change(struct sonde_instance *i, const char *error)
     i->down = *error != '\0';
 }
 
+/* Databases that there are: CONFIG says it, a cluster has one. */
+static sonde_code count_databases(struct sonde_instance *i,
+                                  struct sonde_err *err)
+{
+    int64_t n = -1;
+    sonde_code rc = settings_databases(i->replies[Q_CONFIG], &n, err);
+
+    i->database_count = i->facts.cluster ? 1 : n > 0 ? n : 16;
+    return rc;
+}
+
 static sonde_code redis_collect(struct sonde_instance *i,
                                 struct sonde_sink *sink, sonde_msec deadline,
                                 struct sonde_err *err)
 {
-    struct redis_emit e = { .host = i->host,
-                            .sink = sink,
-                            .family_of = i->family_of,
-                            .locale = i->locale };
     struct sonde_err why = { 0 };
-    struct answers answers = { 0 };
-    double from = seconds_now();
-    int64_t databases = -1;
+    double from = redis_clock();
     sonde_code rc;
 
     (void)err;
-    rc = ask(i, own_deadline(i->host, deadline), &answers, &why);
+    i->sink = sink;
+    i->ping_seconds = -1;
+    emit_begin(&i->emit, sink);
+    deadline = own_deadline(i->host, deadline);
+    rc = questions_ask(i, deadline, &why);
     if (rc == SONDE_OK)
-        rc = settings_databases(answers.config, &databases, &why);
-    if (rc == SONDE_OK)
-        emit_instance(i, &e, &answers, databases);
-    else
+        rc = count_databases(i, &why);
+    if (rc == SONDE_OK) {
+        emit_parts(i, deadline);
+    } else {
         conn_close(&i->conn);
-    emit_self(i, &e, seconds_now() - from, rc == SONDE_OK ? "" : why.text);
+        if (SONDE_HAS(struct sonde_host, i->host, discard))
+            i->host->discard(sink);
+    }
+    emit_self(i, redis_clock() - from, rc == SONDE_OK ? "" : why.text);
     tell_change(i, rc == SONDE_OK ? "" : why.text);
-    answers_free(&answers);
-    emit_fini(&e);
+    arena_reset(&i->conn.arena);
     return SONDE_OK;
 }
 
 /* ---- life ---------------------------------------------------------------- */
 
-static sonde_code redis_check(const void *opaque, struct sonde_err *err)
+static sonde_code read_lists(struct sonde_instance *i, struct sonde_err *err)
 {
-    const struct redis_options *o = opaque;
+    const struct redis_options *o = i->options;
+    sonde_code rc =
+        keylist_parse(o->check_keys, "check_keys", &i->named_keys, err);
 
-    if (o->password.len && o->password_file.len)
-        return sonde_err_set(err, SONDE_EINVAL,
-                             "password and password_file are both given: use "
-                             "one of them");
-    if (o->user.len && !o->password.len && !o->password_file.len)
-        return sonde_err_set(err, SONDE_EINVAL,
-                             "user is given without password or "
-                             "password_file");
-    if (o->config_command.len == 0)
-        return sonde_err_set(err, SONDE_EINVAL,
-                             "config_command is empty: expected the command's "
-                             "name, or '-' not to ask");
-    return SONDE_OK;
+    if (rc == SONDE_OK)
+        rc = keylist_take_patterns(&i->named_keys, &i->key_patterns, err);
+    if (rc == SONDE_OK)
+        rc = keylist_parse(o->check_single_keys, "check_single_keys",
+                           &i->named_keys, err);
+    if (rc == SONDE_OK)
+        rc = keylist_parse(o->check_streams, "check_streams", &i->named_streams,
+                           err);
+    if (rc == SONDE_OK)
+        rc = keylist_take_patterns(&i->named_streams, &i->stream_patterns, err);
+    if (rc == SONDE_OK)
+        rc = keylist_parse(o->check_single_streams, "check_single_streams",
+                           &i->named_streams, err);
+    if (rc == SONDE_OK)
+        rc =
+            keylist_parse(o->count_keys, "count_keys", &i->count_patterns, err);
+    return rc;
 }
 
 static sonde_code redis_open(const struct sonde_host *host,
@@ -470,29 +276,57 @@ static sonde_code redis_open(const struct sonde_host *host,
     if (!i)
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
     *out = i;
-    i->host = host;
+    i->host = i->emit.host = i->conn.host = host;
     i->open = open;
     i->options = open->options;
-    i->conn.host = host;
     i->conn.target = open->target;
     i->conn.bytes_max = (size_t)i->options->reply_limit;
-    i->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (!i->locale)
+    i->conn.database = -1;
+    i->commands = commands_new();
+    i->databases = calloc(REDIS_DATABASES_MAX, 1);
+    if (!i->commands || !i->databases)
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
-    rc = redis_link_fields(&i->family_of, err);
-    return rc == SONDE_OK ? address_parse(open->address, &i->address, err) : rc;
+    rc = address_parse(open->address, &i->address, err);
+    if (rc == SONDE_OK && i->options->user.len && !i->options->password.len &&
+        !i->options->password_file.len && !i->address.password)
+        host->log(open->target, SONDE_LOG_WARN,
+                  "user is given without a password: nobody logs in");
+    if (rc == SONDE_OK)
+        rc = read_lists(i, err);
+    if (rc == SONDE_OK && i->options->include_search_indexes_metrics)
+        rc = search_compile(i->options->check_search_indexes,
+                            &i->search_pattern, err);
+    if (rc == SONDE_OK &&
+        (i->key_patterns.count || i->stream_patterns.count ||
+         i->count_patterns.count || i->options->check_key_groups.len))
+        rc = walk_new(i, &i->walk, err);
+    return rc;
+}
+
+/* Passwords and certificates are read again at the next connection. */
+static void redis_reload(struct sonde_instance *i)
+{
+    conn_close(&i->conn);
+    nodes_fini(&i->nodes);
 }
 
 static void redis_close(struct sonde_instance *i)
 {
     if (!i)
         return;
-    conn_close(&i->conn);
-    text_fini(&i->conn.out);
+    conn_fini(&i->conn);
+    nodes_fini(&i->nodes);
     address_fini(&i->address);
-    if (i->locale)
-        freelocale(i->locale);
-    free(i->family_of);
+    emit_fini(&i->emit);
+    commands_free(i->commands);
+    walk_free(i->walk);
+    search_free(i->search_pattern);
+    keylist_fini(&i->named_keys);
+    keylist_fini(&i->named_streams);
+    keylist_fini(&i->key_patterns);
+    keylist_fini(&i->stream_patterns);
+    keylist_fini(&i->count_patterns);
+    free(i->databases);
     free(i);
 }
 
@@ -501,10 +335,11 @@ const struct sonde_plugin *sonde_plugin_entry(const struct sonde_host *host)
     static const struct sonde_plugin plugin = {
         SONDE_PLUGIN_HEAD,
         .name = "redis",
-        .version = "0.1.0",
+        .version = "0.2.0",
         .summary = "Redis, Valkey and KeyDB, with redis_exporter's metrics",
-        SONDE_PLUGIN_OPTIONS(options, struct redis_options),
+        SONDE_PLUGIN_OPTIONS(redis_options_table, struct redis_options),
         SONDE_PLUGIN_FAMILIES(redis_families),
+        SONDE_PLUGIN_COLLECTORS(collectors),
         .default_address = "127.0.0.1:6379",
         .default_port = 6379,
         .expose_port = 9121,
@@ -512,6 +347,8 @@ const struct sonde_plugin *sonde_plugin_entry(const struct sonde_host *host)
         .close = redis_close,
         .collect = redis_collect,
         .check = redis_check,
+        .reload = redis_reload,
+        .exporter = &redis_exporter,
     };
 
     (void)host;

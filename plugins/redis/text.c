@@ -5,10 +5,12 @@
  * A plugin links nothing of the agent, so the few helpers it needs are here.
  * All take views into replies and allocate nothing but the growing text.
  */
+
+#include "text.h"
+
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "redis.h"
 
 bool text_add(struct redis_text *t, const void *p, size_t n)
 {
@@ -100,6 +102,22 @@ bool text_is_numbered(sonde_str s, const char *prefix)
     return true;
 }
 
+bool text_cut_prefix(sonde_str *s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    if (s->len <= n || !text_starts(*s, prefix))
+        return false;
+    s->ptr += n;
+    s->len -= n;
+    return true;
+}
+
+bool text_has(sonde_str s, const char *part)
+{
+    return s.len && memmem(s.ptr, s.len, part, strlen(part));
+}
+
 bool text_pair(sonde_str list, const char *key, sonde_str *out)
 {
     sonde_str pair, name;
@@ -157,4 +175,78 @@ bool text_add_utf8(struct redis_text *t, sonde_str s)
         i += n ? n : 1;
     }
     return true;
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool text_add_decoded(struct redis_text *t, sonde_str s, bool plus)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+
+        if (c == '%') {
+            int h = i + 2 < s.len ? hex(s.ptr[i + 1]) : -1;
+            int l = i + 2 < s.len ? hex(s.ptr[i + 2]) : -1;
+
+            if (h < 0 || l < 0)
+                return false;
+            c = (char)(h * 16 + l);
+            i += 2;
+        } else if (plus && c == '+') {
+            c = ' ';
+        }
+        if (!text_add(t, &c, 1))
+            return false;
+    }
+    return true;
+}
+
+/* ---- numbers ------------------------------------------------------------- */
+
+#define NUMBER_MAX 64
+
+/* Whole numbers of up to 15 digits, which is nearly all of INFO, need no
+ * strtod and are exact. */
+static bool short_integer(sonde_str s, double *out)
+{
+    size_t i = s.len && s.ptr[0] == '-';
+    int64_t v = 0;
+
+    if (s.len - i == 0 || s.len - i > 15)
+        return false;
+    for (size_t k = i; k < s.len; k++) {
+        if (s.ptr[k] < '0' || s.ptr[k] > '9')
+            return false;
+        v = v * 10 + (s.ptr[k] - '0');
+    }
+    *out = i ? -(double)v : (double)v;
+    return true;
+}
+
+bool text_number(sonde_str s, double *out)
+{
+    char z[NUMBER_MAX + 1];
+    char *end;
+    locale_t c_locale;
+
+    if (short_integer(s, out))
+        return true;
+    /* strtod would skip blanks and read nan(...). */
+    if (s.len == 0 || s.len > NUMBER_MAX || memchr(s.ptr, '(', s.len) ||
+        memchr(s.ptr, '\0', s.len) || strchr(" \t\r\n\v\f", s.ptr[0]))
+        return false;
+    memcpy(z, s.ptr, s.len);
+    z[s.len] = '\0';
+    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!c_locale)
+        return false;
+    *out = strtod_l(z, &end, c_locale);
+    freelocale(c_locale);
+    return *end == '\0';
 }
