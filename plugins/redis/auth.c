@@ -39,8 +39,9 @@ static bool same_target(const char *key, const struct redis_address *want,
     }
     at = rest.len ? memrchr(rest.ptr, '@', rest.len) : NULL;
     if (at) {
-        name = (sonde_str){ rest.ptr, (size_t)(at - rest.ptr) };
-        (void)text_split(&name, ':', &name);
+        sonde_str info = { rest.ptr, (size_t)(at - rest.ptr) };
+
+        (void)text_split(&info, ':', &name);
         rest = sonde_cstr(at + 1);
     }
     if (text_add(&plain, scheme.ptr, scheme.len) &&

@@ -266,10 +266,11 @@ sonde_code conn_begin(struct redis_conn *c, struct sonde_err *err)
     c->too_much = false;
     c->out.len = 0;
     c->waiting = 0;
-    if (c->reader && c->reader->len > c->reader->pos)
-        return sonde_err_set(err, SONDE_EPROTO,
-                             "the server sent more than it was asked for");
-    return SONDE_OK;
+    if (!c->reader || c->reader->len <= c->reader->pos)
+        return SONDE_OK;
+    conn_close(c);
+    return sonde_err_set(err, SONDE_EPROTO,
+                         "the server sent more than it was asked for");
 }
 
 sonde_code conn_command(struct redis_conn *c, const sonde_str *args, size_t n,

@@ -35,7 +35,7 @@ extern const struct sonde_family redis_families[REDIS_FAMILY_COUNT];
  * field. */
 struct redis_field {
     const char *field;
-    double scale;
+    double divisor;
 };
 extern const struct redis_field redis_fields[REDIS_FIELD_COUNT];
 /* The row of a field, or -1. */

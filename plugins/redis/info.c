@@ -302,7 +302,7 @@ static bool read_plain(struct reading *r, sonde_str field, sonde_str value)
         return false;
     if (emit_value(value, &v))
         emit_sample(r->emit, F_FIELDS + (size_t)row, NULL,
-                    v * redis_fields[row].scale);
+                    v / redis_fields[row].divisor);
     return true;
 }
 

@@ -15,7 +15,7 @@ SOURCES_REDIS = plugins/redis/address.c plugins/redis/arena.c \
 	plugins/redis/settings.c plugins/redis/streams.c \
 	plugins/redis/text.c plugins/redis/text.h plugins/redis/walk.c
 CFLAGS_REDIS = $(REDIS_PLUGIN_CFLAGS) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS)
-LIBS_REDIS = $(REDIS_PLUGIN_LIBS) $(JANSSON_LIBS) $(PCRE2_LIBS)
+LIBS_REDIS = $(REDIS_PLUGIN_LIBS) $(JANSSON_LIBS) $(PCRE2_LIBS) -lm
 FUZZ_REDIS = tests/fuzz/redis_args tests/fuzz/redis_clients \
 	tests/fuzz/redis_info tests/fuzz/redis_lua tests/fuzz/redis_password \
 	tests/fuzz/redis_resp

@@ -31,7 +31,7 @@ static void emit_field(struct redis_emit *e, sonde_str field, sonde_str value)
 
     if (row >= 0 && emit_value(value, &v))
         emit_sample(e, F_FIELDS + (size_t)row, NULL,
-                    v * redis_fields[row].scale);
+                    v / redis_fields[row].divisor);
 }
 
 sonde_code modules_emit(struct sonde_instance *i, const struct redis_reply *r,

@@ -447,26 +447,33 @@ static bool finish_database(struct sonde_instance *i)
     return true;
 }
 
+/* On to a database that has keys and is wanted; SONDE_OK when there is no
+ * further one, SONDE_EAGAIN otherwise. */
+static sonde_code seek(struct sonde_instance *i, struct sonde_err *err)
+{
+    struct redis_walk *w = i->walk;
+    const struct redis_key_item *one;
+
+    for (; w->db < databases(i);) {
+        if ((w->group_count || patterns_of(i, w->db, &one)) &&
+            has_keys(i, w->db))
+            return SONDE_EAGAIN;
+        if (!finish_database(i))
+            return no_memory(err);
+    }
+    return SONDE_OK;
+}
+
 /* One batch; SONDE_OK when all is done, SONDE_EAGAIN when there is more. */
 static sonde_code step(struct sonde_instance *i, sonde_msec deadline,
                        struct sonde_err *err)
 {
     struct redis_walk *w = i->walk;
     const struct redis_reply *r;
-    const struct redis_key_item *one;
     struct redis_conn *c;
     size_t nodes = i->nodes.count ? i->nodes.count : 1;
-    sonde_code rc;
+    sonde_code rc = nodes_conn(i, w->node, deadline, &c, err);
 
-    while (w->db < databases(i) &&
-           ((!w->group_count && !patterns_of(i, w->db, &one)) ||
-            !has_keys(i, w->db))) {
-        if (!finish_database(i))
-            return no_memory(err);
-    }
-    if (w->db >= databases(i))
-        return SONDE_OK;
-    rc = nodes_conn(i, w->node, deadline, &c, err);
     if (rc == SONDE_OK)
         rc = ask_batch(i, c, deadline, &r, err);
     if (rc != SONDE_OK)
@@ -479,10 +486,11 @@ static sonde_code step(struct sonde_instance *i, sonde_msec deadline,
         rc = look_at_matches(i, c, deadline, err);
     if (rc == SONDE_OK)
         rc = group_batch(i, c, deadline, err);
-    if (rc == SONDE_OK && strcmp(w->cursor, "0") == 0 && ++w->node >= nodes &&
-        !finish_database(i))
-        return no_memory(err);
-    return rc == SONDE_OK ? SONDE_EAGAIN : rc;
+    if (rc != SONDE_OK)
+        return rc;
+    if (strcmp(w->cursor, "0") != 0 || ++w->node < nodes)
+        return SONDE_EAGAIN;
+    return finish_database(i) ? seek(i, err) : no_memory(err);
 }
 
 static sonde_code go_on(struct sonde_instance *i, sonde_msec deadline,
@@ -496,6 +504,9 @@ static sonde_code go_on(struct sonde_instance *i, sonde_msec deadline,
     if (!w->running)
         begin(i);
     most = w->seen + (uint64_t)i->options->walk_keys;
+    rc = seek(i, err);
+    if (rc != SONDE_EAGAIN)
+        return rc;
     do {
         rc = step(i, deadline, err);
     } while (rc == SONDE_EAGAIN && w->seen < most &&

@@ -19,20 +19,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                .start_time = &start,
                                .system_metrics = true };
     struct redis_emit e = { 0 };
-    uint16_t *linked = NULL;
-    struct sonde_err err;
+    struct redis_facts facts;
+    uint8_t *databases = calloc(REDIS_DATABASES_MAX, 1);
     sonde_str text = { (const char *)data, size };
 
-    if (size > 65536) /* the fake's search for duplicates is quadratic */
+    if (size > 65536) { /* the fake's search for duplicates is quadratic */
+        free(databases);
         return 0;
+    }
     sonde_fake_init(&f, sonde_plugin_entry);
-    if (redis_link_fields(&linked, &err) != SONDE_OK)
+    info.commands = commands_new();
+    info.databases = databases;
+    if (!info.commands || !databases)
         abort();
     e.host = &f.host;
-    e.sink = &f.sink;
-    e.family_of = linked;
-    e.locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    (void)info_says_cluster(text);
+    emit_begin(&e, &f.sink);
+    info_facts(text, &facts);
     info_emit(&e, text, &info);
     info_pad_databases(&e, 16);
     if (f.sink.code != SONDE_OK) {
@@ -40,8 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
     emit_fini(&e);
-    freelocale(e.locale);
-    free(linked);
+    commands_free(info.commands);
+    free(databases);
     sonde_fake_fini(&f);
     return 0;
 }
