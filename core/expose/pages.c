@@ -9,6 +9,7 @@
  * answer is 503 with the reasons, else the page has the others, and
  * sonde_expose_target_up tells which are missing.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "expose/door.h"
@@ -96,17 +97,52 @@ static void reply_failed(struct showing *s)
 /* ---- what the agent adds
  * --------------------------------------------------------- */
 
-static void add_target_errors(const struct door *d, uint64_t n, struct buf *out)
+static const char *target_errors_name(const struct door *d)
 {
     const struct sonde_exporter *x = d->exporter;
 
-    if (!x || !SONDE_HAS(struct sonde_exporter, x, target_errors))
+    return x && SONDE_HAS(struct sonde_exporter, x, target_errors)
+               ? x->target_errors
+               : NULL;
+}
+
+static void add_target_errors(const struct door *d, uint64_t n, struct buf *out)
+{
+    const char *name = target_errors_name(d);
+
+    if (!name)
         return;
     expo_write_family(
-        out, &(struct metadata){ .family = sonde_cstr(x->target_errors),
-                                 .type = METRIC_COUNTER,
-                                 .help = sonde_cstr(x->target_errors_help) });
-    buf_printf(out, "%s %llu\n", x->target_errors, (unsigned long long)n);
+        out, &(struct metadata){
+                 .family = sonde_cstr(name),
+                 .type = METRIC_COUNTER,
+                 .help = sonde_cstr(d->exporter->target_errors_help) });
+    buf_printf(out, "%s %llu\n", name, (unsigned long long)n);
+}
+
+/* A text as it is, but for that counter, if the plugin has a sample of it;
+ * false: it has none. */
+static bool put_with_errors(const struct door *d, sonde_str text, uint64_t n,
+                            struct buf *out)
+{
+    const char *name = target_errors_name(d);
+    const char *at;
+    size_t value, end;
+    char line[256];
+    int len;
+
+    if (!name || !text.len)
+        return false;
+    len = snprintf(line, sizeof(line), "\n%s ", name);
+    at = memmem(text.ptr, text.len, line, (size_t)len);
+    if (!at)
+        return false;
+    value = (size_t)(at - text.ptr) + (size_t)len;
+    end = value + str_index(str_sub(text, value, text.len), '\n');
+    buf_put(out, str_sub(text, 0, value));
+    buf_uint(out, n);
+    buf_put(out, str_sub(text, end, text.len));
+    return true;
 }
 
 static void add_self(const struct door *d, struct buf *out)
@@ -174,18 +210,46 @@ static bool compose_all(struct showing *s, sonde_str ours, struct buf *out,
     struct compose *c = compose_new(&s->visit->door->rules);
     bool ok = true;
 
+    /* First, because the first of two counts. */
+    compose_ours(c, ours);
     for (size_t i = 0; i < s->count; i++)
         ok = compose_target(s, c, i, err) && ok;
     if (s->count > 1)
         add_health(s, c);
-    compose_ours(c, ours);
     compose_write(c, out);
     compose_free(c);
     return ok;
 }
 
-/* `ours`: what the agent adds. */
-static void reply_page(struct showing *s, sonde_str ours)
+static void put_plain(struct showing *s, uint64_t errors, struct buf *out)
+{
+    const struct door *d = s->visit->door;
+    sonde_str text = buf_str(&s->pages[0]->text);
+
+    if (put_with_errors(d, text, errors, out))
+        return;
+    buf_put(out, text);
+    add_target_errors(d, errors, out);
+}
+
+static bool put_composed(struct showing *s, uint64_t errors, bool self,
+                         struct buf *out, struct sonde_err *err)
+{
+    struct buf ours;
+    bool ok;
+
+    buf_init(&ours);
+    add_target_errors(s->visit->door, errors, &ours);
+    if (self)
+        add_self(s->visit->door, &ours);
+    ok = compose_all(s, buf_str(&ours), out, err);
+    buf_fini(&ours);
+    return ok;
+}
+
+/* `errors`: of requests for the target's page; `self`: with the agent's own
+ * metrics, if the door has them. */
+static void reply_page(struct showing *s, uint64_t errors, bool self)
 {
     const struct compose_rules *rules = &s->visit->door->rules;
     struct sonde_err err = { 0 };
@@ -194,10 +258,11 @@ static void reply_page(struct showing *s, sonde_str ours)
 
     buf_init(&out);
     if (s->count == 1 && compose_is_plain(rules, s->pages[0])) {
-        buf_put(&out, buf_str(&s->pages[0]->text));
-        buf_put(&out, ours);
+        put_plain(s, errors, &out);
+        if (self)
+            add_self(s->visit->door, &out);
     } else {
-        ok = compose_all(s, ours, &out, &err);
+        ok = put_composed(s, errors, self, &out, &err);
     }
     if (ok)
         http_reply_take(s->visit->call, 200, EXPO_CONTENT_TYPE, &out);
@@ -212,7 +277,6 @@ void door_metrics(struct visit *v)
     struct arena *a = http_call_arena(v->call);
     struct target **targets;
     struct showing s;
-    struct buf ours;
     size_t n;
 
     if (!v->job) {
@@ -227,11 +291,7 @@ void door_metrics(struct visit *v)
         else
             door_reply_text(v, 503, "the job has no targets\n");
     } else {
-        buf_init(&ours);
-        add_target_errors(d, atomic_load(&d->target_errors), &ours);
-        add_self(d, &ours);
-        reply_page(&s, buf_str(&ours));
-        buf_fini(&ours);
+        reply_page(&s, atomic_load(&d->target_errors), true);
     }
     show_end(&s);
     for (size_t i = 0; i < n; i++)
@@ -296,16 +356,12 @@ static bool read_params(const struct visit *v, struct config_map *out)
 static void show_target(struct visit *v, struct target *t, bool fresh)
 {
     struct showing s;
-    struct buf ours;
 
     show_begin(&s, v, &t, 1, fresh);
     if (s.failed) {
         reply_failed(&s);
     } else {
-        buf_init(&ours);
-        add_target_errors(v->door, 0, &ours);
-        reply_page(&s, buf_str(&ours));
-        buf_fini(&ours);
+        reply_page(&s, 0, false);
     }
     show_end(&s);
 }

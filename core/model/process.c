@@ -90,9 +90,15 @@ static size_t open_fds(void)
 
 static void emit_limits(struct selfmetrics_page *page)
 {
+    /* As Go's client library has it: what no limit is, is 2^64. */
     size_t fds = open_fds();
     struct rlimit r;
 
+    if (getrlimit(RLIMIT_AS, &r) == 0)
+        selfmetrics_emit(page, "process_virtual_memory_max_bytes", METRIC_GAUGE,
+                         "Maximum amount of virtual memory available in "
+                         "bytes.",
+                         NULL, (double)r.rlim_cur);
     if (getrlimit(RLIMIT_NOFILE, &r) == 0)
         selfmetrics_emit(page, "process_max_fds", METRIC_GAUGE,
                          "Maximum number of open file descriptors.", NULL,

@@ -121,7 +121,8 @@ struct sonde_exporter {
                           struct sonde_err *err);
     /* A counter that the exporter keeps of bad requests for `target_path`,
      * emitted by the agent beside the plugin's families
-     * ("redis_target_scrape_request_errors_total"); or NULL. */
+     * ("redis_target_scrape_request_errors_total"); or NULL. A sample that
+     * the plugin emits by this name gives way to it. */
     const char *target_errors, *target_errors_help;
     /* A family of the plugin; while a sample of it is 0, /health answers 500
      * ("celery_up"). NULL: /health is always ok. */

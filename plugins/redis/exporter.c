@@ -109,8 +109,8 @@ static const struct sonde_flag flags[] = {
            "Measure a PING too"),
     OPTION("is-tile38", E("IS_TILE38"), BOOL, "is_tile38",
            "Ask Tile38's SERVER EXT"),
-    PLAIN("redis-only-metrics", E("REDIS_ONLY_METRICS"), BOOL, UNUSED, NULL,
-          "Without the exporter's own process: always so"),
+    PLAIN("redis-only-metrics", E("REDIS_ONLY_METRICS"), BOOL, NO_SELF, NULL,
+          "Without metrics of the exporter's own process"),
     PLAIN("include-go-runtime-metrics", E("INCLUDE_GO_RUNTIME_METRICS"), BOOL,
           UNUSED, NULL, "There is no Go runtime"),
 
@@ -124,15 +124,15 @@ static const struct sonde_flag flags[] = {
           NULL, "Key of that certificate"),
     PLAIN("tls-ca-cert-file", E("TLS_CA_CERT_FILE"), FILE, TLS_CA, NULL,
           "Authority of the instance's certificate"),
-    PLAIN("tls-server-cert-file", E("TLS_SERVER_CERT_FILE"), FILE, VALUE,
-          NULL, "Not taken: TLS of the pages comes from --web.config.file"),
-    PLAIN("tls-server-key-file", E("TLS_SERVER_KEY_FILE"), FILE, VALUE, NULL,
-          "Not taken: TLS of the pages comes from --web.config.file"),
+    PLAIN("tls-server-cert-file", E("TLS_SERVER_CERT_FILE"), FILE,
+          SERVER_CERT, NULL, "Certificate of the pages"),
+    PLAIN("tls-server-key-file", E("TLS_SERVER_KEY_FILE"), FILE, SERVER_KEY,
+          NULL, "Key of that certificate"),
     PLAIN("tls-server-ca-cert-file", E("TLS_SERVER_CA_CERT_FILE"), FILE,
-          VALUE, NULL,
-          "Not taken: TLS of the pages comes from --web.config.file"),
-    PLAIN("tls-server-min-version", E("TLS_SERVER_MIN_VERSION"), STR, UNUSED,
-          NULL, "TLS of the pages comes from --web.config.file"),
+          SERVER_CA, NULL,
+          "Authority of client certificates, which are then required"),
+    PLAIN("tls-server-min-version", E("TLS_SERVER_MIN_VERSION"), STR,
+          SERVER_TLS_MIN, NULL, "Lowest version of TLS, TLS1.2"),
     PLAIN("web.config.file", NULL, FILE, WEB_CONFIG, NULL,
           "Prometheus' web configuration for the pages: TLS, users"),
     PLAIN("basic-auth-username", E("BASIC_AUTH_USERNAME"), STR, USER, NULL,
@@ -145,8 +145,7 @@ static const struct sonde_flag flags[] = {
           NO_TARGETS, NULL, "Do not serve /scrape"),
     PLAIN("cluster-discover-hostnames", E("CLUSTER_DISCOVER_HOSTNAMES"), BOOL,
           UNUSED, NULL, "/discover-cluster-nodes is not served"),
-    PLAIN("debug", E("DEBUG"), BOOL, VALUE, NULL,
-          "Not taken: see --log-level"),
+    PLAIN("debug", E("DEBUG"), BOOL, DEBUG, NULL, "Log more"),
     PLAIN("log-level", E("LOG_LEVEL"), STR, LOG_LEVEL, "INFO",
           "Least that is logged"),
     PLAIN("log-format", E("LOG_FORMAT"), STR, LOG_FORMAT, "txt",
@@ -154,30 +153,13 @@ static const struct sonde_flag flags[] = {
 };
 /* clang-format on */
 
-/* TLS that was asked for and would silently not be there is an error. */
-static sonde_code check(const struct sonde_flag_values *values,
-                        struct sonde_err *err)
-{
-    static const char *const refused[] = { "tls-server-cert-file",
-                                           "tls-server-key-file",
-                                           "tls-server-ca-cert-file" };
-    sonde_str value;
-
-    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        if (values->get(values, refused[i], 0, &value) && value.len)
-            return sonde_err_set(err, SONDE_EUNSUPPORTED,
-                                 "--%s: give the certificate of the pages in "
-                                 "a file for --web.config.file "
-                                 "(tls_server_config)",
-                                 refused[i]);
-    }
-    return SONDE_OK;
-}
-
 static const char *const target_params[] = {
     "check-keys",    "check-single-keys",    "count-keys",
     "check-streams", "check-single-streams", NULL,
 };
+
+static const char *const schemes[] = { "rediss://", "valkey://", "valkeys://",
+                                       NULL };
 
 const struct sonde_exporter redis_exporter = {
     .struct_size = sizeof(struct sonde_exporter),
@@ -187,6 +169,7 @@ const struct sonde_exporter redis_exporter = {
     .target_path = "/scrape",
     .target_params = target_params,
     .scheme = "redis://",
-    .target_label = NULL,
-    .targets = check,
+    .target_errors = "redis_target_scrape_request_errors_total",
+    .target_errors_help = "Errors in requests to the exporter",
+    .schemes = schemes,
 };
