@@ -29,8 +29,7 @@ enum param {
     PARAM_STATEMENT_USERS,     /* likewise                                */
     PARAM_COUNT,
 };
-enum {
-    COLLECTOR_PARAMS_MAX = 5,
+enum { COLLECTOR_PARAMS_MAX = 5,
     COLLECTOR_TEXTS_MAX = 4
 };
 
@@ -52,8 +51,9 @@ struct collector {
     enum null_rule nulls;
     const char *null_label; /* what a NULL among labels becomes          */
     bool each_database;     /* asked in all of them, not in one          */
-    enum param cap;         /* the parameter that bounds the rows; one
-                               more is asked for, to know of it          */
+    const char *count_sql;  /* bounded by max_tables: one row more is asked
+                               for, and if it comes, this says how many
+                               there are                                  */
     bool datname_elsewhere; /* its families lack the database; the label
                                is given outside of the main one          */
     /* Instead of the families that columns name. */
@@ -62,7 +62,8 @@ struct collector {
 };
 
 enum {
-    COLLECTOR_COUNT = 33
+    COLLECTOR_COUNT = 33,
+    COLLECTOR_QUERIES = COLLECTOR_COUNT - 1, /* the last row */
 };
 extern const struct collector collectors[COLLECTOR_COUNT];
 

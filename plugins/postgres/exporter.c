@@ -14,16 +14,16 @@
 
 #include "dsn.h"
 
-#define COLLECTOR(name, on, what)                                              \
+#define COLLECTOR(what, on, text)                                              \
     {                                                                          \
-        .name = "collector." name, .kind = SONDE_OPT_KIND_BOOL,                \
-        .role = SONDE_FLAG_OPTION, .fallback = (on), .help = (what),           \
+        .name = "collector." what, .kind = SONDE_OPT_KIND_BOOL,                \
+        .role = SONDE_FLAG_OPTION, .fallback = (on), .help = (text),           \
     }
-#define STATEMENTS(flag, k, value, more, what)                                 \
+#define STATEMENTS(what, how, value, more, text)                               \
     {                                                                          \
-        .name = "collector.stat_statements." flag, .kind = (k),                \
+        .name = "collector.stat_statements." what, .kind = (how),              \
         .role = SONDE_FLAG_OPTION, .fallback = (value), .flags = (more),       \
-        .help = (what),                                                        \
+        .help = (text),                                                        \
     }
 
 static const struct sonde_flag flags[] = {
