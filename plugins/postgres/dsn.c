@@ -436,7 +436,8 @@ static bool begins(sonde_str s)
         return true;
     while (n < s.len && (isalnum((unsigned char)s.ptr[n]) || s.ptr[n] == '_'))
         n++;
-    return n > 0 && n < s.len && s.ptr[n] == '=';
+    s = text_trim(text_after(s, n));
+    return n > 0 && s.len && s.ptr[0] == '=';
 }
 
 static sonde_code parse_any(sonde_str s, struct dsn *d, struct sonde_err *err)

@@ -35,4 +35,46 @@ plugins_postgres_libpostgres_la_SOURCES = $(SOURCES_POSTGRES)
 plugins_postgres_libpostgres_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
 	$(POSTGRES_PLUGIN_CFLAGS)
 plugins_postgres_libpostgres_la_LIBADD = $(POSTGRES_PLUGIN_LIBS) -lm
+
+TESTS_POSTGRES = tests/plugins/postgres_test tests/plugins/postgres_text_test
+check_PROGRAMS += $(TESTS_POSTGRES)
+TESTS += $(TESTS_POSTGRES)
+CPPFLAGS_POSTGRES = $(POSTGRES_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+tests_plugins_postgres_test_SOURCES = tests/plugins/postgres_test.c
+tests_plugins_postgres_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(CPPFLAGS_POSTGRES)
+tests_plugins_postgres_test_LDADD = $(LIBS_UNIT) \
+	plugins/postgres/libpostgres.la
+tests_plugins_postgres_text_test_SOURCES = tests/plugins/postgres_text_test.c
+tests_plugins_postgres_text_test_CPPFLAGS = $(CPPFLAGS_UNIT) \
+	$(CPPFLAGS_POSTGRES)
+tests_plugins_postgres_text_test_LDADD = $(LIBS_UNIT) \
+	plugins/postgres/libpostgres.la
+
+FUZZ_POSTGRES = tests/fuzz/postgres_dsn tests/fuzz/postgres_queries \
+	tests/fuzz/postgres_values
+check_PROGRAMS += $(FUZZ_POSTGRES)
+TESTS += $(FUZZ_POSTGRES)
+tests_fuzz_postgres_dsn_SOURCES = tests/fuzz/postgres_dsn.c $(FUZZ_MAIN)
+tests_fuzz_postgres_dsn_CPPFLAGS = $(CPPFLAGS_FUZZ) $(CPPFLAGS_POSTGRES)
+tests_fuzz_postgres_dsn_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_postgres_dsn_LDADD = plugins/postgres/libpostgres.la
+tests_fuzz_postgres_queries_SOURCES = tests/fuzz/postgres_queries.c $(FUZZ_MAIN)
+tests_fuzz_postgres_queries_CPPFLAGS = $(CPPFLAGS_FUZZ) $(CPPFLAGS_POSTGRES)
+tests_fuzz_postgres_queries_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_postgres_queries_LDADD = plugins/postgres/libpostgres.la
+tests_fuzz_postgres_values_SOURCES = tests/fuzz/postgres_values.c $(FUZZ_MAIN)
+tests_fuzz_postgres_values_CPPFLAGS = $(CPPFLAGS_FUZZ) $(CPPFLAGS_POSTGRES)
+tests_fuzz_postgres_values_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_postgres_values_LDADD = plugins/postgres/libpostgres.la
+
+INTEGRATION_POSTGRES = tests/integration/postgres_failures.py \
+	tests/integration/postgres_parity.py
+TESTS += $(INTEGRATION_POSTGRES)
+$(INTEGRATION_POSTGRES:.py=.log): sonde plugins/postgres/postgres.la
 endif
+EXTRA_DIST += plugins/postgres/README.md conf.d/postgres.yaml \
+	tests/fuzz/corpus/postgres_dsn tests/fuzz/corpus/postgres_queries \
+	tests/fuzz/corpus/postgres_values \
+	tests/integration/postgres_failures.py \
+	tests/integration/postgres_parity.py \
+	tests/integration/postgres_server.py

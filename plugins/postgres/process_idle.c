@@ -36,7 +36,7 @@ sonde_code process_idle_emit(struct emit *e, const struct rows *r,
     uint64_t count;
     double sum;
 
-    if (r->columns != FIXED + BOUNDS)
+    if (r->count && r->columns != FIXED + BOUNDS)
         return sonde_err_set(err, SONDE_EPROTO,
                              "expected %d columns of idle sessions, got %zu",
                              FIXED + BOUNDS, r->columns);

@@ -113,7 +113,7 @@ sonde_code settings_emit(struct emit *e, const struct rows *r,
                                     .type = SONDE_METRIC_GAUGE,
                                     .help = help };
 
-    if (r->columns != 4)
+    if (r->count && r->columns != 4)
         return sonde_err_set(err, SONDE_EPROTO,
                              "expected 4 columns of settings, got %zu",
                              r->columns);
