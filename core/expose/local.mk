@@ -24,6 +24,7 @@ tests_unit_expose_test_SOURCES = tests/unit/expose_test.c
 tests_unit_expose_test_CPPFLAGS = $(CPPFLAGS_UNIT)
 tests_unit_expose_test_LDADD = $(LIBS_UNIT) $(LIB_ALL)
 
-TESTS += tests/integration/expose.py
-EXTRA_DIST += tests/integration/expose.py
+TESTS += tests/integration/expose.py tests/integration/expose_peers.py
+EXTRA_DIST += tests/integration/expose.py tests/integration/expose_peers.py
 tests/integration/expose.log: sonde tests/plugins/door.la
+tests/integration/expose_peers.log: sonde

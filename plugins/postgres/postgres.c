@@ -227,11 +227,27 @@ static sonde_code read_address(struct sonde_instance *i, struct sonde_err *err)
     return SONDE_OK;
 }
 
+/* A request may name the entry (/probe?auth_module=): one that is not there
+ * is the request's mistake, said before anybody is asked. */
+static sonde_code check_auth_module(struct sonde_instance *i,
+                                    struct sonde_err *err)
+{
+    struct credentials found;
+    sonde_code rc;
+
+    if (i->options->auth_module.len == 0)
+        return SONDE_OK;
+    rc = credentials_find(i, &found, err);
+    credentials_fini(&found);
+    return rc;
+}
+
 static sonde_code pg_open(const struct sonde_host *host,
                           const struct sonde_open *open,
                           struct sonde_instance **out, struct sonde_err *err)
 {
     struct sonde_instance *i = calloc(1, sizeof(*i));
+    sonde_code rc;
 
     if (!i)
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
@@ -243,7 +259,8 @@ static sonde_code pg_open(const struct sonde_host *host,
     i->ops = &i->library.ops;
     if (!make_params(i))
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
-    return read_address(i, err);
+    rc = read_address(i, err);
+    return rc == SONDE_OK ? check_auth_module(i, err) : rc;
 }
 
 static void pg_close(struct sonde_instance *i)
