@@ -6,6 +6,7 @@ core_expose_libexpose_la_SOURCES = \
 	core/expose/expose.c core/expose/expose.h \
 	core/expose/landing.c \
 	core/expose/pages.c \
+	core/expose/place.c core/expose/place.h \
 	core/expose/reach.c core/expose/reach.h
 EXTRA_DIST += core/expose/README.md
 
@@ -28,3 +29,11 @@ TESTS += tests/integration/expose.py tests/integration/expose_peers.py
 EXTRA_DIST += tests/integration/expose.py tests/integration/expose_peers.py
 tests/integration/expose.log: sonde tests/plugins/door.la
 tests/integration/expose_peers.log: sonde
+
+check_PROGRAMS += tests/fuzz/expose_compose
+TESTS += tests/fuzz/expose_compose
+tests_fuzz_expose_compose_SOURCES = tests/fuzz/expose_compose.c $(FUZZ_MAIN)
+tests_fuzz_expose_compose_CPPFLAGS = $(CPPFLAGS_FUZZ)
+tests_fuzz_expose_compose_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_expose_compose_LDADD = $(LIB_ALL)
+EXTRA_DIST += tests/fuzz/corpus/expose_compose

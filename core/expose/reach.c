@@ -26,99 +26,17 @@
 
 #include <sonde/exporter.h>
 
+#include "expose/place.h"
 #include "util/str.h"
 
 #define TEXT_MAX_BYTES 512
 #define ADDRESSES_MAX  32
-
-/* [scheme][user@]host[:port][/name] taken apart; views. */
-struct place {
-    sonde_str scheme; /* "redis://" or empty */
-    sonde_str host;   /* without brackets    */
-    sonde_str port;
-    sonde_str name; /* "/0" or empty */
-};
 
 static const struct sonde_exporter *exporter_of(const struct job *job)
 {
     const struct sonde_plugin *d = scrape_job_plugin(job);
 
     return SONDE_HAS(struct sonde_plugin, d, exporter) ? d->exporter : NULL;
-}
-
-static bool is_printable(sonde_str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.ptr[i] < 0x20 || (unsigned char)s.ptr[i] >= 0x7f)
-            return false;
-    return true;
-}
-
-static bool all_of(sonde_str s, const char *more)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-
-        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-            !(c >= '0' && c <= '9') && (c == '\0' || !strchr(more, c)))
-            return false;
-    }
-    return true;
-}
-
-static size_t after_scheme(sonde_str s)
-{
-    const char *p = s.len ? memmem(s.ptr, s.len, "://", 3) : NULL;
-
-    return p ? (size_t)(p - s.ptr) + 3 : 0;
-}
-
-/* Without what stands before the last @ of the authority, and without a
- * query, which may have a password too. */
-static sonde_str without_secrets(struct arena *a, sonde_str s)
-{
-    size_t from = after_scheme(s), end = from, at = from;
-
-    while (end < s.len && !strchr("/?#", s.ptr[end]))
-        end++;
-    for (size_t i = from; i < end; i++)
-        if (s.ptr[i] == '@')
-            at = i + 1;
-    s = str_sub(s, 0, str_index(s, '?'));
-    return arena_printf(a, "%.*s%.*s", SONDE_ARG(str_sub(s, 0, from)),
-                        SONDE_ARG(str_sub(s, at, s.len)));
-}
-
-/* False: it is not of that form. */
-static bool split(sonde_str s, struct place *out)
-{
-    size_t from = after_scheme(s), slash;
-    uint64_t port;
-
-    *out = (struct place){ .scheme = str_sub(s, 0, from) };
-    s = str_sub(s, from, s.len);
-    slash = str_index(s, '/');
-    out->name = str_sub(s, slash, s.len);
-    s = str_sub(s, 0, slash);
-    if (s.len && s.ptr[0] == '[') {
-        size_t end = str_index(s, ']');
-
-        out->host = str_sub(s, 1, end);
-        if (end == s.len || out->host.len == 0 || !all_of(out->host, ":."))
-            return false;
-        s = str_sub(s, end + 1, s.len);
-    } else {
-        out->host = str_sub(s, 0, str_index(s, ':'));
-        s = str_sub(s, out->host.len, s.len);
-        if (out->host.len == 0 || !all_of(out->host, "._-"))
-            return false;
-    }
-    if (s.len && (s.ptr[0] != ':' || !str_to_u64(str_sub(s, 1, s.len), &port) ||
-                  port == 0 || port > 65535))
-        return false;
-    out->port = str_sub(s, 1, s.len);
-    return out->name.len < 2 ||
-           all_of(str_sub(out->name, 1, out->name.len), "._-");
 }
 
 static bool scheme_is(const char *z, sonde_str scheme)
@@ -160,7 +78,7 @@ static bool same_text(const struct job *job, struct arena *a, sonde_str x,
 
     if (sonde_str_eq(x, y))
         return true;
-    if (!split(x, &p) || !split(y, &q))
+    if (!place_split(x, &p) || !place_split(y, &q))
         return false;
     return str_eq_nocase(p.host, q.host) &&
            sonde_str_eq(port_or_default(p.port, usual, a),
@@ -177,7 +95,7 @@ static bool same_server(const struct job *job, struct arena *a,
     uint16_t usual = scrape_job_plugin(job)->default_port;
     struct place q;
 
-    return split(configured, &q) && str_eq_nocase(p->host, q.host) &&
+    return place_split(configured, &q) && str_eq_nocase(p->host, q.host) &&
            sonde_str_eq(port_or_default(p->port, usual, a),
                         port_or_default(q.port, usual, a));
 }
@@ -193,7 +111,7 @@ static struct target *find_named(const struct job *job, struct arena *a,
 {
     for (size_t i = 0; i < all->count; i++) {
         sonde_str address =
-            without_secrets(a, scrape_target_address(all->items[i]));
+            place_public(a, scrape_target_address(all->items[i]));
 
         if (same_text(job, a, shown, address) ||
             sonde_str_eq(shown, scrape_target_name(all->items[i])))
@@ -208,11 +126,11 @@ static bool find_server(const struct job *job, struct arena *a,
 {
     for (size_t i = 0; i < all->count; i++) {
         sonde_str address =
-            without_secrets(a, scrape_target_address(all->items[i]));
+            place_public(a, scrape_target_address(all->items[i]));
 
         if (!same_server(job, a, p, address))
             continue;
-        p->scheme = str_sub(address, 0, after_scheme(address));
+        p->scheme = str_sub(address, 0, place_scheme_bytes(address));
         return true;
     }
     return false;
@@ -292,16 +210,6 @@ static sonde_code judge_host(struct arena *a, const struct sonde_list *allow,
     return SONDE_OK;
 }
 
-static sonde_str join(struct arena *a, const struct place *p)
-{
-    bool v6 = str_index(p->host, ':') < p->host.len;
-
-    return arena_printf(a, "%.*s%s%.*s%s%s%.*s%.*s", SONDE_ARG(p->scheme),
-                        v6 ? "[" : "", SONDE_ARG(p->host), v6 ? "]" : "",
-                        p->port.len ? ":" : "", SONDE_ARG(p->port),
-                        SONDE_ARG(p->name));
-}
-
 static sonde_code judge(struct job *job, struct arena *a,
                         const struct candidates *all, sonde_msec deadline,
                         struct reach *out, struct sonde_err *err)
@@ -315,7 +223,8 @@ static sonde_code judge(struct job *job, struct arena *a,
         return is_allowed_name(allow, out->shown) ? SONDE_OK
                                                   : forbidden(out->shown, err);
     }
-    if (!split(out->shown, &p) || !scheme_known(exporter_of(job), p.scheme))
+    if (!place_split(out->shown, &p) ||
+        !scheme_known(exporter_of(job), p.scheme))
         return sonde_err_set(err, SONDE_EINVAL,
                              "target %.*s can not be reached: expected "
                              "HOST:PORT, with a plain name behind it at most, "
@@ -325,7 +234,7 @@ static sonde_code judge(struct job *job, struct arena *a,
     if (!find_server(job, a, all, &p) && !is_allowed_name(allow, p.host))
         rc = judge_host(a, allow, p.host, out->shown, deadline, &p.host, err);
     if (rc == SONDE_OK)
-        out->address = join(a, &p);
+        out->address = place_join(a, &p);
     return rc;
 }
 
@@ -337,22 +246,17 @@ sonde_code reach_target(struct job *job, struct arena *a, sonde_str text,
     sonde_code rc = SONDE_OK;
 
     *out = (struct reach){ 0 };
-    if (text.len == 0 || text.len > TEXT_MAX_BYTES || !is_printable(text))
+    if (text.len == 0 || text.len > TEXT_MAX_BYTES || !place_is_plain(text))
         return sonde_err_set(err, SONDE_EINVAL,
-                             "target: expected an address of 1 to %d plain "
-                             "characters",
+                             "target: expected HOST:PORT of up to %d plain "
+                             "characters, maybe with a scheme in front and a "
+                             "name behind it; parameters can not be given in "
+                             "a request",
                              TEXT_MAX_BYTES);
-    out->shown = without_secrets(a, text);
+    out->shown = place_public(a, text);
     all.count = scrape_job_targets(job, a, &all.items);
-    /* A query is the operator's to configure. */
-    if (str_index(text, '?') == text.len)
-        out->configured = find_named(job, a, &all, out->shown);
-    if (!out->configured && str_index(text, '?') < text.len)
-        rc = sonde_err_set(err, SONDE_EINVAL,
-                           "target %.*s: parameters after a ? can not be "
-                           "given in a request",
-                           SONDE_ARG(out->shown));
-    else if (!out->configured)
+    out->configured = find_named(job, a, &all, out->shown);
+    if (!out->configured)
         rc = judge(job, a, &all, deadline, out, err);
     for (size_t i = 0; i < all.count; i++)
         scrape_target_put(all.items[i]);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "expose/compose.h"
+#include "expose/place.h"
 #include "scrape/scrape.h"
 #include "unit/tap.h"
 #include "util/str.h"
@@ -141,8 +142,93 @@ static void test_garbage(void)
              { "# TYPE a gauge\na 2\n", "", EXPO_TEXT });
 }
 
-/* ---- ranges
- * -------------------------------------------------------------------- */
+/* ---- target= ------------------------------------------------------------- */
+
+static void test_places(void)
+{
+    static const struct {
+        int line;
+        const char *text, *scheme, *host, *port, *name;
+    } rows[] = {
+        { __LINE__, "h", "", "h", "", "" },
+        { __LINE__, "h:1", "", "h", "1", "" },
+        { __LINE__, "redis://h-1.x_y:6379/2", "redis://", "h-1.x_y", "6379",
+          "/2" },
+        { __LINE__, "[::1]:5", "", "::1", "5", "" },
+        { __LINE__, "[::ffff:1.2.3.4]", "", "::ffff:1.2.3.4", "", "" },
+        { __LINE__, "x://[fe80::1]/", "x://", "fe80::1", "", "/" },
+        { __LINE__, "", NULL, NULL, NULL, NULL },
+        { __LINE__, ":1", NULL, NULL, NULL, NULL },
+        { __LINE__, "h:", NULL, NULL, NULL, NULL },
+        { __LINE__, "h:0", NULL, NULL, NULL, NULL },
+        { __LINE__, "h:65536", NULL, NULL, NULL, NULL },
+        { __LINE__, "h:1:2", NULL, NULL, NULL, NULL },
+        { __LINE__, "::1", NULL, NULL, NULL, NULL },
+        { __LINE__, "[h]:1", NULL, NULL, NULL, NULL },
+        { __LINE__, "[::1", NULL, NULL, NULL, NULL },
+        { __LINE__, "[::1%eth0]:1", NULL, NULL, NULL, NULL },
+        { __LINE__, "u@h:1", NULL, NULL, NULL, NULL },
+        { __LINE__, "h,i:1", NULL, NULL, NULL, NULL },
+        { __LINE__, "h:1/a/b", NULL, NULL, NULL, NULL },
+        { __LINE__, "h:1/a?b=c", NULL, NULL, NULL, NULL },
+        { __LINE__, "h:1/%61", NULL, NULL, NULL, NULL },
+        { __LINE__, "h:1#x", NULL, NULL, NULL, NULL },
+        { __LINE__, "host=h port=1", NULL, NULL, NULL, NULL },
+        { __LINE__, "h :1", NULL, NULL, NULL, NULL },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        sonde_str text = sonde_cstr(rows[i].text);
+        struct arena a;
+        struct place p;
+        bool ok;
+
+        arena_init(&a);
+        ok = place_split(text, &p);
+        ROW_ASSERT(&rows[i], ok == (rows[i].host != NULL));
+        if (ok && rows[i].host) {
+            ROW_ASSERT(&rows[i], str_eq_cstr(p.scheme, rows[i].scheme));
+            ROW_ASSERT(&rows[i], str_eq_cstr(p.host, rows[i].host));
+            ROW_ASSERT(&rows[i], str_eq_cstr(p.port, rows[i].port));
+            ROW_ASSERT(&rows[i], str_eq_cstr(p.name, rows[i].name));
+            ROW_ASSERT(&rows[i], sonde_str_eq(place_join(&a, &p), text));
+        }
+        arena_fini(&a);
+    }
+}
+
+static void test_public(void)
+{
+    static const struct {
+        int line;
+        const char *text, *want;
+        bool plain;
+    } rows[] = {
+        { __LINE__, "h:1", "h:1", true },
+        { __LINE__, "u:p@h:1/2", "h:1/2", true },
+        { __LINE__, "redis://u:p@h:1/2", "redis://h:1/2", true },
+        { __LINE__, "redis://u:p@x@h:1", "redis://h:1", true },
+        { __LINE__, "redis://u:a?b@h:1", "redis://u:a", false },
+        { __LINE__, "redis://u:a/b@h:1", "redis://u:a/b@h:1", false },
+        { __LINE__, "redis://u:a#b@h:1", "redis://u:a#b@h:1", false },
+        { __LINE__, "h:1/2?password=p", "h:1/2", false },
+        { __LINE__, "", "", true },
+        { __LINE__, "h\n", "h\n", false },
+        { __LINE__, "h\xc3\xa4", "h\xc3\xa4", false },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        sonde_str text = sonde_cstr(rows[i].text);
+        struct arena a;
+
+        arena_init(&a);
+        ROW_ASSERT(&rows[i], str_eq_cstr(place_public(&a, text), rows[i].want));
+        ROW_ASSERT(&rows[i], place_is_plain(text) == rows[i].plain);
+        arena_fini(&a);
+    }
+}
+
+/* ---- ranges of addresses ------------------------------------------------- */
 
 static void test_ranges(void)
 {
@@ -341,6 +427,8 @@ int main(void)
         { "a series stands once", test_same_series_once },
         { "labels and prefix", test_labels_and_prefix },
         { "garbage", test_garbage },
+        { "places taken apart", test_places },
+        { "places without secrets", test_public },
         { "ranges of addresses", test_ranges },
         { "what is no range", test_no_ranges },
         { "link-local addresses", test_link_local },
