@@ -21,7 +21,7 @@
 #define DOOR_THREADS        8
 #define DOOR_CONNECTIONS    128
 #define READ_TIMEOUT_MS     (2 * 60 * 1000)
-#define SCRAPER_TIMEOUT_MAX (10 * 60 * 1000)
+#define SCRAPER_SECONDS_MAX 600.0
 #define GRACE_MS            500
 
 /* ---- counting -------------------------------------------------------------
@@ -118,8 +118,8 @@ static sonde_msec scraper_timeout(const struct visit *v)
 
     if (text.len == 0 || !number_parse(text, &seconds) || !(seconds > 0))
         return 0;
-    if (seconds > SCRAPER_TIMEOUT_MAX / 1000)
-        return SCRAPER_TIMEOUT_MAX;
+    if (seconds > SCRAPER_SECONDS_MAX)
+        seconds = SCRAPER_SECONDS_MAX;
     return (sonde_msec)(seconds * 1000);
 }
 
