@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "model/selfmetrics.h"
@@ -56,22 +57,17 @@ static void stat_fields(sonde_str text, struct proc_stat *out)
     }
 }
 
-/* When the machine was started, s since the epoch; 0 if unknown. */
-static uint64_t boot_seconds(void)
+/* When the machine was started, s since the epoch: what /proc/stat calls
+ * btime, which is a page for all processors to be written. */
+static int64_t boot_seconds(void)
 {
-    sonde_str rest, line;
-    uint64_t v = 0;
-    struct buf b;
+    struct timespec now, up;
+    int64_t ns;
 
-    if (read_proc("/proc/stat", &b)) {
-        rest = buf_str(&b);
-        while (str_split(&rest, '\n', &line))
-            if (str_starts(line, SONDE_STR("btime ")) &&
-                !str_to_u64(str_trim(str_sub(line, 6, line.len)), &v))
-                v = 0;
-    }
-    buf_fini(&b);
-    return v;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)clock_gettime(CLOCK_BOOTTIME, &up);
+    ns = (now.tv_sec - up.tv_sec) * 1000000000LL + now.tv_nsec - up.tv_nsec;
+    return ns / 1000000000LL;
 }
 
 static size_t open_fds(void)
@@ -113,7 +109,7 @@ void selfmetrics_process(struct selfmetrics_page *page, void *arg)
     double tick = (double)sysconf(_SC_CLK_TCK);
     double size = (double)sysconf(_SC_PAGESIZE);
     struct proc_stat st = { 0 };
-    uint64_t boot = boot_seconds();
+    int64_t boot = boot_seconds();
     struct buf b;
     bool ok = read_proc("/proc/self/stat", &b);
 
