@@ -417,6 +417,21 @@ static sonde_code check_plugin(struct loading *l,
                       SONDE_ARG(str_sub(job->job_name, 0, 64)), why.text);
 }
 
+/* What a door would refuse to open with. */
+static sonde_code check_expose(struct loading *l,
+                               const struct scrape_config *job)
+{
+    const struct yaml_node *node = job->expose.head.node;
+    sonde_str file = job->expose.web_config_file;
+    struct sonde_err why = { 0 };
+
+    if (job->expose.address.len == 0 || file.len == 0 ||
+        web_config_check(file.ptr, &why) == SONDE_OK)
+        return SONDE_OK;
+    return yaml_error(key_of(node, "web_config_file"), l->err, "expose: %s",
+                      why.text);
+}
+
 static sonde_code finish(struct loading *l)
 {
     struct scrape_config *jobs;
@@ -433,6 +448,8 @@ static sonde_code finish(struct loading *l)
         rc = scrape_config_finish(&jobs[i], &l->c->globals, l->err);
         if (rc == SONDE_OK && l->load->plugins)
             rc = check_plugin(l, &jobs[i]);
+        if (rc == SONDE_OK)
+            rc = check_expose(l, &jobs[i]);
     }
     if (rc == SONDE_OK)
         rc = expose_config_check_all(l->c->jobs, l->c->job_count, l->err);

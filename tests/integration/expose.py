@@ -646,6 +646,51 @@ def test_reload(case):
     stops_well(e)
 
 
+def test_reload_under_load(case):
+    """Reloads, pages and named targets at the same time"""
+    server = DoorServer(case)
+    case.write("text", "0\n")
+    e = Exporter(case, f"--door.addr={server.address}",
+                 "--allow=127.0.0.1", "--max-targets=3",
+                 env={"DOOR_TEXT_FILE": case.path("text")})
+    stop = threading.Event()
+    seen = set()
+
+    def ask(n):
+        while not stop.is_set():
+            if n % 2:
+                seen.add(get(e.url + "/metrics")[0])
+            else:
+                seen.add(e.scrape(target=f"127.0.0.1:{server.port}",
+                                  keys=str(time.monotonic())[-2:])[0])
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        asking = [pool.submit(ask, n) for n in range(6)]
+        for i in range(30):
+            case.write("text", f"{i // 2}\n")
+            e.popen.send_signal(signal.SIGHUP)
+            time.sleep(0.05)
+        stop.set()
+        for a in asking:
+            a.result()
+    need(seen <= {200, 503}, f"{seen}")
+    need(200 in seen, f"{seen}")
+    need('text="14"' in page(e.url + "/metrics"), "the last reload")
+    stops_well(e)
+
+
+def test_broken_web_config(case):
+    """A web config that can not be used is refused before anything changes"""
+    port, t = free_port(), case.target(b"x 1\n")
+    web = case.write("web.yml", "basic_auth_users: {a: b}\n")
+    case.write("c.yml", config(job("a", t.address, expose=(
+        f"{{address: {port}, web_config_file: {web}}}"))))
+    out = subprocess.run([PROGRAM, "check", "config", case.path("c.yml"),
+                          f"--plugin.path={PROMETHEUS}"],
+                         capture_output=True, text=True)
+    need(out.returncode != 0 and "web.yml" in out.stdout + out.stderr,
+         out.stdout + out.stderr)
+
+
 def test_usage(case):
     """What is wrong on the command line is said"""
     def sonde(*args):
