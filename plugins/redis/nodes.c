@@ -156,7 +156,7 @@ sonde_code nodes_update(struct sonde_instance *i,
             continue;
         kept++;
         fresh.nodes[k].conn = i->nodes.nodes[old].conn;
-        i->nodes.nodes[old].conn = (struct redis_conn){ 0 };
+        i->nodes.nodes[old].conn = NULL;
     }
     *changed = kept != fresh.count || kept != i->nodes.count;
     nodes_fini(&i->nodes);
@@ -170,8 +170,9 @@ sonde_code nodes_update(struct sonde_instance *i,
 void nodes_fini(struct redis_nodes *n)
 {
     for (size_t k = 0; k < n->count; k++) {
-        if (n->nodes[k].conn.host)
-            conn_fini(&n->nodes[k].conn);
+        if (n->nodes[k].conn)
+            conn_fini(n->nodes[k].conn);
+        free(n->nodes[k].conn);
         free(n->nodes[k].address);
     }
     free(n->nodes);
@@ -208,8 +209,11 @@ sonde_code nodes_conn(struct sonde_instance *i, size_t node,
     if (i->nodes.count <= 1)
         return redis_conn_for(i, out, err);
     n = &i->nodes.nodes[node];
-    c = &n->conn;
-    *out = c;
+    if (!n->conn)
+        n->conn = calloc(1, sizeof(*n->conn));
+    if (!n->conn)
+        return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+    *out = c = n->conn;
     if (c->stream)
         return SONDE_OK;
     c->host = i->host;

@@ -211,8 +211,9 @@ sonde_code clients_emit(struct sonde_instance *i, const struct redis_reply *r,
 /* ---- nodes.c: connections to the nodes of a cluster ---------------------- */
 
 struct redis_node {
-    char *address; /* NULL: the target's own connection */
-    struct redis_conn conn;
+    char *address;
+    struct redis_conn *conn; /* NULL: not opened yet; its reader points to it,
+                                so it must not move */
 };
 struct redis_nodes {
     struct redis_node *nodes;

@@ -18,9 +18,8 @@ MOVING = re.compile(
     r"active_time|connected_client|evicted_|reply_buffer|"
     r"master_last_io|master_repl_offset|slave_repl_offset|"
     r"repl_backlog|connected_slave|sentinel_master_last_ok|"
-    r"rdb_changes|config_value|acl_access|unexpected_error|commandlog_|"
-    r"last_key_groups_scrape|key_memory|key_group_memory|"
-    r"blocked_clients|clients_in_timeout|expired_stale|process_id|"
+    r"rdb_changes|acl_access|unexpected_error|commandlog_|"
+    r"last_key_groups_scrape|expired_stale|"
     r"cluster_stats|cluster_messages)")
 
 OLD, NEW, BOTH = ("1.45",), ("newest",), ("1.45", "newest")
