@@ -24,6 +24,9 @@
 
 void emit_begin(struct redis_emit *e, struct sonde_sink *sink)
 {
+    for (size_t i = 0; !e->begun && i < REDIS_FAMILY_COUNT; i++)
+        e->label_counts[i] = (uint8_t)emit_label_count(i);
+    e->begun = true;
     e->sink = sink;
     e->role = (sonde_str){ 0 };
     e->count = 0;
@@ -167,7 +170,7 @@ static bool prepare_plain(struct redis_emit *e, size_t family)
 static bool prepare(struct redis_emit *e, size_t family, unsigned part,
                     const sonde_str *in, sonde_str *out)
 {
-    size_t n = emit_label_count(family);
+    size_t n = e->label_counts[family];
     uint64_t hash = 0xcbf29ce484222325ull ^ (family << 8 | part);
 
     if (redis_families[family].labels[n])

@@ -49,7 +49,9 @@ struct redis_emit {
     sonde_str role;          /* value of instance_role; empty: none */
     uint64_t *seen;          /* hashes of the series so far */
     size_t seen_cap, count;
-    bool plain_seen[REDIS_FAMILY_COUNT]; /* of those without labels */
+    bool plain_seen[REDIS_FAMILY_COUNT];      /* of those without labels */
+    uint8_t label_counts[REDIS_FAMILY_COUNT]; /* once begun */
+    bool begun;
     size_t dynamic_count;
     uint64_t dropped; /* samples left out since the instance was opened */
     struct redis_text scratch;

@@ -77,18 +77,6 @@ bool text_split(sonde_str *rest, char sep, sonde_str *part)
     return true;
 }
 
-bool text_starts(sonde_str s, const char *prefix)
-{
-    size_t n = strlen(prefix);
-
-    return n == 0 || (s.len >= n && memcmp(s.ptr, prefix, n) == 0);
-}
-
-bool text_is(sonde_str s, const char *z)
-{
-    return s.len == strlen(z) && text_starts(s, z);
-}
-
 bool text_is_numbered(sonde_str s, const char *prefix)
 {
     size_t n = strlen(prefix);

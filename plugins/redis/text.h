@@ -17,8 +17,17 @@ void text_fini(struct redis_text *t);
 sonde_str text_trim(sonde_str s);
 /* Takes the part before `sep` off the front; false when all is used up. */
 bool text_split(sonde_str *rest, char sep, sonde_str *part);
-bool text_starts(sonde_str s, const char *prefix);
-bool text_is(sonde_str s, const char *z);
+/* Here, so that the length of a literal is known at compile time. */
+static inline bool text_starts(sonde_str s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return n == 0 || (s.len >= n && memcmp(s.ptr, prefix, n) == 0);
+}
+static inline bool text_is(sonde_str s, const char *z)
+{
+    return s.len == strlen(z) && text_starts(s, z);
+}
 /* Whether `s` is PREFIX and then one or more digits, and nothing else. */
 bool text_is_numbered(sonde_str s, const char *prefix);
 /* Takes PREFIX off the front if it is there and more follows. */

@@ -469,7 +469,7 @@ static sonde_code step(struct sonde_instance *i, sonde_msec deadline,
                        struct sonde_err *err)
 {
     struct redis_walk *w = i->walk;
-    const struct redis_reply *r;
+    const struct redis_reply *r = NULL;
     struct redis_conn *c;
     size_t nodes = i->nodes.count ? i->nodes.count : 1;
     sonde_code rc = nodes_conn(i, w->node, deadline, &c, err);
