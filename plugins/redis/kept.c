@@ -45,9 +45,11 @@ bool kept_add(struct redis_kept *k, size_t family, const sonde_str *labels,
 
 void kept_emit(const struct redis_kept *k, struct redis_emit *e)
 {
+    if (!k->labels.ptr) /* what is kept has labels */
+        return;
     for (size_t i = 0; i < k->count; i++) {
         const struct kept_row *row = &k->rows[i];
-        const char *p = k->labels.ptr ? k->labels.ptr + row->at : NULL;
+        const char *p = k->labels.ptr + row->at;
         size_t n = emit_label_count(row->family);
         sonde_str labels[SONDE_LABELS_MAX] = { { 0 } };
 

@@ -280,15 +280,14 @@ static sonde_code look_at_list(struct redis_keys *k,
                                bool as_stream, struct sonde_err *err)
 {
     size_t nodes = k->instance->nodes.count ? k->instance->nodes.count : 1;
-    char label[32];
     sonde_code rc = SONDE_OK;
 
     for (size_t at = 0; rc == SONDE_OK && at < list->count; at++) {
         if (!is_first_of_db(list, at))
             continue;
         k->db = list->items[at].db;
-        (void)snprintf(label, sizeof(label), "db%lld", (long long)k->db);
-        k->db_label = sonde_cstr(label);
+        (void)snprintf(k->label, sizeof(k->label), "db%lld", (long long)k->db);
+        k->db_label = sonde_cstr(k->label);
         for (size_t node = 0; rc == SONDE_OK && node < nodes; node++) {
             k->conn = NULL;
             rc = look_at_db(k, list, as_stream, node, err);

@@ -346,7 +346,8 @@ static size_t again_end(const struct search *m, const struct item *item,
 {
     size_t from = m->from[item->capture], n = m->to[item->capture] - from;
 
-    if (n > m->s.len - at || (n && memcmp(m->s.ptr + from, m->s.ptr + at, n)))
+    if (n > m->s.len - at ||
+        (n && memcmp(m->s.ptr + from, m->s.ptr + at, n) != 0))
         return SIZE_MAX;
     return at + n;
 }

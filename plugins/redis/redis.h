@@ -270,7 +270,8 @@ struct redis_keys {
     struct redis_conn *conn;
     sonde_msec deadline;
     int64_t db;
-    sonde_str db_label;
+    sonde_str db_label; /* the text behind it: */
+    char label[32];
     struct redis_kept *kept; /* where results go */
     size_t denied;           /* keys that could not be read */
     char why[160];           /* the first reason             */

@@ -403,26 +403,27 @@ static void test_modules(void)
                     "include_search_indexes_metrics", "true",
                     "check_search_indexes", "^a"),
             HEAD REST BULK(
-                134, "# Modules\r\n"
-                     "module:name=ReJSON,ver=20008,api=1,filters=0,usedby=[s],"
-                     "using=[],options=[x]\r\n"
-                     "module:name=odd\r\n"
-                     "search_number_of_indexes:3\r\n") "*3\r\n$1\r\na\r\n$"
-                                                       "1\r\nb\r\n$"
-                                                       "2\r\nax\r\n" THEN /* FT.INFO
-                                                                             a,
-                                                                             FT.INFO
-                                                                             ax
-                                                                           */
-                                                       "*6\r\n$10\r\nindex_"
-                                                       "name\r\n$"
-                                                       "1\r\na\r\n$8\r\nnum_"
-                                                       "docs\r\n:5\r\n"
-                                                       "$14\r\ninverted_sz_"
-                                                       "mb\r\n$"
-                                                       "3\r\n0.5\r\n"
-                                                       "-Unknown Index "
-                                                       "name\r\n");
+                134,
+                "# Modules\r\n"
+                "module:name=ReJSON,ver=20008,api=1,filters=0,usedby=[s],"
+                "using=[],options=[x]\r\n"
+                "module:name=odd\r\n"
+                "search_number_of_indexes:3\r\n") "*3\r\n$1\r\na\r\n$"
+                                                  "1\r\nb\r\n$"
+                                                  "2\r\nax\r\n" THEN /* FT.INFO
+                                                                        a,
+                                                                        FT.INFO
+                                                                        ax
+                                                                      */
+                                                  "*6\r\n$10\r\nindex_"
+                                                  "name\r\n$"
+                                                  "1\r\na\r\n$8\r\nnum_"
+                                                  "docs\r\n:5\r\n"
+                                                  "$14\r\ninverted_sz_"
+                                                  "mb\r\n$"
+                                                  "3\r\n0.5\r\n"
+                                                  "-Unknown Index "
+                                                  "name\r\n");
     CU_ASSERT(is(&f,
                  "redis_module_info{name=\"ReJSON\",ver=\"20008\",api=\"1\","
                  "filters=\"0\",usedby=\"[s]\",using=\"[]\"}",

@@ -104,7 +104,8 @@ static void start(struct sonde_fake *f, const char *address)
     CU_ASSERT_EQUAL(sonde_fake_open(f, address), SONDE_OK);
 }
 
-/* One good collection with this INFO and the config reply above. */
+/* One good collection with this INFO and the config reply above. Valkey 9 is
+ * asked for its command logs in a second round trip. */
 static void collect_info(struct sonde_fake *f, sonde_str info)
 {
     struct sonde_fake_step steps[] = {
@@ -112,17 +113,20 @@ static void collect_info(struct sonde_fake *f, sonde_str info)
         { SONDE_FAKE_EXPECT, SONDE_STR(SETNAME INFO_ALL CONFIG_GET) },
         { SONDE_FAKE_SEND, SONDE_STR("+OK\r\n") },
         { SONDE_FAKE_SEND, wire(info, CONFIG_REPLY), .chunk = 1000 },
+        { SONDE_FAKE_SEND, SONDE_STR(":4\r\n:5\r\n:6\r\n") },
     };
+    size_t used = text_has(info, "valkey_version:9") ? 5 : 4;
     sonde_code rc;
 
     start(f, "localhost:6379");
     SONDE_FAKE_SCRIPT(f, steps);
+    f->step_count = used;
     rc = sonde_fake_collect(f, 1000);
     if (rc != SONDE_OK)
         tap_note("%s", f->err.text);
     CU_ASSERT_EQUAL(rc, SONDE_OK);
     CU_ASSERT(is(f, "redis_up", 1));
-    CU_ASSERT_EQUAL(f->step, 4);
+    CU_ASSERT_EQUAL(f->step, used);
     f->steps = NULL;
 }
 
@@ -340,6 +344,64 @@ static void test_info_40(void)
                  "\"8c5f3a3a1f3f1a1e6f3c7a1be0c5a4b0d2d1c0ff\",process_id=\"1\""
                  ",master_replid=\"2b6ea3ea1b8f6d6d1b8c3f3a7c9d3a1f0e4d2c1b\"}",
                  1));
+    sonde_fake_fini(&f);
+}
+
+static void test_info_28(void)
+{
+    struct sonde_fake f;
+
+    collect_info(&f, testdata("info-2.8-master.txt"));
+    CU_ASSERT(is(&f, "redis_client_biggest_input_buf", 7));
+    CU_ASSERT(is(&f, "redis_db_keys{db=\"db0\"}", 4));
+    CU_ASSERT(is(&f, "redis_db_avg_ttl_seconds{db=\"db0\"}", 1.5));
+    CU_ASSERT(is(&f, "redis_commands_total{cmd=\"info\"}", 1));
+    CU_ASSERT(is(&f,
+                 "redis_connected_slave_lag_seconds{slave_ip=\"10.0.0.3\","
+                 "slave_port=\"6379\",slave_state=\"online\"}",
+                 0));
+    CU_ASSERT(absent(&f, "redis_errors_total"));
+    CU_ASSERT(absent(&f, "rejected_calls"));
+    sonde_fake_fini(&f);
+}
+
+static void test_info_62(void)
+{
+    struct sonde_fake f;
+
+    collect_info(&f, testdata("info-6.2-master.txt"));
+    CU_ASSERT(is(&f, "redis_max_clients", 10000));
+    CU_ASSERT(is(&f, "redis_expire_cycle_cpu_time_ms_total", 12));
+    CU_ASSERT(is(&f, "redis_mem_not_counted_for_eviction_bytes", 4));
+    CU_ASSERT(is(&f, "redis_commands_rejected_calls_total{cmd=\"set\"}", 1));
+    CU_ASSERT(is(&f, "redis_commands_failed_calls_total{cmd=\"set\"}", 2));
+    CU_ASSERT(is(&f, "redis_errors_total{err=\"ERR\"}", 3));
+    sonde_fake_fini(&f);
+}
+
+/* Recorded. */
+static void test_info_80(void)
+{
+    struct sonde_fake f;
+
+    collect_info(&f, testdata("info-8.0-master.txt"));
+    CU_ASSERT(is(&f, "redis_commands_total{cmd=\"set\"}", 1));
+    CU_ASSERT(is(&f, "redis_errors_total{err=\"WRONGTYPE\"}", 1));
+    CU_ASSERT(is(&f, "redis_db_keys_cached{db=\"db0\"}", 1));
+    CU_ASSERT(is(&f, "redis_evicted_scripts_total", 0));
+    CU_ASSERT(is(&f, "redis_expired_subkeys_total", 0));
+    /* Odd fields that are no numbers are not 0. */
+    CU_ASSERT(absent(&f, "distrib"));
+    sonde_fake_fini(&f);
+    collect_info(&f, testdata("info-valkey-9.txt"));
+    CU_ASSERT(is(&f, "redis_commands_failed_calls_total{cmd=\"lpush\"}", 1));
+    CU_ASSERT(is(&f, "redis_active_time_main_thread_seconds_total", 0.004572));
+    CU_ASSERT(is(&f, "redis_commandlog_slow_length", 4));
+    CU_ASSERT(is(&f, "redis_commandlog_large_request_length", 5));
+    CU_ASSERT(is(&f, "redis_commandlog_large_reply_length", 6));
+    CU_ASSERT(NULL !=
+              strstr(sonde_fake_cstr(&f.text),
+                     "valkey_version=\"9.1.2\",valkey_release_stage=\"ga\""));
     sonde_fake_fini(&f);
 }
 
@@ -986,7 +1048,10 @@ int main(void)
         { "options that are refused", test_options },
         { "Redis 7.0", test_info_70 },
         { "Redis 4.0", test_info_40 },
+        { "Redis 2.8", test_info_28 },
+        { "Redis 6.2", test_info_62 },
         { "Redis 7.4", test_info_74 },
+        { "Redis 8.0 and Valkey 9", test_info_80 },
         { "Valkey 8", test_info_valkey },
         { "replicas and their masters", test_info_replicas },
         { "a cluster", test_cluster },
