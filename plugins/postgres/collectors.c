@@ -143,8 +143,11 @@ static const char roles_sql[] =
     "SELECT rolname, rolconnlimit AS connection_limit "
     "FROM pg_catalog.pg_roles";
 
+/* What this session set for itself is not the server's setting. */
 static const char settings_sql[] =
-    "SELECT name, setting, unit, vartype FROM pg_catalog.pg_settings "
+    "SELECT name, CASE WHEN source = 'session' "
+    "OR name = 'transaction_read_only' THEN reset_val ELSE setting END, "
+    "unit, vartype FROM pg_catalog.pg_settings "
     "WHERE vartype IN ('bool', 'integer', 'real') AND name NOT IN "
     "('sync_commit_cancel_wait', 'google_dataplex.max_messages')";
 

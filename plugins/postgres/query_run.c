@@ -9,6 +9,7 @@
  * of it and another behind, in the same round trip.
  */
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -47,14 +48,20 @@ void queries_unload(struct sonde_instance *i)
 
 /* ---- the file ------------------------------------------------------------ */
 
-static void hash_file(sonde_str text, char out[65])
+/* Of the file as it is: a newline at its end is not in `text`. */
+static void hash_file(const char *path, sonde_str text, char out[65])
 {
     unsigned char digest[32];
+    struct stat st;
+    gnutls_hash_hd_t h;
 
     out[0] = '\0';
-    if (gnutls_hash_fast(GNUTLS_DIG_SHA256, text.ptr ? text.ptr : "", text.len,
-                         digest) != 0)
+    if (gnutls_hash_init(&h, GNUTLS_DIG_SHA256) != 0)
         return;
+    (void)gnutls_hash(h, text.ptr ? text.ptr : "", text.len);
+    if (stat(path, &st) == 0 && (size_t)st.st_size == text.len + 1)
+        (void)gnutls_hash(h, "\n", 1);
+    gnutls_hash_deinit(h, digest);
     for (size_t k = 0; k < sizeof(digest); k++)
         (void)snprintf(out + 2 * k, 3, "%02x", digest[k]);
 }
@@ -72,7 +79,7 @@ void queries_load(struct sonde_instance *i)
     i->queries_hash[0] = '\0';
     rc = i->host->read_file(o->target, i->options->queries, &text, &err);
     if (rc == SONDE_OK) {
-        hash_file(text, i->queries_hash);
+        hash_file(i->options->queries.ptr, text, i->queries_hash);
         rc = queries_read(text, &i->queries, &err);
     }
     i->queries_loaded = true;
