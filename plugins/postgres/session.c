@@ -178,6 +178,11 @@ enum {
     GUARD_COUNT = sizeof(guards) / sizeof(guards[0])
 };
 
+/* A server of SQL_ASCII does not know what its bytes are, and refuses those
+ * that are no UTF-8 to who asks for that; emit.c makes them valid. */
+static const char encoding_sql[] =
+    "SELECT set_config('client_encoding', 'SQL_ASCII', false) "
+    "WHERE current_setting('server_encoding') = 'SQL_ASCII'";
 static const char about_sql[] = "SELECT version(), current_database()";
 static const char extensions_sql[] =
     "SELECT e.extname, e.extversion, quote_ident(n.nspname) "
@@ -270,13 +275,14 @@ static void learn_extensions(struct session *s, const struct rows *r)
 static sonde_code greet(struct sonde_instance *i, struct session *s,
                         sonde_msec deadline, struct sonde_err *err)
 {
-    struct statement st[GUARD_COUNT + 2];
+    struct statement st[GUARD_COUNT + 3];
     char texts[GUARD_COUNT][128];
     struct sonde_err ignored;
-    size_t n = add_guards(i, s->link->version, deadline, st, texts);
-    size_t total = n;
+    size_t n = add_guards(i, s->link->version, deadline, st, texts), total;
     sonde_code rc;
 
+    st[n++] = (struct statement){ .sql = encoding_sql };
+    total = n;
     st[total++] = (struct statement){ .sql = about_sql };
     st[total++] = (struct statement){ .sql = extensions_sql };
     rc = s->link->ops->send(s->link, st, total, deadline, err);

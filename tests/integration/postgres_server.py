@@ -60,11 +60,33 @@ def newer_server(case):
     return os.path.join(there, "bin")
 
 
+templates = {}
+
+
+def fresh_data(bin, encoding):
+    """A data directory as initdb makes it; made once."""
+    key = (bin, encoding)
+    if key not in templates:
+        case = Shared.get()
+        os.chmod(case.dir, 0o755)
+        home = case.path(f"template{len(templates)}")
+        os.mkdir(home)
+        if os.getuid() == 0:
+            who = pwd.getpwnam("postgres")
+            os.chown(home, who.pw_uid, who.pw_gid)
+        data = os.path.join(home, "data")
+        run_as_postgres([os.path.join(bin, "initdb"), "-D", data, "-N", "-A",
+                         "trust", "-U", "postgres", "--locale=C", "-E",
+                         encoding])
+        templates[key] = data
+    return templates[key]
+
+
 class Server:
     """A running server; ends with its case."""
 
     def __init__(self, case, name="pg", bin=DEBIAN, copy_of=None, conf="",
-                 encoding="UTF8"):
+                 encoding="UTF8", slot=None):
         need(os.path.exists(os.path.join(bin, "postgres")),
              "the Debian package postgresql is not installed")
         self.case, self.bin, self.name = case, bin, name
@@ -80,16 +102,15 @@ class Server:
             run_as_postgres([os.path.join(DEBIAN, "pg_basebackup"), "-D",
                              self.data, "-h", copy_of.dir, "-p",
                              str(copy_of.port), "-U", "postgres", "-R", "-C",
-                             "-S", f"slot_{name}", "-c", "fast"])
+                             "-S", slot, "-c", "fast"])
         else:
-            run_as_postgres([os.path.join(bin, "initdb"), "-D", self.data,
-                             "-N", "-A", "trust", "-U", "postgres",
-                             "--locale=C", "-E", encoding])
+            run_as_postgres(["cp", "-a", fresh_data(bin, encoding), self.data])
         self.configure(f"""
 port = {self.port}
 listen_addresses = '127.0.0.1'
 unix_socket_directories = '{self.dir}'
 fsync = off
+max_locks_per_transaction = 512
 wal_level = logical
 max_connections = 40
 track_io_timing = on
