@@ -73,6 +73,7 @@ TESTS += $(INTEGRATION_POSTGRES)
 $(INTEGRATION_POSTGRES:.py=.log): sonde plugins/postgres/postgres.la
 endif
 EXTRA_DIST += plugins/postgres/README.md conf.d/postgres.yaml \
+	docs/plugins/postgres.md \
 	tests/fuzz/corpus/postgres_dsn tests/fuzz/corpus/postgres_queries \
 	tests/fuzz/corpus/postgres_values \
 	tests/integration/postgres_failures.py \
