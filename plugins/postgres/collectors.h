@@ -29,7 +29,8 @@ enum param {
     PARAM_STATEMENT_USERS,     /* likewise                                */
     PARAM_COUNT,
 };
-enum { COLLECTOR_PARAMS_MAX = 5,
+enum {
+    COLLECTOR_PARAMS_MAX = 5,
     COLLECTOR_TEXTS_MAX = 4
 };
 

@@ -72,7 +72,8 @@ void databases_add(struct sonde_instance *i, struct round *r)
         const struct task t = { .statement = { .id = STATEMENT_IDS_MAX - 1,
                                                .sql = NAMES,
                                                .params = i->name_params,
-                                               .param_count = 2 },
+                                               .param_count = 2,
+                                               .joined = true },
                                 .done = named };
 
         round_add(r, &t);

@@ -59,6 +59,9 @@ struct statement {
     const char *const *params; /* values of $1...; NULL is NULL          */
     size_t param_count;
     size_t rows_max; /* more are not kept; 0: no bound                    */
+    bool joined;     /* runs in one transaction with the next one: cheaper, but
+                        if it fails, those that are joined behind it are not
+                        run, which `next` tells as SONDE_ECANCELED            */
 };
 
 enum {

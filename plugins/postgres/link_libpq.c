@@ -2,9 +2,11 @@
 /*
  * libpq behind link.h: nothing blocks but poll, and poll has the deadline.
  *
- * Statements go out in pipeline mode, each with a sync of its own, so that
- * one that fails does not take the next ones with it; all of a collection is
- * one round trip. The library flushes at every sync: on TCP the socket is
+ * Statements go out in pipeline mode: all of a collection is one round trip.
+ * A sync after each keeps one that fails from taking the next ones with it,
+ * but makes the server send every answer by itself and wake us for it, so
+ * those that hardly ever fail are joined before one sync (round.c asks again
+ * what was not run). The library flushes at every sync: on TCP the socket is
  * corked meanwhile, so that the batch leaves in full segments.
  *
  * A statement is prepared in front of its first use on a connection, in the
@@ -33,7 +35,7 @@
 
 struct pending {
     unsigned id;
-    bool prepare;
+    bool prepare, joined;
     size_t rows_max;
 };
 
@@ -290,6 +292,7 @@ static void statement_name(const struct pq_link *p, unsigned id, char name[32])
 static bool send_one(struct pq_link *p, const struct statement *s)
 {
     struct pending q = { .id = s->id < STATEMENT_IDS_MAX ? s->id : 0,
+                         .joined = s->joined,
                          .rows_max = s->rows_max };
     int n = (int)s->param_count;
     char name[32];
@@ -297,14 +300,14 @@ static bool send_one(struct pq_link *p, const struct statement *s)
     if (q.id == 0)
         return PQsendQueryParams(p->conn, s->sql, n, NULL, s->params, NULL,
                                  NULL, 0) &&
-               PQpipelineSync(p->conn) && queue_add(p, &q);
+               (q.joined || PQpipelineSync(p->conn)) && queue_add(p, &q);
     q.prepare = p->generation[q.id] == 0;
     if (q.prepare)
         p->generation[q.id] = ++p->last_generation[q.id];
     statement_name(p, q.id, name);
     return (!q.prepare || PQsendPrepare(p->conn, name, s->sql, n, NULL)) &&
            PQsendQueryPrepared(p->conn, name, n, s->params, NULL, NULL, 0) &&
-           PQpipelineSync(p->conn) && queue_add(p, &q);
+           (q.joined || PQpipelineSync(p->conn)) && queue_add(p, &q);
 }
 
 static sonde_code pq_send(struct link *l, const struct statement *s, size_t n,
@@ -450,7 +453,9 @@ static sonde_code take_result(struct pq_link *p, const struct pending *q,
         p->prepared = true;
         break;
     case PGRES_EMPTY_QUERY:
-    case PGRES_PIPELINE_ABORTED: /* after an error that was told already */
+        break;
+    case PGRES_PIPELINE_ABORTED:
+        rc = sonde_err_set(err, SONDE_ECANCELED, "one before it failed");
         break;
     case PGRES_FATAL_ERROR:
     case PGRES_BAD_RESPONSE:
@@ -497,7 +502,8 @@ static sonde_code show_rows(struct pq_link *p, struct rows *out,
     return SONDE_OK;
 }
 
-/* All results of one statement up to its sync; the first error counts. */
+/* All results of one statement up to its end, and to the sync if one follows;
+ * the first error counts. */
 static sonde_code read_statement(struct pq_link *p, const struct pending *q,
                                  sonde_msec deadline, struct sonde_err *err)
 {
@@ -533,6 +539,8 @@ static sonde_code read_statement(struct pq_link *p, const struct pending *q,
             return first;
         } else if (++stage == 1 && q->rows_max) {
             (void)PQsetSingleRowMode(p->conn);
+        } else if (stage == 2 && q->joined) {
+            return first;
         }
     }
 }

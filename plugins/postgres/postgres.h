@@ -41,6 +41,7 @@ struct session {
     char *name;       /* of the database, as the server says              */
     struct extension extensions[EXTENSION_COUNT];
     struct refusal refused[COLLECTOR_COUNT];
+    bool alone[COLLECTOR_COUNT];  /* it failed: joined with no other       */
     char *texts[COLLECTOR_COUNT]; /* statements with a schema put in      */
 };
 

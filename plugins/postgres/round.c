@@ -7,6 +7,9 @@
  * a fresh one, within the same collection; if it ends in between, the
  * statement that ran is lost and the rest goes on on a fresh one. That is
  * done once: a server that goes away twice is down.
+ *
+ * Statements that were joined to one that failed were not run: they are sent
+ * again, each by itself, in another round trip.
  */
 #include <stdlib.h>
 
@@ -72,10 +75,18 @@ static sonde_code send_from(struct session *s, const struct round *r,
     return rc;
 }
 
+static void not_run(struct round *r, size_t at, struct round *again)
+{
+    struct task t = r->tasks[at];
+
+    t.statement.joined = false;
+    round_add(again, &t);
+}
+
 /* Results until the end or until the link is lost; moves *at on. */
 static sonde_code read_from(struct sonde_instance *i, struct session *s,
-                            struct round *r, size_t *at, sonde_msec deadline,
-                            struct sonde_err *err)
+                            struct round *r, size_t *at, struct round *again,
+                            sonde_msec deadline, struct sonde_err *err)
 {
     while (*at < r->count) {
         struct rows rows = { 0 };
@@ -86,18 +97,21 @@ static sonde_code read_from(struct sonde_instance *i, struct session *s,
             return rc == SONDE_OK ? SONDE_EIO : rc;
         if (rc == SONDE_OK)
             i->answered = true;
-        tell(i, s, &r->tasks[*at], rc, &rows, seconds_now() - began, err);
+        if (rc == SONDE_ECANCELED)
+            not_run(r, *at, again);
+        else
+            tell(i, s, &r->tasks[*at], rc, &rows, seconds_now() - began, err);
         ++*at;
     }
     return SONDE_OK;
 }
 
-sonde_code round_run(struct sonde_instance *i, struct session *s,
-                     struct round *r, sonde_msec deadline,
-                     struct sonde_err *err)
+static sonde_code run_once(struct sonde_instance *i, struct session *s,
+                           struct round *r, struct round *again,
+                           sonde_msec deadline, struct sonde_err *err)
 {
     size_t at = 0;
-    bool again = false;
+    bool retried = false;
 
     while (at < r->count) {
         sonde_code rc = SONDE_OK;
@@ -111,7 +125,7 @@ sonde_code round_run(struct sonde_instance *i, struct session *s,
         }
         rc = send_from(s, r, at, deadline, err);
         if (rc == SONDE_OK)
-            rc = read_from(i, s, r, &at, deadline, err);
+            rc = read_from(i, s, r, &at, again, deadline, err);
         if (rc == SONDE_OK)
             return SONDE_OK;
         unheard = s->kept && !s->link->answered;
@@ -121,11 +135,29 @@ sonde_code round_run(struct sonde_instance *i, struct session *s,
 
             tell(i, s, &r->tasks[at++], rc, NULL, 0, &copy);
         }
-        if (again || rc == SONDE_ETIMEOUT) {
+        if (retried || rc == SONDE_ETIMEOUT) {
             tell_rest(i, s, r, at, rc, err);
             return rc;
         }
-        again = true;
+        retried = true;
     }
     return SONDE_OK;
+}
+
+sonde_code round_run(struct sonde_instance *i, struct session *s,
+                     struct round *r, sonde_msec deadline,
+                     struct sonde_err *err)
+{
+    struct round again = { 0 }, none = { 0 };
+    sonde_code rc = run_once(i, s, r, &again, deadline, err);
+
+    if (again.count) {
+        sonde_code second = run_once(i, s, &again, &none, deadline, err);
+
+        rc = rc == SONDE_OK ? second : rc;
+    }
+    r->failed = r->failed || again.failed;
+    round_fini(&again);
+    round_fini(&none);
+    return rc;
 }

@@ -32,6 +32,7 @@ static void free_texts(struct session *s)
         free(s->texts[c]);
         s->texts[c] = NULL;
         s->refused[c].code = SONDE_OK;
+        s->alone[c] = false;
     }
     for (size_t e = 0; e < EXTENSION_COUNT; e++) {
         free(s->extensions[e].schema);

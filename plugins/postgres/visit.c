@@ -178,6 +178,7 @@ static void collected(struct sonde_instance *i, struct session *s,
     size_t c = index_of(t);
     char why[600];
 
+    s->alone[c] = s->alone[c] || rc != SONDE_OK;
     part_begin(i, c);
     if (rc == SONDE_OK)
         rc = emit_rows(i, s, c, r, err);
@@ -222,7 +223,8 @@ static void add_collector(struct sonde_instance *i, struct session *s, size_t c,
     }
     t.statement = (struct statement){ .id = (unsigned)c + 1,
                                       .sql = sql,
-                                      .params = i->param_rows[c] };
+                                      .params = i->param_rows[c],
+                                      .joined = !s->alone[c] };
     while (t.statement.param_count < COLLECTOR_PARAMS_MAX &&
            l->params[t.statement.param_count])
         t.statement.param_count++;
@@ -287,6 +289,8 @@ sonde_code visit_run(struct sonde_instance *i, const struct visit *v,
         if (wanted(i, v, c))
             add_collector(i, s, c, &r);
     }
+    if (r.count)
+        r.tasks[r.count - 1].statement.joined = false;
     if (v->fast && collector_on(i, COLLECTOR_QUERIES))
         queries_add(i, v, &r);
     rc = round_run(i, s, &r, v->deadline, err);

@@ -261,7 +261,7 @@ def check_newest(case, which):
     ]
     if which != 15:
         rows = [r for r in rows if "pg_wal" not in r[0] and
-                "replication" not in r[0]]
+                "pg_stat_replication" not in r[0]]
     no_pid = (ours[0], without(ours[1], "server", "pid"))
     drop = lambda page: (page[0], without(page[1], "server"))
     exceptions = Exceptions(*rows)
