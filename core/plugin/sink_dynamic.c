@@ -36,6 +36,18 @@ static void names_grow(struct sonde_sink *s)
     free(old);
 }
 
+/* Declared names are in the table too, so that one that is given here is
+ * found without comparing it with all of them. */
+static void names_declare(struct sonde_sink *s)
+{
+    size_t n = s->plugin->desc->family_count;
+
+    while (s->names_cap < (n + 1) * 2)
+        names_grow(s);
+    for (size_t i = 0; i < n; i++)
+        *name_slot(s, s->families[i].row->name) = i + 1;
+}
+
 static sonde_code dynamic_check(struct sonde_sink *s,
                                 const struct sonde_family *f)
 {
@@ -52,11 +64,6 @@ static sonde_code dynamic_check(struct sonde_sink *s,
         return sink_fail(s, SONDE_ELIMIT,
                          "more than %d families that are not declared",
                          PLUGIN_DYNAMIC_MAX);
-    for (size_t i = 0; i < s->plugin->desc->family_count; i++) {
-        if (strcmp(plugin_family(s->plugin, i)->name, f->name) == 0)
-            return sink_fail(s, SONDE_EINVAL,
-                             "%s is declared: emit it by its index", f->name);
-    }
     return SONDE_OK;
 }
 
@@ -68,9 +75,14 @@ sonde_code sink_dynamic_family(struct sonde_sink *s,
 
     if (!f->name)
         return sink_fail(s, SONDE_EINVAL, "\"\" is not a metric name");
-    if ((s->names_count + 1) * 2 > s->names_cap)
+    if (!s->names)
+        names_declare(s);
+    if ((s->plugin->desc->family_count + s->names_count + 1) * 2 > s->names_cap)
         names_grow(s);
     slot = name_slot(s, f->name);
+    if (*slot && *slot <= s->plugin->desc->family_count)
+        return sink_fail(s, SONDE_EINVAL,
+                         "%s is declared: emit it by its index", f->name);
     if (*slot) {
         *out = *slot - 1;
         return SONDE_OK;

@@ -69,16 +69,36 @@ static const struct unit *unit_in_value(sonde_str *setting)
     return u;
 }
 
+/* By hand: there are hundreds at every collection. */
 static void family_name(sonde_str name, const char *suffix, char *out,
                         size_t cap)
 {
-    (void)snprintf(out, cap, "pg_settings_%.*s%s",
-                   (int)(name.len < NAME_MAX_BYTES ? name.len : NAME_MAX_BYTES),
-                   name.ptr, suffix);
-    for (char *p = out; *p; p++) {
-        if (!isalnum((unsigned char)*p) || (unsigned char)*p >= 0x80)
-            *p = '_';
+    static const char prefix[] = "pg_settings_";
+    size_t n = name.len < NAME_MAX_BYTES ? name.len : NAME_MAX_BYTES;
+    size_t m = strlen(suffix);
+    char *p = out + sizeof(prefix) - 1;
+
+    if (cap < sizeof(prefix) + n + m) {
+        *out = '\0';
+        return;
     }
+    memcpy(out, prefix, sizeof(prefix) - 1);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)name.ptr[i];
+
+        *p++ = c < 0x80 && isalnum(c) ? (char)c : '_';
+    }
+    memcpy(p, suffix, m + 1);
+}
+
+static void help_text(sonde_str name, char *out)
+{
+    static const char prefix[] = "Server parameter ";
+    size_t n = name.len < NAME_MAX_BYTES ? name.len : NAME_MAX_BYTES;
+
+    memcpy(out, prefix, sizeof(prefix) - 1);
+    memcpy(out + sizeof(prefix) - 1, name.ptr, n);
+    out[sizeof(prefix) - 1 + n] = '\0';
 }
 
 bool settings_value(sonde_str name, sonde_str setting, sonde_str unit,
@@ -126,9 +146,7 @@ sonde_code settings_emit(struct emit *e, const struct rows *r,
             e->dropped++;
             continue;
         }
-        (void)snprintf(help, sizeof(help), "Server parameter %.*s",
-                       (int)(setting.len < 200 ? setting.len : 200),
-                       setting.ptr);
+        help_text(setting, help);
         emit_dynamic(e, &f, NULL, value);
     }
     return SONDE_OK;
