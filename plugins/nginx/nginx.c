@@ -86,6 +86,7 @@ struct sonde_instance {
     sonde_str path;
     struct plus *plus;
     struct access_log *log;
+    size_t round;   /* of the plan under way                                 */
     bool warned;    /* at the last collection, for the log                   */
     double seconds; /* that the answers of this collection took              */
 };
@@ -191,31 +192,26 @@ static void nginx_close(struct sonde_instance *i)
 
 /* ---- collections --------------------------------------------------------- */
 
-/* The log comes first, so that a server that hangs does not hold it up; the
- * API of NGINX Plus takes rounds of its own after that. */
+static void ask(struct sonde_plan *plan, enum sonde_body body, sonde_str path)
+{
+    plan->requests[plan->count++] = (struct sonde_request){
+        .path = path, .body = body, .flags = SONDE_FETCH_MAY_FAIL
+    };
+}
+
+/* The log comes first, so that a server that hangs does not hold it up. */
 static sonde_code nginx_plan(struct sonde_instance *i, struct sonde_plan *plan,
                              struct sonde_err *err)
 {
-    size_t round = plan->round;
-
-    if (round == 0)
+    i->round = plan->round;
+    if (plan->round == 0)
         i->seconds = 0;
-    if (i->log && round == 0)
-        plan->requests[plan->count++] =
-            (struct sonde_request){ .body = SONDE_BODY_COLLECT };
-    if (i->mode == MODE_PLUS) {
-        if (!i->log)
-            return plus_plan(i->plus, round, i->host->monotonic(), plan, err);
-        if (round > 0)
-            return plus_plan(i->plus, round - 1, i->host->monotonic(), plan,
-                             err);
-        plan->more = true;
-    } else if (i->mode != MODE_LOG) {
-        plan->requests[plan->count++] =
-            (struct sonde_request){ .path = i->path,
-                                    .body = SONDE_BODY_PLUGIN,
-                                    .flags = SONDE_FETCH_MAY_FAIL };
-    }
+    if (plan->round == 0 && i->log)
+        ask(plan, SONDE_BODY_COLLECT, (sonde_str){ 0 });
+    if (i->mode == MODE_PLUS)
+        return plus_plan(i->plus, i->host->monotonic(), plan, err);
+    if (i->mode != MODE_LOG)
+        ask(plan, SONDE_BODY_PLUGIN, i->path);
     return SONDE_OK;
 }
 
@@ -294,6 +290,8 @@ static sonde_code nginx_parse(struct sonde_instance *i,
     sonde_code rc;
 
     (void)unused; /* what is wrong with the server is told as nginx_up 0 */
+    if (i->log && i->round == 0 && r->request == 0)
+        return SONDE_OK; /* the log was not read: no time was left for it */
     i->seconds += r->duration_seconds;
     if (i->mode == MODE_PLUS) {
         rc = plus_take(i->plus, r, &err);

@@ -101,9 +101,9 @@ struct plus;
 /* `base`: "/api", with no slash at its end; stays the caller's. */
 struct plus *plus_new(sonde_str base);
 void plus_free(struct plus *p);
-/* The requests of a round of a collection, which begins with round 0. */
-sonde_code plus_plan(struct plus *p, size_t round, sonde_msec now,
-                     struct sonde_plan *plan, struct sonde_err *err);
+/* Adds the requests of a round to the plan. */
+sonde_code plus_plan(struct plus *p, sonde_msec now, struct sonde_plan *plan,
+                     struct sonde_err *err);
 /* Takes an answer. SONDE_EAGAIN: others are to come; SONDE_OK: all are there,
  * plus_emit can be called. Else: the collection has failed; what comes after
  * it in the same collection is answered by SONDE_EAGAIN. */

@@ -37,7 +37,7 @@ struct plus {
     bool there[PLUS_ENDPOINT_COUNT];
     char *paths[SONDE_FETCH_MAX]; /* of the requests under way              */
     int asked[SONDE_FETCH_MAX];
-    size_t asked_count;
+    size_t asked_count, first; /* these, from the plan's request `first` on */
     /* Of this collection: */
     bool failed;
     bool has_stream;
@@ -136,15 +136,16 @@ static sonde_code plan_documents(struct plus *p, struct sonde_plan *plan,
     return rc;
 }
 
-sonde_code plus_plan(struct plus *p, size_t round, sonde_msec now,
-                     struct sonde_plan *plan, struct sonde_err *err)
+sonde_code plus_plan(struct plus *p, sonde_msec now, struct sonde_plan *plan,
+                     struct sonde_err *err)
 {
     if (plan->struct_size < sizeof(*plan))
         return sonde_err_set(err, SONDE_EUNSUPPORTED,
                              "this agent can not ask the API of NGINX Plus: "
                              "its plans have one round");
     forget_paths(p);
-    if (round == 0)
+    p->first = plan->count;
+    if (plan->round == 0)
         begin(p, now);
     if (p->failed)
         return SONDE_OK;
@@ -234,8 +235,7 @@ static void take_stream(struct plus *p, const json_t *doc)
 /* ---- answers ------------------------------------------------------------- */
 
 /* What an error document says: {"error":{"status":404,"text":...}}. */
-static sonde_code tell_status(const struct plus *p, size_t i,
-                              const struct sonde_response *r,
+static sonde_code tell_status(const char *path, const struct sonde_response *r,
                               struct sonde_err *err)
 {
     struct sonde_err ignored;
@@ -243,8 +243,8 @@ static sonde_code tell_status(const struct plus *p, size_t i,
     sonde_str text = json_text(json_object_get(doc, "error"), "text");
     sonde_code rc = sonde_err_set(
         err, r->status == 401 || r->status == 403 ? SONDE_EAUTH : SONDE_EPROTO,
-        "GET %s: HTTP status %d%s%.*s", p->paths[i], r->status,
-        text.len ? ": " : "", text.len > 200 ? 200 : (int)text.len, text.ptr);
+        "GET %s: HTTP status %d%s%.*s", path, r->status, text.len ? ": " : "",
+        text.len > 200 ? 200 : (int)text.len, text.ptr);
 
     json_decref(doc);
     return rc;
@@ -253,14 +253,14 @@ static sonde_code tell_status(const struct plus *p, size_t i,
 static sonde_code read_answer(struct plus *p, const struct sonde_response *r,
                               json_t **doc, struct sonde_err *err)
 {
-    const char *path = p->paths[r->request];
+    const char *path = p->paths[r->request - p->first];
 
     *doc = NULL;
     if (r->code != SONDE_OK)
         return sonde_err_set(err, r->code, "%s",
                              r->error ? r->error : sonde_code_text(r->code));
     if (r->status != 200)
-        return tell_status(p, r->request, r, err);
+        return tell_status(path, r, err);
     *doc = json_document(r->body, err);
     if (!*doc) {
         (void)sonde_err_prefix(err, "GET %s", path);
@@ -323,15 +323,16 @@ static sonde_code take_answer(struct plus *p, int what,
 sonde_code plus_take(struct plus *p, const struct sonde_response *r,
                      struct sonde_err *err)
 {
+    size_t i = r->request - p->first;
     bool last;
     int what;
     sonde_code rc;
 
-    if (p->failed || r->request >= p->asked_count)
+    if (p->failed || r->request < p->first || i >= p->asked_count)
         return SONDE_EAGAIN;
-    what = p->asked[r->request];
+    what = p->asked[i];
     last = what < PLUS_ENDPOINT_COUNT && p->next == PLUS_ENDPOINT_COUNT &&
-           r->request + 1 == p->asked_count;
+           i + 1 == p->asked_count;
     rc = take_answer(p, what, r, err);
     if (rc != SONDE_OK && what < PLUS_ENDPOINT_COUNT &&
         plus_endpoints[what].may_fail) {

@@ -65,10 +65,15 @@ class Nginx(Process):
         super().__init__(case, [binary or installed("nginx"), "-c", self.conf,
                                 "-e", os.path.join(self.home, "error.log"),
                                 "-p", self.home], "nginx")
+        self.known = []
         # Its workers end with it, whatever happens to it.
         case.cleanups.append(self.end_workers)
-        wait_for("nginx", lambda: os.path.exists(
-            os.path.join(self.home, "nginx.pid")) and self.workers())
+        wait_for("nginx", self.is_ready)
+
+    def is_ready(self):
+        need(self.alive(), "nginx ended: " + self.log()[-500:])
+        return os.path.exists(os.path.join(self.home, "nginx.pid")) and \
+            self.workers()
 
     def workers(self):
         out = subprocess.run(["pgrep", "-P", str(self.pid)],
@@ -97,8 +102,8 @@ class Nginx(Process):
 def start_nginx(case, binary=None, server="", http=""):
     """(nginx, port) with one site."""
     port = free_port()
-    n = Nginx(case, SITE % {"listen": f"127.0.0.1:{port}", "server": server} +
-              http, binary)
+    n = Nginx(case, http + SITE % {"listen": f"127.0.0.1:{port}",
+                                   "server": server}, binary)
     return n, port
 
 

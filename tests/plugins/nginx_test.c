@@ -307,7 +307,8 @@ static size_t play(struct sonde_fake *f, const json_t *docs,
     CU_ASSERT_EQUAL(sonde_fake_plan(f, &plan), SONDE_OK);
     for (int rounds = 0; rounds < SONDE_ROUNDS_MAX; rounds++) {
         for (size_t i = 0; i < plan.count; i++, n++) {
-            json_t *doc = json_object_get(docs, plan.requests[i].path.ptr + 5);
+            const char *path = plan.requests[i].path.ptr;
+            json_t *doc = path ? json_object_get(docs, path + 5) : NULL;
             char *body = doc ? json_dumps(doc, JSON_ENCODE_ANY) : NULL;
 
             CU_ASSERT_EQUAL(
@@ -447,6 +448,30 @@ static void test_plus(void)
     CU_ASSERT_EQUAL(play(&f, docs, &text, NULL), 16);
     CU_ASSERT_EQUAL(value_in(&text, "nginxplus_up"), 1);
     CU_ASSERT_EQUAL(f.log.len, 0);
+    free(text.ptr);
+    json_decref(docs);
+    sonde_fake_fini(&f);
+}
+
+static void test_plus_with_log(void)
+{
+    json_t *docs = testdata("plus.json");
+    struct sonde_fake_text text = { 0 };
+    struct sonde_fake f;
+
+    start(&f, "plus");
+    (void)sonde_fake_option(&f, "access_log", "/nonexistent/a.log");
+    CU_ASSERT_EQUAL(sonde_fake_open(&f, "h:80"), SONDE_OK);
+    CU_ASSERT_EQUAL(play(&f, docs, &text, NULL), 1 + 19);
+    CU_ASSERT_EQUAL(value_in(&text, "nginxplus_up"), 1);
+    sonde_fake_clear(&text);
+    CU_ASSERT_EQUAL(play(&f, docs, &text, NULL), 1 + 16);
+    CU_ASSERT_EQUAL(value_in(&text, "nginxplus_up"), 1);
+    CU_ASSERT_EQUAL(
+        value_in(
+            &text,
+            "nginxplus_worker_http_requests_total{id=\"0\",pid=\"32212\"}"),
+        15);
     free(text.ptr);
     json_decref(docs);
     sonde_fake_fini(&f);
@@ -726,6 +751,7 @@ int main(void)
         { "plan with an access log", test_plan_with_log },
         { "options that are refused", test_options },
         { "plus", test_plus },
+        { "plus beside a log", test_plus_with_log },
         { "every family of plus", test_plus_families },
         { "plus: failures", test_plus_failures },
         { "plus: odd documents", test_plus_odd_documents },
