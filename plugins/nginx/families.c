@@ -10,13 +10,13 @@
  */
 #include "families.h"
 
+/* clang-format off */
 #define FAMILY(t, n, h, ...)                                                   \
     { .name = (n), .type = SONDE_METRIC_##t, .help = (h),                      \
       .labels = { __VA_ARGS__ } }
 /* For tables of many lines: the label names of an access log. */
 #define LOG_LABELS "method", "status", "route", "server"
 
-/* clang-format off */
 const struct sonde_family nginx_families[NGINX_FAMILY_COUNT] = {
     [F_UP] = FAMILY(GAUGE, "nginx_up",
         "Whether the last collection from the server went well",

@@ -3,8 +3,9 @@
  * Access logs: requests by status, method and route, with bytes and times.
  *
  * At each collection every file is read from where the last one stopped
- * (log_file.c), each line cut along the format (log_format.c), its path made
- * a route (log_route.c) and counted (log_series.c). Nothing runs in between.
+ * (log_file.c), each line cut along the format (log_format.c, log_line.c), its
+ * path made a route (log_route.c) and counted (log_series.c). Nothing runs in
+ * between.
  *
  * A collection reads at most `read_limit` bytes and takes at most half of its
  * time; what is left is shown as lag and read by the next ones. Files take

@@ -14,7 +14,7 @@
 #define LOG_FILES_MAX   64
 #define LOG_TAILS_MAX   4 /* files that one name has stood for              */
 
-/* ---- log_format.c: a log_format, and lines in it ------------------------- */
+/* ---- log_format.c: a log_format ------------------------------------------ */
 
 /* The times of a request, in the order of their families. */
 enum log_time {
@@ -60,6 +60,8 @@ struct log_format {
 sonde_code log_format_parse(struct log_format *f, sonde_str text,
                             sonde_str server_variable, struct sonde_err *err);
 void log_format_fini(struct log_format *f);
+
+/* ---- log_line.c: lines in a format --------------------------------------- */
 
 enum log_method {
     METHOD_NONE, /* the format has none */
