@@ -148,7 +148,7 @@ static inline void sonde_fake_unlock(void)
 static inline void sonde_fake_add(struct sonde_fake_text *t, const void *p,
                                   size_t n)
 {
-    if (t->len + n + 1 > t->cap) {
+    if (!t->ptr || t->len + n + 1 > t->cap) {
         t->cap = (t->len + n + 1) * 2;
         t->ptr = (char *)realloc(t->ptr, t->cap);
         if (!t->ptr)

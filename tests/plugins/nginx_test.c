@@ -317,7 +317,8 @@ static size_t play(struct sonde_fake *f, const json_t *docs,
                             : "{\"error\":{\"status\":404,\"text\":"
                               "\"path not found\",\"code\":\"PathNotFound\"}}"),
                 SONDE_OK);
-            sonde_fake_add(text, f->text.ptr, f->text.len);
+            if (f->text.len)
+                sonde_fake_add(text, f->text.ptr, f->text.len);
             if (why && f->parts[PART_STATUS].failed)
                 (void)snprintf(why, 256, "%s", f->parts[PART_STATUS].why);
             free(body);
