@@ -29,12 +29,54 @@ plugins_celery_libcelery_la_SOURCES = $(SOURCES_CELERY)
 plugins_celery_libcelery_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
 	$(CELERY_PLUGIN_CFLAGS)
 plugins_celery_libcelery_la_LIBADD = $(CELERY_PLUGIN_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/celery_test tests/plugins/celery_state_test
+TESTS += tests/plugins/celery_test tests/plugins/celery_state_test
+tests_plugins_celery_test_SOURCES = tests/plugins/celery_test.c
+tests_plugins_celery_test_CPPFLAGS = $(CPPFLAGS_UNIT) \
+	$(CELERY_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+tests_plugins_celery_test_LDADD = $(LIBS_UNIT) plugins/celery/libcelery.la
+tests_plugins_celery_state_test_SOURCES = tests/plugins/celery_state_test.c
+tests_plugins_celery_state_test_CPPFLAGS = $(CPPFLAGS_UNIT) \
+	$(CELERY_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+tests_plugins_celery_state_test_LDADD = $(LIBS_UNIT) \
+	plugins/celery/libcelery.la
+
+FUZZ_CELERY = tests/fuzz/celery_message tests/fuzz/celery_resp \
+	tests/fuzz/celery_url
+check_PROGRAMS += $(FUZZ_CELERY)
+TESTS += $(FUZZ_CELERY)
+tests_fuzz_celery_message_SOURCES = tests/fuzz/celery_message.c $(FUZZ_MAIN)
+tests_fuzz_celery_message_CPPFLAGS = $(CPPFLAGS_FUZZ) \
+	$(CELERY_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+tests_fuzz_celery_message_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_celery_message_LDADD = plugins/celery/libcelery.la
+tests_fuzz_celery_resp_SOURCES = tests/fuzz/celery_resp.c $(FUZZ_MAIN)
+tests_fuzz_celery_resp_CPPFLAGS = $(CPPFLAGS_FUZZ) \
+	$(CELERY_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+tests_fuzz_celery_resp_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_celery_resp_LDADD = plugins/celery/libcelery.la
+tests_fuzz_celery_url_SOURCES = tests/fuzz/celery_url.c $(FUZZ_MAIN)
+tests_fuzz_celery_url_CPPFLAGS = $(CPPFLAGS_FUZZ) \
+	$(CELERY_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+tests_fuzz_celery_url_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_celery_url_LDADD = plugins/celery/libcelery.la
 endif
 
-INTEGRATION_CELERY = tests/integration/celery_redis.py
+INTEGRATION_CELERY = tests/integration/celery_amqp.py \
+	tests/integration/celery_load.py tests/integration/celery_newest.py \
+	tests/integration/celery_redis.py tests/integration/celery_sidecar.py
 if PLUGIN_CELERY
 TESTS += $(INTEGRATION_CELERY)
 endif
 $(INTEGRATION_CELERY:.py=.log): sonde plugins/celery/celery.la
 EXTRA_DIST += $(INTEGRATION_CELERY) tests/integration/celery_base.py \
-	plugins/celery/testdata conf.d/celery.yaml plugins/celery/README.md
+	plugins/celery/testdata tests/fuzz/corpus/celery_message \
+	tests/fuzz/corpus/celery_resp tests/fuzz/corpus/celery_url conf.d/celery.yaml plugins/celery/README.md
+
+# Half a minute instead of four seconds.
+celery-load: sonde plugins/celery/celery.la
+	SONDE_CELERY_LOAD_SECONDS=30 SONDE_SRC_DIR=$(srcdir) \
+		SONDE_BUILD_DIR=$(builddir) $(PYTHON3) \
+		$(srcdir)/tests/integration/celery_load.py
+.PHONY: celery-load
