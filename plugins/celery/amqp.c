@@ -31,6 +31,7 @@
 #define HEARTBEAT 30  /* s  */
 #define QUEUE_MAX 200000
 #define FRAME_MAX 131072
+#define ABSENT    15000 /* ms until a queue that is not there is asked for */
 
 enum {
     CHANNEL_EVENTS = 1,
@@ -43,6 +44,8 @@ struct amqp {
     amqp_connection_state_t events, meter; /* NULL: not connected */
     bool control;                          /* channel 2 is open   */
     bool meter_channel;
+    sonde_msec *absent; /* until when, by the queue's place in the list */
+    size_t absent_count;
     atomic_bool stopped;
     bool has_message;
     amqp_envelope_t message; /* the last one */
@@ -547,15 +550,40 @@ static sonde_code meter_ready(struct amqp *a, sonde_msec deadline,
     return rc;
 }
 
+/* The broker logs an error for each question about a queue that is not there,
+ * so it is not asked again for a while. */
+static bool is_absent(const struct amqp *a, size_t queue, sonde_msec now)
+{
+    return queue < a->absent_count && now < a->absent[queue];
+}
+
+static void set_absent(struct amqp *a, size_t queue, sonde_msec until)
+{
+    sonde_msec *grown;
+
+    if (queue >= a->absent_count) {
+        grown = realloc(a->absent, (queue + 1) * sizeof(*grown));
+        if (!grown)
+            return;
+        memset(grown + a->absent_count, 0,
+               (queue + 1 - a->absent_count) * sizeof(*grown));
+        a->absent = grown;
+        a->absent_count = queue + 1;
+    }
+    a->absent[queue] = until;
+}
+
 /* Declaring passively asks for a queue that is there. */
 static sonde_code ask_sizes(struct amqp *a, const struct sizes *s, size_t from,
-                            struct sonde_err *err)
+                            sonde_msec now, struct sonde_err *err)
 {
     for (size_t i = from; i < s->count; i++) {
         amqp_queue_declare_t d = { .queue = bytes(s->queues[i]), .passive = 1 };
-        int status =
-            amqp_send_method(a->meter, 1, AMQP_QUEUE_DECLARE_METHOD, &d);
+        int status;
 
+        if (is_absent(a, i, now))
+            continue;
+        status = amqp_send_method(a->meter, 1, AMQP_QUEUE_DECLARE_METHOD, &d);
         if (status != AMQP_STATUS_OK)
             return failed(a, status, "asking for a queue", err);
     }
@@ -598,21 +626,37 @@ static sonde_code read_size(struct amqp *a, struct queue_size *out,
                : failed(a, status, "asking for a queue", err);
 }
 
+/* Reads the answers from the `done`-th queue on, until all are there or one
+ * queue turns out to be absent. */
+static sonde_code read_sizes(struct amqp *a, struct sizes *s, size_t *done,
+                             sonde_msec now, sonde_msec deadline,
+                             struct sonde_err *err)
+{
+    sonde_code rc = SONDE_OK;
+
+    while (rc == SONDE_OK && *done < s->count) {
+        s->sizes[*done] = (struct queue_size){ .messages = -1 };
+        if (!is_absent(a, *done, now))
+            rc = read_size(a, &s->sizes[*done], deadline, err);
+        if (rc == SONDE_EAGAIN)
+            set_absent(a, *done, now + ABSENT);
+        *done += rc == SONDE_OK || rc == SONDE_EAGAIN;
+    }
+    return rc == SONDE_EAGAIN ? SONDE_OK : rc;
+}
+
 static sonde_code measure_once(struct amqp *a, struct sizes *s, size_t *done,
                                sonde_msec deadline, struct sonde_err *err)
 {
+    sonde_msec now = a->config.host->monotonic();
     sonde_code rc = SONDE_OK;
 
     while (rc == SONDE_OK && *done < s->count) {
         rc = meter_ready(a, deadline, err);
         if (rc == SONDE_OK)
-            rc = ask_sizes(a, s, *done, err);
-        while (rc == SONDE_OK && *done < s->count) {
-            rc = read_size(a, &s->sizes[*done], deadline, err);
-            *done += rc == SONDE_OK || rc == SONDE_EAGAIN;
-        }
-        if (rc == SONDE_EAGAIN) /* the rest on a fresh channel */
-            rc = SONDE_OK;
+            rc = ask_sizes(a, s, *done, now, err);
+        if (rc == SONDE_OK)
+            rc = read_sizes(a, s, done, now, deadline, err);
     }
     if (a->meter)
         amqp_maybe_release_buffers(a->meter);
@@ -651,6 +695,7 @@ static void amqp_close(struct transport *t)
     drop_message(a);
     say_bye(&a->events);
     say_bye(&a->meter);
+    free(a->absent);
     text_fini(&a->pidbox);
     text_fini(&a->reply_exchange);
     text_fini(&a->reply_queue);

@@ -65,7 +65,8 @@ endif
 
 INTEGRATION_CELERY = tests/integration/celery_amqp.py \
 	tests/integration/celery_load.py tests/integration/celery_newest.py \
-	tests/integration/celery_redis.py tests/integration/celery_sidecar.py
+	tests/integration/celery_redis.py tests/integration/celery_sidecar.py \
+	tests/integration/celery_ways.py
 if PLUGIN_CELERY
 TESTS += $(INTEGRATION_CELERY)
 endif

@@ -197,8 +197,8 @@ class Rabbit:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.popen.wait(PATIENCE)
 
-    def url(self, user="guest:guest"):
-        return f"amqp://{user}@127.0.0.1:{self.port}//"
+    def url(self):
+        return f"amqp://127.0.0.1:{self.port}//"
 
     def ctl(self, *args):
         out = subprocess.run(["/usr/lib/rabbitmq/bin/rabbitmqctl", *args],

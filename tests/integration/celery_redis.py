@@ -224,59 +224,5 @@ def test_other_serialisers(case):
     equal(s.value("celery_up"), 1.0)
 
 
-def test_password(case):
-    """a password in a file, changed under way; it is never shown"""
-    redis = Redis(case, "--requirepass", "first-secret")
-    secret = case.write("secret", "first-secret\n")
-    os.chmod(secret, 0o600)
-    s = start(case, f"127.0.0.1:{redis.port}",
-              options=f"password_file: {secret}")
-    client = redis.connect()
-    client("AUTH", "first-secret")
-    client("CONFIG", "SET", "requirepass", "second-secret")
-    client("CLIENT", "KILL", "TYPE", "pubsub")
-    wait_for("celery_up 0", lambda: s.value("celery_up") == 0)
-    case.write("secret", "second-secret\n")
-    wait_for("celery_up 1", lambda: s.value("celery_up") == 1)
-    # In a URL: refused, and neither the log nor the pages have it.
-    wrong = "redis://:wrong-secret@127.0.0.1:%d/0" % redis.port
-    other = case.sonde(config(job(
-        "celery", "broker", plugin="celery", interval="500ms",
-        options=f'{{broker_url: "{wrong}"}}')), data="other", name="other")
-    wait_for("celery_up 0", lambda: other.value("celery_up") == 0)
-    shown = other.log() + s.log() + json.dumps(other.targets()) + \
-        get(other.url + "/api/v1/status/config")[1]
-    need("AUTH is refused" in other.log(), other.log())
-    for word in ("first-secret", "second-secret", "wrong-secret"):
-        need(word not in shown, f"{word} is shown")
-
-
-def test_prefixes_and_socket(case):
-    """a unix socket, global_keyprefix, a fanout prefix with glob characters"""
-    path = case.path("r.sock")
-    redis = Redis(case, "--unixsocket", path)
-    transport = {"global_keyprefix": "pre:", "fanout_prefix": "/x?."}
-    app = App(case, redis.url(5), transport=transport)
-    app.worker("w1", "-Q", "celery,more")
-    s = start(case, "broker", options=f'broker_url: "redis+socket://{path}?'
-              'virtual_host=5", global_keyprefix: "pre:", '
-              'fanout_prefix: "/x?."')
-    # The other application of that server is none of ours.
-    redis.connect()("PUBLISH", "/x1.celeryev/task.sent",
-                    envelope({"type": "my-thing", "hostname": "h"}, "x"))
-    app.client("add.delay(1, 1); add.apply_async((1, 1), queue='more')\n"
-               "add.apply_async((1, 1), queue='idle')")
-    wait_total(s, 2, "celery_task_succeeded_total", name="app.add")
-    wait_total(s, 1, "celery_queue_length", queue_name="idle")
-    wait_total(s, 1, "celery_active_worker_count", queue_name="more")
-    equal(total(s, "celery_events_total", type="other"), 0.0)
-    # Nothing of ours is left in the broker after an inspection.
-    client = redis.connect()
-    client("SELECT", 5)
-    wait_for("the binding to be gone", lambda: not client(
-        "SMEMBERS", "pre:_kombu.binding.reply.celery.pidbox"))
-    equal([k for k in client("KEYS", "*reply.celery.pidbox")], [])
-
-
 if __name__ == "__main__":
     run(globals())
