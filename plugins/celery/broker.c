@@ -223,36 +223,61 @@ static sonde_code parse_rest(sonde_str rest, const struct scheme *scheme,
     return rc == SONDE_OK ? parse_path(path, b, err) : rc;
 }
 
-static sonde_code parse_one(sonde_str url, struct broker *b,
-                            struct sonde_err *err)
+/* All parts of a list speak of the same kind of broker. */
+static sonde_code set_kind(struct broker *b, enum broker_kind kind, bool tls,
+                           struct sonde_err *err)
+{
+    if (b->host_count && (b->kind != kind || b->tls != tls))
+        return bad(err, "its parts have different transports");
+    b->kind = kind;
+    b->tls = tls;
+    return SONDE_OK;
+}
+
+static sonde_code parse_socket(sonde_str path, struct broker *b,
+                               struct sonde_err *err)
+{
+    sonde_code rc = set_kind(b, BROKER_REDIS, false, err);
+
+    return rc == SONDE_OK ? add_socket(b, path, err) : rc;
+}
+
+static sonde_code parse_scheme(sonde_str url, struct broker *b,
+                               struct sonde_err *err)
 {
     static const char *const sockets[] = { "redis+socket://", "unix://",
                                            "unix:" };
-    sonde_str query = url, rest;
-    sonde_code rc = SONDE_OK;
+    const struct scheme *s = NULL;
+    sonde_code rc;
 
-    (void)text_split(&query, '?', &rest);
     for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
-        if (text_starts(rest, sockets[i])) {
-            b->kind = BROKER_REDIS;
-            rc = add_socket(b, text_after(rest, strlen(sockets[i])), err);
-            return rc == SONDE_OK ? parse_query(query, b, err) : rc;
-        }
+        if (text_starts(url, sockets[i]))
+            return parse_socket(text_after(url, strlen(sockets[i])), b, err);
     }
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        const struct scheme *s = &schemes[i];
-
-        if (text_starts(rest, s->prefix)) {
-            b->kind = s->kind;
-            b->tls |= s->tls;
-            rc = parse_rest(text_after(rest, strlen(s->prefix)), s, b, err);
-            return rc == SONDE_OK ? parse_query(query, b, err) : rc;
-        }
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]) && !s; i++) {
+        if (text_starts(url, schemes[i].prefix))
+            s = &schemes[i];
     }
-    if (memmem(rest.ptr, rest.len, "://", 3))
+    if (s)
+        url = text_after(url, strlen(s->prefix));
+    else if (memmem(url.ptr, url.len, "://", 3))
         return bad(err, "the transport is none of redis, rediss, sentinel, "
                         "amqp, amqps");
-    return parse_rest(rest, &schemes[0], b, err);
+    else
+        s = &schemes[0];
+    rc = set_kind(b, s->kind, s->tls, err);
+    return rc == SONDE_OK ? parse_rest(url, s, b, err) : rc;
+}
+
+static sonde_code parse_one(sonde_str url, struct broker *b,
+                            struct sonde_err *err)
+{
+    sonde_str query = url, rest;
+    sonde_code rc;
+
+    (void)text_split(&query, '?', &rest);
+    rc = parse_scheme(rest, b, err);
+    return rc == SONDE_OK ? parse_query(query, b, err) : rc;
 }
 
 sonde_code broker_parse(sonde_str url, struct broker *out,

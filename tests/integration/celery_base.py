@@ -258,7 +258,7 @@ class App:
 
 def celery_job(target, interval="500ms", options="", **keys):
     """A job whose options are given as 'a: b, c: d'."""
-    keys["options"] = ("{inspect_interval: 2s, inspect_timeout: 500ms" +
+    keys["options"] = ("{inspect_interval: 2s, inspect_timeout: 500ms, retry_interval: 1s" +
                        (", " + options if options else "") + "}")
     return job("celery", target, plugin="celery", interval=interval,
                timeout="500ms" if interval == "500ms" else interval, **keys)

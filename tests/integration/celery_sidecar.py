@@ -92,9 +92,9 @@ def test_flags(case):
     need(has(page, "my_task_sent_total", 1, hostname="generic"), "generic")
     for q in ("one", "two"):
         need(has(page, "my_queue_length", 0, queue_name=q), q)
-    bounds = set(re.findall(r'my_task_runtime_bucket.*le="([^"]*)"',
-                            get(page + "/metrics")[1]))
-    equal(bounds, {"0.5", "1.0", "10.0", "+Inf"}, "buckets")
+    bounds = set(float(b) for b in re.findall(
+        r'my_task_runtime_bucket.*le="([^"]*)"', get(page + "/metrics")[1]))
+    equal(bounds, {0.5, 1.0, 10.0, float("inf")}, "buckets")
 
 
 def test_mistakes(case):

@@ -221,6 +221,8 @@ static void test_bad_urls(void)
         { __LINE__, "redis://:x-secret@h/db" },
         { __LINE__, "redis://:x-secret@a;redis://b" },
         { __LINE__, "redis+socket://relative" },
+        { __LINE__, "unix:///x-secret;sentinel://b" },
+        { __LINE__, "amqp://a;amqps://x-secret" },
         { __LINE__, "amqp://u:x-secret@h/%zz" },
     };
 
