@@ -73,7 +73,8 @@ endif
 $(INTEGRATION_CELERY:.py=.log): sonde plugins/celery/celery.la
 EXTRA_DIST += $(INTEGRATION_CELERY) tests/integration/celery_base.py \
 	plugins/celery/testdata tests/fuzz/corpus/celery_message \
-	tests/fuzz/corpus/celery_resp tests/fuzz/corpus/celery_url conf.d/celery.yaml plugins/celery/README.md
+	tests/fuzz/corpus/celery_resp tests/fuzz/corpus/celery_url conf.d/celery.yaml \
+	plugins/celery/README.md docs/plugins/celery.md
 
 # Half a minute instead of four seconds.
 celery-load: sonde plugins/celery/celery.la

@@ -80,6 +80,55 @@ def test_tls(case):
         wait_total(s, 1, "celery_task_sent_total", name="app.add", job=name)
 
 
+def test_privileges(case):
+    """the ACL of the documentation is enough, and a smaller one for less"""
+    redis = Redis(case)
+    client = redis.connect()
+    with open(os.path.join(SRC, "docs/plugins/celery.md")) as f:
+        rule = re.search(r"ACL SETUSER sonde on >PASSWORD (.*)", f.read())
+    client("ACL", "SETUSER", "sonde", "on", ">x-secret",
+           *rule.group(1).split())
+    client("ACL", "SETUSER", "less", "on", ">x-secret",
+           *rule.group(1).split(), "-sadd", "-srem", "-rpop", "-del",
+           "-publish", "-lindex", "-smembers", "-client")
+    app = App(case, redis.url(3))
+    app.worker()
+    secret = case.write("secret", "x-secret\n")
+    os.chmod(secret, 0o600)
+    s = case.sonde(config(*(
+        job(user, redis.url(3), plugin="celery", interval="500ms",
+            options=f"{{user: {user}, password_file: {secret}, "
+            f"inspect_interval: 1s, inspect_timeout: 300ms, queues: [idle]}}")
+        for user in ("sonde", "less"))))
+    for user in ("sonde", "less"):
+        wait_for("celery_up", lambda: s.value(
+            f'celery_up{{job="{user}"}}') == 1)
+    app.client("add.delay(1, 1); add.apply_async((1, 1), queue='idle')")
+    for user in ("sonde", "less"):
+        wait_total(s, 1, "celery_task_succeeded_total", job=user)
+        wait_total(s, 1, "celery_queue_length", job=user, queue_name="idle")
+    wait_total(s, 1, "celery_active_worker_count", job="sonde",
+               queue_name="celery")
+    wait_for("an age", lambda: (s.value(
+        'celery_queue_oldest_message_age_seconds{job="sonde",'
+        'queue_name="idle"}') or 0) > 0)
+    log = client("ACL", "LOG")
+    refused = [e for e in log if b"sonde" in e[e.index(b"username") + 1]]
+    equal(refused, [], "what the documented user was refused")
+    need("can not be inspected" in s.log(), "the lesser user's log")
+    equal(s.value('sonde_collector_success{job="less",collector="workers"}'),
+          0.0)
+
+
+def test_snippet(case):
+    """conf.d/celery.yaml as shipped"""
+    out = subprocess.run(
+        [SONDE, "check", "config", os.path.join(SRC, "conf.d/celery.yaml"),
+         f"--plugin.path={os.path.join(BUILD, 'plugins/celery/.libs')}"],
+        capture_output=True, text=True, timeout=PATIENCE)
+    equal(out.returncode, 0, out.stdout + out.stderr)
+
+
 def test_sentinel(case):
     """a master found by a sentinel, the first of which is gone"""
     redis = Redis(case)
