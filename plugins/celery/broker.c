@@ -102,23 +102,32 @@ static bool split_host(sonde_str s, sonde_str *name, sonde_str *port)
     return name->len && (s.len == 0 || (s.ptr[0] == ':' && s.len > 1));
 }
 
+/* NULL when there are too many. */
+static struct broker_host *new_host(struct broker *b, struct sonde_err *err)
+{
+    if (b->host_count < BROKER_HOSTS_MAX)
+        return &b->hosts[b->host_count++];
+    (void)bad(err, "more than 8 hosts");
+    return NULL;
+}
+
 static sonde_code add_host(struct broker *b, sonde_str authority,
                            const struct scheme *scheme, struct sonde_err *err)
 {
-    struct broker_host *h = &b->hosts[b->host_count];
+    struct broker_host *h;
     sonde_str name, port;
     int64_t number = scheme->port;
     bool v6;
 
-    if (b->host_count == BROKER_HOSTS_MAX)
-        return bad(err, "more than 8 hosts");
     if (!split_host(authority, &name, &port) ||
         (port.len && (!text_number(port, 65535, &number) || number == 0)))
         return bad(err, "the host is not host, host:port or [v6]:port");
     if (name.len == 0)
         name = SONDE_STR("localhost");
     v6 = memchr(name.ptr, ':', name.len) != NULL;
-    b->host_count++;
+    h = new_host(b, err);
+    if (!h)
+        return SONDE_EINVAL;
     h->port = (int)number;
     h->name = text_copy(name);
     if (!h->name ||
@@ -132,11 +141,14 @@ static sonde_code add_host(struct broker *b, sonde_str authority,
 static sonde_code add_socket(struct broker *b, sonde_str path,
                              struct sonde_err *err)
 {
-    struct broker_host *h = &b->hosts[b->host_count++];
+    struct broker_host *h;
 
     if (path.len < 2 || path.ptr[0] != '/')
         return bad(err, "a unix socket needs an absolute path, as in "
                         "unix:///run/redis.sock");
+    h = new_host(b, err);
+    if (!h)
+        return SONDE_EINVAL;
     h->name = text_copy(path);
     if (!h->name || asprintf(&h->address, "unix:%s", h->name) < 0) {
         h->address = NULL;

@@ -223,6 +223,10 @@ static void test_bad_urls(void)
         { __LINE__, "redis+socket://relative" },
         { __LINE__, "unix:///x-secret;sentinel://b" },
         { __LINE__, "amqp://a;amqps://x-secret" },
+        { __LINE__, "unix:/1;unix:/2;unix:/3;unix:/4;unix:/5;unix:/6;unix:/7;"
+                    "unix:/8;unix:/9" },
+        { __LINE__, "amqp://1;amqp://2;amqp://3;amqp://4;amqp://5;amqp://6;"
+                    "amqp://7;amqp://8;amqp://9" },
         { __LINE__, "amqp://u:x-secret@h/%zz" },
     };
 
