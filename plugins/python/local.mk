@@ -26,5 +26,6 @@ tests_fuzz_multiproc_files_LDADD = plugins/python/libpython.la -lm
 
 TESTS += tests/integration/python_apps.py
 tests/integration/python_apps.log: sonde
-EXTRA_DIST += plugins/python/README.md tests/fuzz/corpus/multiproc_files \
+EXTRA_DIST += docs/plugins/fastapi.md docs/plugins/prometheus.md \
+	docs/plugins/python.md plugins/python/README.md tests/fuzz/corpus/multiproc_files \
 	tests/integration/python_apps.py tests/integration/pyapps
