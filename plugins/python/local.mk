@@ -5,7 +5,8 @@ plugins_python_libpython_la_SOURCES = plugins/python/db_file.c \
 	plugins/python/merge.c plugins/python/merge.h \
 	plugins/python/multiproc.c plugins/python/multiproc.h \
 	plugins/python/pids.c plugins/python/pids.h plugins/python/preset.c \
-	plugins/python/preset.h plugins/python/store.c plugins/python/store.h
+	plugins/python/preset.h plugins/python/series.c \
+	plugins/python/series.h plugins/python/store.c plugins/python/store.h
 plugins_python_libpython_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) $(JANSSON_CFLAGS)
 plugins_python_libpython_la_LIBADD = $(JANSSON_LIBS) -lm
 

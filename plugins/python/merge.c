@@ -25,48 +25,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "key.h"
-#include "store.h"
-
-/* A sum, and what of it is too small to stand there. */
-struct cell {
-    double value, rest;
-};
-
-struct bucket {
-    struct bucket *next; /* of the next higher bound */
-    double upper;
-    struct cell count;
-};
-
-struct series {
-    struct series *next; /* of the family, in order of appearance */
-    struct family *family;
-    const char *const *names; /* NULL-terminated */
-    const sonde_str *values;
-    uint64_t seen; /* the last collection that has it */
-    bool set;      /* whether `value` is one */
-    struct cell value;
-    struct cell count; /* of a summary */
-    double stamp;
-    struct bucket *buckets;
-    size_t bucket_count;
-};
-
-struct family {
-    struct family *next;
-    sonde_str name, help;
-    enum db_kind kind;
-    enum db_mode mode;
-    bool live;
-    struct series *first, *last;
-};
-
-/* A name that is taken; family NULL: for nobody. */
-struct claim {
-    sonde_str name;
-    struct family *family;
-};
+#include "series.h"
 
 /* What a key of a file means. */
 struct known {
@@ -80,12 +39,8 @@ struct known {
 };
 
 struct merge {
-    const struct merge_rule *rules;
-    size_t rule_count;
-    struct store store;
-    struct table known, series, claims;
-    struct family *first, *last;
-    size_t family_count;
+    struct catalog catalog;
+    struct table known;
     uint64_t now; /* the number of the collection */
     size_t seen;  /* keys of this collection      */
     struct db_name file;
@@ -111,251 +66,6 @@ bool merge_rule_parse(sonde_str text, struct merge_rule *out)
         out->name.len--;
     }
     return db_mode_parse(mode, &out->mode, &out->live);
-}
-
-static const struct merge_rule *rule_of(const struct merge *m, sonde_str name)
-{
-    for (size_t i = 0; i < m->rule_count; i++) {
-        const struct merge_rule *r = &m->rules[i];
-        sonde_str part = name;
-
-        if (r->prefix && part.len > r->name.len)
-            part.len = r->name.len;
-        if (sonde_str_eq(part, r->name))
-            return r;
-    }
-    return NULL;
-}
-
-/* ---- names --------------------------------------------------------------- */
-
-static bool same_claim(const void *item, const void *key)
-{
-    return sonde_str_eq(((const struct claim *)item)->name,
-                        *(const sonde_str *)key);
-}
-
-static struct claim *claim_of(const struct merge *m, sonde_str name)
-{
-    return table_find(&m->claims, table_hash(1, name.ptr, name.len), same_claim,
-                      &name);
-}
-
-static bool claim(struct merge *m, sonde_str name, struct family *family)
-{
-    struct claim *c = store_new(&m->store, sizeof(*c));
-
-    if (!c || !store_str(&m->store, name, &c->name))
-        return false;
-    c->family = family;
-    return table_add(&m->claims, table_hash(1, name.ptr, name.len), c);
-}
-
-/* All names that a family's series have, as a list that ends with NULL. */
-static const char *const *suffixes(enum db_kind kind)
-{
-    static const char *const one[] = { "", NULL };
-    static const char *const summary[] = { "", "_sum", "_count", NULL };
-    static const char *const histogram[] = { "", "_sum", "_count", "_bucket",
-                                             NULL };
-
-    return kind == DB_HISTOGRAM ? histogram
-           : kind == DB_SUMMARY ? summary
-                                : one;
-}
-
-/* NAME_SUFFIX in the buffer. */
-static sonde_str suffixed(char *buf, size_t cap, sonde_str name,
-                          const char *suffix)
-{
-    int n = snprintf(buf, cap, "%.*s%s", SONDE_ARG(name), suffix);
-
-    return (sonde_str){ buf, (size_t)n };
-}
-
-static bool names_free(const struct merge *m, sonde_str name, enum db_kind kind)
-{
-    char buf[KEY_NAME_MAX + 16];
-
-    for (const char *const *s = suffixes(kind); *s; s++) {
-        if (claim_of(m, suffixed(buf, sizeof(buf), name, *s)))
-            return false;
-    }
-    return true;
-}
-
-static bool names_take(struct merge *m, struct family *f)
-{
-    char buf[KEY_NAME_MAX + 16];
-
-    for (const char *const *s = suffixes(f->kind); *s; s++) {
-        if (!claim(m, suffixed(buf, sizeof(buf), f->name, *s), f))
-            return false;
-    }
-    return true;
-}
-
-/* ---- families ------------------------------------------------------------ */
-
-static struct family *family_new(struct merge *m, const struct key *k)
-{
-    struct family *f = store_new(&m->store, sizeof(*f));
-    const struct merge_rule *rule;
-
-    if (!f || !store_str(&m->store, k->family, &f->name) ||
-        !store_str(&m->store, k->help, &f->help))
-        return NULL;
-    f->kind = m->file.kind;
-    f->mode = m->file.mode;
-    f->live = m->file.live;
-    rule = f->kind == DB_GAUGE ? rule_of(m, f->name) : NULL;
-    if (rule) {
-        f->mode = rule->mode;
-        f->live = rule->live;
-    }
-    if (!names_take(m, f))
-        return NULL;
-    if (m->last)
-        m->last->next = f;
-    else
-        m->first = f;
-    m->last = f;
-    m->family_count++;
-    return f;
-}
-
-static struct family *family_of(struct merge *m, const struct key *k,
-                                enum merge_drop *why)
-{
-    struct claim *c = claim_of(m, k->family);
-    struct family *f = NULL;
-
-    if (c && c->family && c->family->kind == m->file.kind &&
-        sonde_str_eq(c->family->name, k->family))
-        return c->family;
-    *why = MERGE_DROP_CONFLICT;
-    if (c || !names_free(m, k->family, m->file.kind))
-        return NULL;
-    *why = MERGE_DROP_LIMIT;
-    if (m->family_count < MERGE_FAMILIES_MAX)
-        f = family_new(m, k);
-    return f;
-}
-
-/* ---- series -------------------------------------------------------------- */
-
-struct wanted {
-    const struct family *family;
-    const struct key *key;
-};
-
-static bool same_series(const void *item, const void *opaque)
-{
-    const struct series *s = item;
-    const struct wanted *w = opaque;
-
-    if (s->family != w->family)
-        return false;
-    for (size_t i = 0; i < w->key->label_count; i++) {
-        if (!s->names[i] ||
-            !sonde_str_eq(sonde_cstr(s->names[i]), w->key->labels[i].name) ||
-            !sonde_str_eq(s->values[i], w->key->labels[i].value))
-            return false;
-    }
-    return !s->names[w->key->label_count];
-}
-
-static uint64_t series_hash(const struct wanted *w)
-{
-    uint64_t h = table_hash(2, &w->family, sizeof(w->family));
-
-    for (size_t i = 0; i < w->key->label_count; i++) {
-        const struct key_label *l = &w->key->labels[i];
-
-        h = table_hash(h, l->name.ptr, l->name.len);
-        h = table_hash(h, l->value.ptr, l->value.len);
-    }
-    return h;
-}
-
-/* The family's label names, if they are the key's, or a new list. */
-static const char *const *series_names(struct merge *m, const struct wanted *w)
-{
-    const struct series *last = w->family->last;
-    const char **names;
-    size_t n = w->key->label_count, i = 0;
-
-    while (last && i < n && last->names[i] &&
-           sonde_str_eq(sonde_cstr(last->names[i]), w->key->labels[i].name))
-        i++;
-    if (last && i == n && !last->names[n])
-        return last->names;
-    names = store_new(&m->store, (n + 1) * sizeof(*names));
-    for (i = 0; names && i < n; i++) {
-        sonde_str copy;
-
-        if (!store_str(&m->store, w->key->labels[i].name, &copy))
-            return NULL;
-        names[i] = copy.ptr;
-    }
-    return names;
-}
-
-static struct series *series_new(struct merge *m, struct family *f,
-                                 const struct wanted *w, uint64_t hash)
-{
-    size_t n = w->key->label_count;
-    struct series *s = store_new(&m->store, sizeof(*s));
-    sonde_str *values = store_new(&m->store, (n + 1) * sizeof(*values));
-
-    if (!s || !values)
-        return NULL;
-    s->family = f;
-    s->names = series_names(m, w);
-    s->values = values;
-    for (size_t i = 0; i < n; i++) {
-        if (!store_str(&m->store, w->key->labels[i].value, &values[i]))
-            return NULL;
-    }
-    if (!s->names || !table_add(&m->series, hash, s))
-        return NULL;
-    if (f->last)
-        f->last->next = s;
-    else
-        f->first = s;
-    f->last = s;
-    return s;
-}
-
-static struct series *series_of(struct merge *m, struct family *f,
-                                const struct key *k)
-{
-    const struct wanted w = { f, k };
-    uint64_t hash = series_hash(&w);
-    struct series *s = table_find(&m->series, hash, same_series, &w);
-
-    return s ? s : series_new(m, f, &w, hash);
-}
-
-/* The bucket of that bound, in its place among the others. */
-static struct bucket *bucket_of(struct merge *m, struct series *s, double upper)
-{
-    struct bucket **at = &s->buckets, *b;
-
-    while (*at && (*at)->upper < upper)
-        at = &(*at)->next;
-    if (*at && (*at)->upper == upper)
-        return *at;
-    if (s->bucket_count >= MERGE_BUCKETS_MAX)
-        return NULL;
-    b = store_new(&m->store, sizeof(*b));
-    if (!b)
-        return NULL;
-    b->upper = upper;
-    b->next = *at;
-    *at = b;
-    s->bucket_count++;
-    return b;
 }
 
 /* ---- keys ---------------------------------------------------------------- */
@@ -390,16 +100,16 @@ static void learn(struct merge *m, struct known *n, struct key *k)
     n->why = MERGE_DROP_INVALID;
     if (!key_parse(n->text, m->file.kind, k))
         return;
-    f = family_of(m, k, &n->why);
+    f = catalog_family(&m->catalog, k, &m->file, &n->why);
     if (!f)
         return;
     n->why = MERGE_DROP_LIMIT;
     if (f->kind == DB_GAUGE && f->mode == DB_ALL && !add_pid(m, k))
         return;
-    s = series_of(m, f, k);
+    s = catalog_series(&m->catalog, f, k);
     n->part = k->part;
     if (s && k->part == KEY_BUCKET) {
-        n->bucket = bucket_of(m, s, k->upper);
+        n->bucket = catalog_bucket(&m->catalog, s, k->upper);
         if (!n->bucket)
             return;
     }
@@ -415,8 +125,8 @@ static struct known *known_of(struct merge *m, sonde_str text)
 
     if (n || m->known.count >= MERGE_KEYS_MAX)
         return n;
-    n = store_new(&m->store, sizeof(*n));
-    if (!n || !store_str(&m->store, text, &n->text))
+    n = store_new(&m->catalog.store, sizeof(*n));
+    if (!n || !store_str(&m->catalog.store, text, &n->text))
         return NULL;
     n->scope = m->scope;
     if (!table_add(&m->known, hash, n))
@@ -631,7 +341,7 @@ static void emit_family(struct merge *m, const struct sonde_host *host,
 void merge_emit(struct merge *m, const struct sonde_host *host,
                 struct sonde_sink *sink)
 {
-    for (const struct family *f = m->first; f; f = f->next)
+    for (const struct family *f = m->catalog.first; f; f = f->next)
         emit_family(m, host, sink, f);
 }
 
@@ -644,10 +354,10 @@ struct merge *merge_new(const struct merge_rule *rules, size_t rule_count,
 
     if (!m)
         return NULL;
-    m->rules = rules;
-    m->rule_count = rule_count;
+    m->catalog.rules = rules;
+    m->catalog.rule_count = rule_count;
     for (size_t i = 0; i < refused_count; i++) {
-        if (!claim(m, sonde_cstr(refused[i]), NULL)) {
+        if (!catalog_refuse(&m->catalog, refused[i])) {
             merge_free(m);
             return NULL;
         }
@@ -660,8 +370,6 @@ void merge_free(struct merge *m)
     if (!m)
         return;
     table_fini(&m->known);
-    table_fini(&m->series);
-    table_fini(&m->claims);
-    store_fini(&m->store);
+    catalog_fini(&m->catalog);
     free(m);
 }
