@@ -22,14 +22,20 @@
 
 struct options {
     PYTHON_OPTION_FIELDS;
-    sonde_str health_path, health_body;
+    sonde_str metrics, health_path, health_body;
     int64_t health_status_min, health_status_max;
     sonde_str ready_path, ready_body;
     int64_t ready_status_min, ready_status_max;
 };
 
+static const char *const metrics_choices[] = { "auto", "true", "false", NULL };
+
 static const struct sonde_option options[] = {
     PYTHON_OPTION_ROWS(struct options),
+    SONDE_OPT_STR(struct options, metrics, .fallback = "auto",
+                  .choices = metrics_choices,
+                  .help = "Scrape the application's own page at the job's "
+                          "metrics_path; auto: unless multiproc_dir is given"),
     SONDE_OPT_STR(struct options, health_path, .fallback = "auto",
                   .help = "Path of the health endpoint; empty asks for none; "
                           "auto: the preset's, /health without one"),
@@ -111,7 +117,7 @@ enum {
 struct sonde_instance {
     const struct sonde_host *host;
     const struct sonde_target *target;
-    struct python_settings settings;
+    bool page; /* whether it is scraped */
     struct probe probes[PROBES];
     bool down[PROBES]; /* at the last probe, for the log        */
     size_t first;      /* request of the first probe, last plan */
@@ -119,6 +125,13 @@ struct sonde_instance {
 };
 
 /* ---- options ------------------------------------------------------------- */
+
+static bool wants_page(const struct options *o)
+{
+    if (sonde_str_eq(o->metrics, SONDE_STR("auto")))
+        return o->multiproc_dir.len == 0;
+    return sonde_str_eq(o->metrics, SONDE_STR("true"));
+}
 
 static sonde_str health_path(const struct options *o)
 {
@@ -154,8 +167,7 @@ static sonde_code fastapi_check(const void *opaque, struct sonde_err *err)
     for (size_t i = 0; i < PROBES && rc == SONDE_OK; i++)
         rc = probe_check(&probes[i], err);
     if (rc == SONDE_OK && probes[HEALTH].path.len == 0 &&
-        probes[READY].path.len == 0 && !python_wants_page(&settings) &&
-        settings.dir.len == 0)
+        probes[READY].path.len == 0 && !wants_page(o) && settings.dir.len == 0)
         rc = sonde_err_set(err, SONDE_EINVAL,
                            "metrics is false, and health_path, ready_path and "
                            "multiproc_dir are empty: nothing is left to ask");
@@ -170,6 +182,7 @@ static sonde_code fastapi_open(const struct sonde_host *host,
                                struct sonde_err *err)
 {
     const struct options *o = open->options;
+    const struct python_settings settings = PYTHON_SETTINGS(o);
     struct sonde_instance *i = calloc(1, sizeof(*i));
 
     if (!i)
@@ -177,11 +190,11 @@ static sonde_code fastapi_open(const struct sonde_host *host,
     *out = i;
     i->host = host;
     i->target = open->target;
-    i->settings = PYTHON_SETTINGS(o);
+    i->page = wants_page(o);
     take_probes(o, i->probes);
-    if (i->settings.dir.len == 0)
+    if (settings.dir.len == 0)
         return SONDE_OK;
-    return multiproc_open(host, open->target, &i->settings, families,
+    return multiproc_open(host, open->target, &settings, families,
                           sizeof(families) / sizeof(families[0]), F_MULTIPROC,
                           &i->files, err);
 }
@@ -200,7 +213,7 @@ static sonde_code fastapi_plan(struct sonde_instance *i,
                                struct sonde_plan *plan, struct sonde_err *err)
 {
     (void)err;
-    if (python_wants_page(&i->settings))
+    if (i->page)
         plan->requests[plan->count++] =
             (struct sonde_request){ .body = SONDE_BODY_EXPOSITION };
     if (i->files)

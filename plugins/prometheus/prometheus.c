@@ -7,6 +7,9 @@
  * parameters, whose body the host reads. With multiproc_dir, the metrics of a
  * Python application with several workers are read from their files
  * (../python) in place of that page, which any one of them would answer.
+ *
+ * The options are few and have long names on purpose: a job's `params` become
+ * labels __param_NAME, and one that is called like an option would set it.
  */
 #include <stdlib.h>
 
@@ -25,7 +28,6 @@ static const struct sonde_family families[] = {
 };
 
 struct sonde_instance {
-    struct python_settings settings;
     struct multiproc *files; /* NULL without multiproc_dir */
 };
 
@@ -34,10 +36,6 @@ static sonde_code prometheus_check(const void *opaque, struct sonde_err *err)
     const struct options *o = opaque;
     const struct python_settings settings = PYTHON_SETTINGS(o);
 
-    if (!python_wants_page(&settings) && settings.dir.len == 0)
-        return sonde_err_set(err, SONDE_EINVAL,
-                             "metrics is false and multiproc_dir is empty: "
-                             "nothing is left to ask");
     return python_check(&settings, err);
 }
 
@@ -47,15 +45,15 @@ static sonde_code prometheus_open(const struct sonde_host *host,
                                   struct sonde_err *err)
 {
     const struct options *o = open->options;
+    const struct python_settings settings = PYTHON_SETTINGS(o);
     struct sonde_instance *i = calloc(1, sizeof(*i));
 
     if (!i)
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
     *out = i;
-    i->settings = PYTHON_SETTINGS(o);
-    if (i->settings.dir.len == 0)
+    if (settings.dir.len == 0)
         return SONDE_OK;
-    return multiproc_open(host, open->target, &i->settings, families,
+    return multiproc_open(host, open->target, &settings, families,
                           MULTIPROC_FAMILIES, 0, &i->files, err);
 }
 
@@ -72,12 +70,9 @@ static sonde_code prometheus_plan(struct sonde_instance *i,
                                   struct sonde_err *err)
 {
     (void)err;
-    if (python_wants_page(&i->settings))
-        plan->requests[plan->count++] =
-            (struct sonde_request){ .body = SONDE_BODY_EXPOSITION };
-    if (i->files)
-        plan->requests[plan->count++] =
-            (struct sonde_request){ .body = SONDE_BODY_COLLECT };
+    plan->requests[plan->count++] =
+        (struct sonde_request){ .body = i->files ? SONDE_BODY_COLLECT
+                                                 : SONDE_BODY_EXPOSITION };
     return SONDE_OK;
 }
 

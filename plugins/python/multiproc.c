@@ -48,7 +48,6 @@ enum pids_policy {
     PIDS_IGNORE,
 };
 
-const char *const python_metrics_choices[] = { "auto", "true", "false", NULL };
 const char *const python_pids_choices[] = { "auto", "check", "ignore", NULL };
 
 struct multiproc {
@@ -74,13 +73,6 @@ struct multiproc {
 };
 
 /* ---- options ------------------------------------------------------------- */
-
-bool python_wants_page(const struct python_settings *s)
-{
-    if (sonde_str_eq(s->metrics, SONDE_STR("auto")))
-        return s->dir.len == 0;
-    return sonde_str_eq(s->metrics, SONDE_STR("true"));
-}
 
 sonde_code python_check(const struct python_settings *s, struct sonde_err *err)
 {

@@ -12,7 +12,7 @@
 
 /* The fields of a plugin's options, and their rows. */
 #define PYTHON_OPTION_FIELDS                                                   \
-    sonde_str preset, metrics, multiproc_dir, multiproc_pids;                  \
+    sonde_str preset, multiproc_dir, multiproc_pids;                           \
     int64_t multiproc_files, multiproc_bytes;                                  \
     struct sonde_list gauge_modes
 
@@ -20,11 +20,6 @@
     SONDE_OPT_STR(T, preset, .fallback = "none", .choices = preset_names,      \
                   .help = "The library that instruments the application; "     \
                           "gives other options their defaults"),               \
-        SONDE_OPT_STR(T, metrics, .fallback = "auto",                          \
-                      .choices = python_metrics_choices,                       \
-                      .help = "Scrape the application's own page at the "      \
-                              "job's metrics_path; auto: unless "              \
-                              "multiproc_dir is given"),                       \
         SONDE_OPT_FILE(T, multiproc_dir, .example = "/run/app/metrics",        \
                        .help = "Folder that PROMETHEUS_MULTIPROC_DIR names "   \
                                "for the application: read directly, all "      \
@@ -44,12 +39,12 @@
                                "application's, as NAME=MODE; a NAME may end "  \
                                "with *")
 
-extern const char *const python_metrics_choices[], *const python_pids_choices[];
+extern const char *const python_pids_choices[];
 
 /* The same by name, for the functions below. */
 struct python_settings {
     const struct preset *preset;
-    sonde_str metrics, dir, pids;
+    sonde_str dir, pids;
     int64_t files, bytes;
     struct sonde_list gauge_modes;
 };
@@ -57,7 +52,6 @@ struct python_settings {
 #define PYTHON_SETTINGS(o)                                                     \
     ((struct python_settings){                                                 \
         .preset = preset_of((o)->preset),                                      \
-        .metrics = (o)->metrics,                                               \
         .dir = (o)->multiproc_dir,                                             \
         .pids = (o)->multiproc_pids,                                           \
         .files = (o)->multiproc_files,                                         \
@@ -67,8 +61,6 @@ struct python_settings {
 
 /* What the tables can not say. */
 sonde_code python_check(const struct python_settings *s, struct sonde_err *err);
-/* Whether the application's own page is scraped. */
-bool python_wants_page(const struct python_settings *s);
 
 /* ---- families ------------------------------------------------------------ */
 

@@ -814,35 +814,27 @@ static void test_presets(void)
     }
 }
 
-/* With files, the page is not asked for, unless it is wanted. */
+/* With files, the page is not asked for. */
 static void test_plan(void)
 {
     static const struct {
         int line;
-        const char *dir, *metrics;
-        size_t count;
-        enum sonde_body first;
+        const char *dir;
+        enum sonde_body body;
     } rows[] = {
-        { __LINE__, "", "auto", 1, SONDE_BODY_EXPOSITION },
-        { __LINE__, "/d", "auto", 1, SONDE_BODY_COLLECT },
-        { __LINE__, "/d", "false", 1, SONDE_BODY_COLLECT },
-        { __LINE__, "/d", "true", 2, SONDE_BODY_EXPOSITION },
-        { __LINE__, "", "false", 0, SONDE_BODY_EXPOSITION },
+        { __LINE__, "", SONDE_BODY_EXPOSITION },
+        { __LINE__, "/d", SONDE_BODY_COLLECT },
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct sonde_plan plan;
         struct sonde_fake f;
 
-        start(&f, rows[i].dir);
-        (void)sonde_fake_option(&f, "metrics", rows[i].metrics);
-        ROW_ASSERT(&rows[i], (sonde_fake_open(&f, "h:80") == SONDE_OK) ==
-                                 (rows[i].count > 0));
-        if (rows[i].count) {
-            ROW_ASSERT(&rows[i], sonde_fake_plan(&f, &plan) == SONDE_OK);
-            ROW_ASSERT(&rows[i], plan.count == rows[i].count);
-            ROW_ASSERT(&rows[i], plan.requests[0].body == rows[i].first);
-        }
+        start_open(&f, rows[i].dir);
+        ROW_ASSERT(&rows[i], sonde_fake_plan(&f, &plan) == SONDE_OK);
+        ROW_ASSERT(&rows[i], plan.count == 1);
+        ROW_ASSERT(&rows[i], plan.requests[0].body == rows[i].body);
+        ROW_ASSERT(&rows[i], plan.requests[0].path.len == 0);
         sonde_fake_fini(&f);
     }
 }
