@@ -30,3 +30,11 @@ tests/integration/python_apps.log: sonde
 EXTRA_DIST += docs/plugins/fastapi.md docs/plugins/prometheus.md \
 	docs/plugins/python.md plugins/python/README.md tests/fuzz/corpus/multiproc_files \
 	tests/integration/python_apps.py tests/integration/pyapps
+
+# CPU time of a scrape beside that of the library's own page.
+.PHONY: bench-python
+bench: bench-python
+bench-python: all
+	$(PYTHON3) $(srcdir)/tests/bench/multiproc_bench.py \
+		--build-dir=$(abs_top_builddir) $(BENCH_FLAGS)
+EXTRA_DIST += tests/bench/multiproc_bench.py

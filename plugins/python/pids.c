@@ -14,6 +14,8 @@
  */
 #include "pids.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -126,17 +128,17 @@ bool pids_known(sonde_str pid, unsigned uid, double changed)
            stat(path, &st) == 0 && st.st_uid == uid;
 }
 
+/* A signal that is none asks the kernel itself, also where /proc shows only
+ * one's own processes (hidepid). A zombie is gone, but still there to ask. */
 bool pids_gone(sonde_str pid)
 {
     struct proc p;
+    char text[16];
 
-    if (!is_number(pid) || access("/proc/self/stat", R_OK) != 0)
+    if (!is_number(pid))
         return false;
-    if (!proc_read(pid, &p)) {
-        char path[64];
-
-        (void)snprintf(path, sizeof(path), "/proc/%.*s", SONDE_ARG(pid));
-        return access(path, F_OK) != 0;
-    }
-    return p.state == 'Z' || p.state == 'X';
+    (void)snprintf(text, sizeof(text), "%.*s", SONDE_ARG(pid));
+    if (kill((pid_t)strtol(text, NULL, 10), 0) != 0 && errno == ESRCH)
+        return true;
+    return proc_read(pid, &p) && (p.state == 'Z' || p.state == 'X');
 }
