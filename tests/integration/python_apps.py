@@ -330,6 +330,30 @@ def test_killed_worker(case):
          "the library does keep it")
 
 
+def test_growing_files(case):
+    """files that grow while they are read: never torn, never less, exact"""
+    folder = case.path("metrics")
+    os.makedirs(folder)
+    s = case.sonde(config(job("app", "127.0.0.1:1", plugin="prometheus",
+                              interval="400ms",
+                              options=f"{{multiproc_dir: {folder}}}")))
+    s.wait_health("app", "up")
+    env = dict(os.environ, PROMETHEUS_MULTIPROC_DIR=folder)
+    p = Process(case, [PYTHON, os.path.join(APPS, "grow.py"), "1500"], "grow",
+                env=env)
+    equal(p.popen.wait(PATIENCE), 0, p.log())
+    need(os.path.getsize(glob.glob(folder + "/histogram_*")[0]) > 1 << 20,
+         "the files did not grow")
+    wait_for("all", lambda: s.value("sum(made_total)") == 4500.0)
+    wait_for("all of these", lambda: s.value(
+        "count(seconds_count == 3)") == 1500.0)
+    equal(s.value("sum(resets(seconds_count[10m]))"), 0.0)
+    equal(s.value('max_over_time(python_multiproc_files{state="damaged"}'
+                  "[10m])"), 0.0)
+    equal(s.value("sum(max_over_time(python_multiproc_dropped_values[10m]))"),
+          0.0)
+
+
 def test_folder_that_goes(case):
     """no folder, then one, then files that are removed: said, and mended"""
     app = App(case, "gunicorn", "flask_app:app", workers=2)
