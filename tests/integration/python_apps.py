@@ -380,7 +380,7 @@ def test_mounted_page(case):
     port = free_port()
     env = {k: v for k, v in os.environ.items()
            if k != "PROMETHEUS_MULTIPROC_DIR"}
-    env["PYTHONPATH"] = APPS
+    env.update(PYTHONPATH=APPS, PYTHONDONTWRITEBYTECODE="1")
     Process(case, [PYTHON, "-m", "uvicorn", "fastapi_app:app", "--host",
                    "127.0.0.1", "--port", str(port), "--log-level",
                    "warning"], "uvicorn", env=env, cwd=APPS)
