@@ -202,19 +202,35 @@ static bool is_evidence(const struct multiproc *p, const char *name)
            pids_known(n.pid, st.st_uid, (double)st.st_mtime);
 }
 
+/* Workers that are numbered begin with 0 or 1. */
+static bool is_numbered(const char *name)
+{
+    struct db_name n;
+
+    return db_name_parse(sonde_cstr(name), &n) && n.pid.len == 1 &&
+           (*n.pid.ptr == '0' || *n.pid.ptr == '1');
+}
+
+static bool see_pids(const struct multiproc *p)
+{
+    size_t tries = 0;
+    bool seen = false;
+
+    for (const char *z = next_name(p, NULL); z; z = next_name(p, z)) {
+        if (is_numbered(z))
+            return false;
+        if (!seen && tries++ < EVIDENCE_TRIES)
+            seen = is_evidence(p, z);
+    }
+    return seen;
+}
+
 /* Whether numbers in names are process ids that we can look up. */
 static bool pids_are_ours(struct multiproc *p)
 {
-    size_t tries = 0;
-
-    if (p->pids != PIDS_AUTO || p->pids_ours)
-        return p->pids != PIDS_IGNORE;
-    for (const char *z = next_name(p, NULL);
-         z && !p->pids_ours && tries < EVIDENCE_TRIES; z = next_name(p, z)) {
-        p->pids_ours = is_evidence(p, z);
-        tries++;
-    }
-    return p->pids_ours;
+    if (p->pids == PIDS_AUTO && !p->pids_ours)
+        p->pids_ours = see_pids(p);
+    return p->pids == PIDS_CHECK || (p->pids == PIDS_AUTO && p->pids_ours);
 }
 
 /* ---- files --------------------------------------------------------------- */

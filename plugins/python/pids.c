@@ -10,7 +10,8 @@
  * So a number is trusted only when one of the files' processes is really
  * there: of the file's user, no kernel thread, known by that number in our
  * namespace alone, older than the last change of the file, and by its name
- * one that runs Python.
+ * one that runs Python. (And never when there is a process 0 or 1 among them:
+ * that is how numbered workers begin; multiproc.c looks for it.)
  */
 #include "pids.h"
 

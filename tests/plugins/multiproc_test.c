@@ -554,20 +554,40 @@ static void test_dead_processes(void)
     }
 }
 
-/* Workers that are numbered, not named by process ids: never taken for dead. */
+/* Workers that are numbered, not named by process ids, are never taken for
+ * dead, even if one of the numbers is that of a process that fits. */
 static void test_numbered_workers(void)
 {
-    const char *dir = fresh_dir();
-    struct sonde_fake f;
+    static const char *const others[] = { "2", "999999999", "web" };
 
-    save_one(dir, "gauge_livesum_1.db", GAUGE_KEY, 1, 0);
-    save_one(dir, "gauge_livesum_2.db", GAUGE_KEY, 1, 0);
-    save_one(dir, "gauge_livesum_999999999.db", GAUGE_KEY, 1, 0);
-    save_one(dir, "gauge_livesum_web.db", GAUGE_KEY, 1, 0);
-    start_open(&f, dir);
-    CU_ASSERT_EQUAL(collect(&f), SONDE_OK);
-    CU_ASSERT_EQUAL(value(&f, "g{a=\"1\"}"), 4);
-    sonde_fake_fini(&f);
+    for (int with_one = 0; with_one < 2; with_one++) {
+        const char *dir = fresh_dir();
+        pid_t live = sleeper("uwsgi");
+        struct sonde_fake f;
+        char name[64];
+
+        await_name(live, "uwsgi");
+        (void)snprintf(name, sizeof(name), "gauge_livesum_%d.db", (int)live);
+        save_one(dir, name, GAUGE_KEY, 1, 0);
+        for (size_t i = 0; i < COUNT(others); i++) {
+            (void)snprintf(name, sizeof(name), "gauge_livesum_%s.db",
+                           others[i]);
+            save_one(dir, name, GAUGE_KEY, 1, 0);
+        }
+        if (with_one)
+            save_one(dir, "counter_1.db", "[\"c\", \"c\", {}, \"\"]", 1, 0);
+        start_open(&f, dir);
+        CU_ASSERT_EQUAL(collect(&f), SONDE_OK);
+        /* Whether there is a process 2 depends; there is no 999999999. */
+        if (with_one) {
+            CU_ASSERT_EQUAL(value(&f, "g{a=\"1\"}"), 4);
+        } else {
+            CU_ASSERT_TRUE(value(&f, "g{a=\"1\"}") < 4);
+        }
+        sonde_fake_fini(&f);
+        (void)kill(live, SIGKILL);
+        (void)waitpid(live, NULL, 0);
+    }
 }
 
 /* ---- what is refused ----------------------------------------------------- */
