@@ -414,4 +414,24 @@ def test_snippets(case):
         equal(out.returncode, 0, text + out.stdout + out.stderr)
 
 
+def test_migrating(case):
+    """the configuration that docs/migrating.md ends with is one"""
+    with open(os.path.join(SRC, "docs/migrating.md")) as f:
+        blocks = [b for b in re.findall(r"```yaml\n(.*?)```", f.read(), re.S)
+                  if "plugin:" in b]
+    equal(len(blocks), 5, "blocks")
+    shown = {p: subprocess.run([SONDE, "plugins", "show", p],
+                               capture_output=True, text=True,
+                               timeout=PATIENCE).stdout
+             for p in ("redis", "postgres", "nginx", "celery")}
+    if "check_keys" not in shown["redis"] or not all(shown.values()):
+        raise Skip("built without one of the plugins")
+    case.write("queries.yaml", "{}\n")
+    path = case.write("all.yml", "scrape_configs:\n" + "".join(
+        b.split("scrape_configs:\n")[1] for b in blocks))
+    out = subprocess.run([SONDE, "check", "config", path],
+                         capture_output=True, text=True, timeout=PATIENCE)
+    equal(out.returncode, 0, out.stdout + out.stderr)
+
+
 run(globals())
