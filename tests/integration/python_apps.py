@@ -48,10 +48,19 @@ class App:
                         PYTHONDONTWRITEBYTECODE="1",
                         APP_DATABASE=case.path("app.db"))
         self.sent = 0
+        # A group of its own: workers outlive a master that is killed.
         self.process = Process(case, self.command(kind, app, workers,
                                                   settings),
-                               kind, env=self.env, cwd=APPS)
+                               kind, env=self.env, cwd=APPS,
+                               preexec=os.setsid)
+        case.cleanups.append(self.end)
         wait_for("the app", lambda: self.get("/items/1") == 200)
+
+    def end(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
     def command(self, kind, app, workers, settings):
         at = f"127.0.0.1:{self.port}"
