@@ -46,8 +46,7 @@ def wait_first(sonde):
 
 def looks(sonde):
     """The time of the last collection."""
-    v = list(sonde.query("timestamp(nginx_access_log_readable)").values())
-    return float(v[0][1]) if v else 0
+    return sonde.value("max(timestamp(nginx_access_log_readable))") or 0
 
 
 def wait_look(sonde):
