@@ -452,6 +452,8 @@ enum lua_match lua_pattern_find(const struct lua_pattern *p, sonde_str subject,
 {
     struct search m = { .p = p, .s = subject };
 
+    if (!subject.ptr)
+        m.s.ptr = "";
     for (size_t at = 0; at <= subject.len; at++) {
         if (match(&m, 0, at))
             return add_captures(&m, captures) ? LUA_YES : LUA_GAVE_UP;
