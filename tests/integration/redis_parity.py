@@ -15,7 +15,7 @@ MOVING = re.compile(
     r"allocator_|total_(reads|writes|error)|slowlog_|last_slow|keyspace_|"
     r"uptime|stream_group_consumer_idle|errors_total|client_recent|"
     r"expire_cycle|eventloop|instantaneous|exporter_|io_threaded|"
-    r"active_time|connected_client|evicted_|reply_buffer|"
+    r"active_time|aof_|connected_client|evicted_|reply_buffer|"
     r"master_last_io|master_repl_offset|slave_repl_offset|"
     r"repl_backlog|connected_slave|sentinel_master_last_ok|"
     r"rdb_changes|acl_access|unexpected_error|commandlog_|"
@@ -70,7 +70,7 @@ REASONS = [
      "newer than 1.45"),
     (NEW, "family here",
      r"redis_(stream_entries_added_total|commandlog_\w+|"
-     r"active_time_main_thread_seconds_total)",
+     r"active_time_(main|io)_thread_seconds_total)",
      "newer than 1.86"),
     (OLD, "family there", r"redis_db\d+_distrib_\w+",
      "1.45 exports what it can not read as 0"),
@@ -227,7 +227,7 @@ def test_redis7_new(case):
 
 def test_redis8_new(case):
     """Redis 8, everything, against the newest exporter"""
-    everything(case, "newest", "redis8")
+    everything(case, "newest", "redis8", "--appendonly", "yes")
 
 
 def test_redis8_old(case):
@@ -237,12 +237,12 @@ def test_redis8_old(case):
 
 def test_valkey9_new(case):
     """Valkey 9, everything, against the newest exporter"""
-    everything(case, "newest", "valkey9")
+    everything(case, "newest", "valkey9", "--io-threads", "2")
 
 
 def test_clients_new(case):
-    """CLIENT LIST with ports, against the newest exporter"""
-    s = Server(case).fill()
+    """CLIENT LIST of Redis 8 with ports, against the newest exporter"""
+    s = Server(case, "redis8").fill()
     c = s.connect()
     c("CLIENT", "SETNAME", "a-client")
     c("SUBSCRIBE", "channel")
