@@ -185,9 +185,7 @@ static sonde_code from_env(const struct sonde_flag_values *v, const char *name,
     (void)snprintf(file, sizeof(file), "%s_FILE", name);
     named = v->env(v, file, &path) && path.len;
     if (named && (file_first || !have)) {
-        sonde_code rc = v->file(v, path, &text, err);
-
-        if (rc != SONDE_OK)
+        if (!v->file(v, path, &text, err))
             return sonde_err_prefix(err, "%s", file);
     } else if (!have) {
         text = (sonde_str){ 0 };

@@ -339,4 +339,42 @@ auth_modules:
     equal(series.get(("pg_up", ())), 1.0, log)
 
 
+def test_exporter(case):
+    """in the exporter's place: its variables, its pages, no password shown"""
+    s = server()
+    port = free_port()
+    password = case.write("password", " right\n")
+    env = dict(os.environ, DATA_SOURCE_USER="mon",
+               DATA_SOURCE_PASS_FILE=password,
+               DATA_SOURCE_URI=f"127.0.0.1:{s.port}/app?sslmode=disable")
+    p = Process(case, [SONDE, "exporter", "postgres", "--no-collector.locks",
+                       "--collector.postmaster",
+                       f"--web.listen-address=127.0.0.1:{port}"], "exporter",
+                env=env)
+    url = f"http://127.0.0.1:{port}"
+    wait_for("the page", lambda: get(url + "/metrics")[0] == 200)
+    status, page = get(url + "/metrics")
+    _, series = parse(page)
+    names = {k[0]: v for k, v in series.items()}
+    equal(names["pg_up"], 1.0, page[-500:] + p.log())
+    need("pg_postmaster_start_time_seconds" in names, "a collector that is on")
+    need("pg_locks_count" not in names, "a collector that is off")
+    need("pg_database_size_bytes" in names, "what is slow too")
+    status, page = get(url + f"/probe?target={s.address}")
+    equal(status, 200, page)
+    equal({k[0]: v for k, v in parse(page)[1].items()}["pg_up"], 1.0, page)
+    status, page = get(url + "/probe?target=10.255.255.1:5432")
+    equal(status, 403, page)
+    need("right" not in p.log(), "the password shows")
+
+
+def test_snippet(case):
+    """conf.d/postgres.yaml is loaded as it is shipped"""
+    with open(os.path.join(SRC, "conf.d/postgres.yaml")) as f:
+        path = case.write("postgres.yml", f.read())
+    out = subprocess.run([SONDE, "check", "config", path], capture_output=True,
+                         text=True, timeout=PATIENCE)
+    equal(out.returncode, 0, out.stdout + out.stderr)
+
+
 run(globals())
