@@ -35,11 +35,6 @@ static const struct scheme {
     { "pyamqps://", BROKER_AMQP, true, 5671 },
 };
 
-static sonde_code no_memory(struct sonde_err *err)
-{
-    return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
-}
-
 static sonde_code bad(struct sonde_err *err, const char *what)
 {
     return sonde_err_set(err, SONDE_EINVAL,

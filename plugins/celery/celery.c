@@ -110,7 +110,7 @@ static void collect_queues(struct sonde_instance *i, const struct emit *e,
     begin(e, PART_QUEUES);
     rc = list_queues(i, &sizes)
              ? i->transport->ops->measure(i->transport, &sizes, deadline, &err)
-             : sonde_err_set(&err, SONDE_ENOMEM, "out of memory");
+             : no_memory(&err);
     if (rc == SONDE_OK)
         emit_sizes(e, &sizes, i->steps, i->step_count);
     end(e, rc, err.text, -1);
@@ -197,7 +197,7 @@ static sonde_code celery_open(const struct sonde_host *host,
     sonde_code rc;
 
     if (!i)
-        return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+        return no_memory(err);
     *out = i;
     i->host = host;
     i->open = open;

@@ -226,7 +226,7 @@ static sonde_code add_ssl_options(const struct sonde_flag_values *v,
         ok = ok && (text_is(pair, "none") ? text_addz(url, "none")
                                           : add_encoded(url, pair));
         if (!ok)
-            return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+            return no_memory(err);
     }
     return SONDE_OK;
 }
@@ -243,15 +243,13 @@ static sonde_code set_url(const struct sonde_flag_values *v,
     if (!v->get(v, "broker-url", 0, &given) || given.len == 0)
         return sonde_err_set(err, SONDE_EINVAL,
                              "--broker-url (or CE_BROKER_URL) is required");
-    rc = text_add(&url, given.ptr, given.len)
-             ? add_ssl_options(v, &url, err)
-             : sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+    rc = text_add(&url, given.ptr, given.len) ? add_ssl_options(v, &url, err)
+                                              : no_memory(err);
     if (rc == SONDE_OK)
         rc = broker_parse(text_str(&url), &b, err);
     if (rc == SONDE_OK) {
         target = broker_public(&b);
-        rc = target ? SONDE_OK
-                    : sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+        rc = target ? SONDE_OK : no_memory(err);
     }
     if (rc == SONDE_OK) {
         v->option(v, "broker_url", text_str(&url));

@@ -1,4 +1,6 @@
-SOURCES_CELERY = plugins/celery/amqp.c plugins/celery/broker.c \
+SOURCES_CELERY = plugins/celery/amqp.c \
+	plugins/celery/amqp_conn.c plugins/celery/amqp_int.h \
+	plugins/celery/amqp_queues.c plugins/celery/broker.c \
 	plugins/celery/broker.h plugins/celery/celery.c \
 	plugins/celery/control.c plugins/celery/emit.c \
 	plugins/celery/emit.h plugins/celery/event.c plugins/celery/event.h \
@@ -7,7 +9,9 @@ SOURCES_CELERY = plugins/celery/amqp.c plugins/celery/broker.c \
 	plugins/celery/fleet.h plugins/celery/listener.c \
 	plugins/celery/listener.h plugins/celery/login.c \
 	plugins/celery/options.c plugins/celery/options.h \
-	plugins/celery/redis.c plugins/celery/resp.c plugins/celery/resp.h \
+	plugins/celery/redis.c plugins/celery/redis_conn.c \
+	plugins/celery/redis_control.c plugins/celery/redis_int.h \
+	plugins/celery/redis_queues.c plugins/celery/resp.c plugins/celery/resp.h \
 	plugins/celery/series.c plugins/celery/series.h \
 	plugins/celery/state.c plugins/celery/state.h \
 	plugins/celery/table.c plugins/celery/table.h \

@@ -21,7 +21,7 @@ static sonde_code read_password(const struct transport_config *c, char **out,
     if (rc == SONDE_OK) {
         *out = text_copy(text);
         if (!*out)
-            rc = sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+            rc = no_memory(err);
     }
     (void)pthread_mutex_unlock(c->files);
     return rc;

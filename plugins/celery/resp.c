@@ -139,7 +139,7 @@ sonde_code resp_open(struct resp *c, sonde_str address,
     c->bytes = c->items = 0;
     c->reader = redisReaderCreateWithFunctions(&functions);
     if (!c->reader)
-        return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+        return no_memory(err);
     c->reader->privdata = c;
     if (!tls)
         rc =
@@ -189,7 +189,7 @@ sonde_code resp_add(struct resp *c, const sonde_str *args, size_t count,
         explicit_bzero(wire, (size_t)n); /* it may be an AUTH */
         redisFreeCommand(wire);
     }
-    return ok ? SONDE_OK : sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+    return ok ? SONDE_OK : no_memory(err);
 }
 
 sonde_code resp_send(struct resp *c, sonde_msec deadline, struct sonde_err *err)

@@ -37,6 +37,11 @@ bool text_addz(struct text *t, const char *z)
     return text_add(t, z, strlen(z));
 }
 
+bool text_add_str(struct text *t, sonde_str s)
+{
+    return text_add(t, s.ptr, s.len);
+}
+
 void text_clear(struct text *t)
 {
     t->len = 0;
@@ -106,22 +111,16 @@ static int sextet(char c)
 
 static bool reserve(struct text *t, size_t n)
 {
-    size_t len = t->len;
-    bool ok;
+    char *grown;
 
     if (t->len + n + 1 <= t->cap)
         return true;
-    ok = n < SIZE_MAX / 8 && text_add(t, "", 0);
-    if (ok) {
-        char *grown = realloc(t->ptr, len + n + 1);
-
-        ok = grown != NULL;
-        if (ok) {
-            t->ptr = grown;
-            t->cap = len + n + 1;
-        }
-    }
-    return ok;
+    grown = n < SIZE_MAX / 8 ? realloc(t->ptr, t->len + n + 1) : NULL;
+    if (!grown)
+        return false;
+    t->ptr = grown;
+    t->cap = t->len + n + 1;
+    return true;
 }
 
 bool text_add_base64(struct text *t, sonde_str s)

@@ -13,11 +13,17 @@ struct text {
 /* False when there is no memory; the text is then as it was. */
 bool text_add(struct text *t, const void *p, size_t n);
 bool text_addz(struct text *t, const char *z);
+bool text_add_str(struct text *t, sonde_str s);
 void text_clear(struct text *t);
 void text_fini(struct text *t);
 static inline sonde_str text_str(const struct text *t)
 {
     return (sonde_str){ t->ptr, t->len };
+}
+
+static inline sonde_code no_memory(struct sonde_err *err)
+{
+    return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
 }
 
 /* Appends `s` as UTF-8, at most `max` bytes of whole characters; what is no
