@@ -231,6 +231,14 @@ static sonde_code join_source(const struct sonde_flag_values *v,
     return rc;
 }
 
+static bool discovers(const struct sonde_flag_values *v)
+{
+    sonde_str value;
+
+    return v->get(v, "auto-discover-databases", 0, &value) &&
+           text_is(value, "true");
+}
+
 static sonde_code add_sources(const struct sonde_flag_values *v, sonde_str all,
                               struct sonde_err *err)
 {
@@ -250,6 +258,8 @@ static sonde_code add_sources(const struct sonde_flag_values *v, sonde_str all,
     if (rc == SONDE_OK && all.len) {
         v->option(v, "dsn", all);
         v->option(v, "sslmode", SONDE_STR("require")); /* lib/pq's default */
+        if (!discovers(v)) /* tables of the one database, as there */
+            v->option(v, "all_databases", SONDE_STR("false"));
     }
     return rc;
 }

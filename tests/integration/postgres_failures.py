@@ -360,6 +360,8 @@ def test_exporter(case):
     need("pg_postmaster_start_time_seconds" in names, "a collector that is on")
     need("pg_locks_count" not in names, "a collector that is off")
     need("pg_database_size_bytes" in names, "what is slow too")
+    equal({dict(k[1])["datname"] for k in series
+           if k[0] == "pg_stat_user_tables_seq_scan"}, {"app"}, "tables")
     status, page = get(url + f"/probe?target={s.address}")
     equal(status, 200, page)
     equal({k[0]: v for k, v in parse(page)[1].items()}["pg_up"], 1.0, page)
