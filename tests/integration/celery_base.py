@@ -130,6 +130,23 @@ class RedisClient:
         return [self.reply() for _ in commands]
 
 
+class Group(Process):
+    """A child with children of its own: the whole group is killed, also when
+    its leader is gone already. First of all that the case ends."""
+
+    def __init__(self, case, *args, **kw):
+        super().__init__(case, *args, preexec=os.setpgrp, **kw)
+        case.processes.remove(self)
+        case.processes.insert(0, self)
+
+    def kill(self, sig=signal.SIGKILL):
+        try:
+            os.killpg(self.pid, sig)
+        except ProcessLookupError:
+            pass
+        return self.popen.wait(PATIENCE)
+
+
 class Rabbit:
     """A rabbitmq-server of its own: ports, node name, home, epmd."""
 
@@ -167,7 +184,7 @@ class Rabbit:
         case.write("rabbit/.erlang.cookie", "SONDETESTSONLY")
         os.chmod(os.path.join(home, ".erlang.cookie"), 0o400)
         # Ours, so that it ends with the case; the server would start one that
-        # stays.
+        # stays. It ends after the server, which would start it anew.
         epmd = shutil.which("epmd")
         need(epmd, "epmd (erlang-base) is not installed")
         self.epmd = Process(case, [epmd, "-address", "127.0.0.1", "-port",
@@ -176,9 +193,8 @@ class Rabbit:
         self.start()
 
     def start(self):
-        self.process = Process(self.case, [self.binary], "rabbitmq",
-                               env=self.env, preexec=os.setpgrp)
-        self.case.cleanups.append(self.kill)
+        self.process = Group(self.case, [self.binary], "rabbitmq",
+                             env=self.env)
         wait_for("RabbitMQ", self.is_ready, 120)
         return self
 
@@ -192,10 +208,7 @@ class Rabbit:
             return s.recv(1) == b"\x01"
 
     def kill(self):
-        """The server is a shell with children: the whole group goes."""
-        if self.process.alive():
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.popen.wait(PATIENCE)
+        self.process.kill()
 
     def url(self):
         return f"amqp://127.0.0.1:{self.port}//"
