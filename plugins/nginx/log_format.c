@@ -254,7 +254,7 @@ static void drop_useless(struct log_format *f)
 sonde_code log_format_parse(struct log_format *f, sonde_str text,
                             sonde_str server_variable, struct sonde_err *err)
 {
-    sonde_str unwrapped;
+    sonde_str unwrapped = { 0 };
     sonde_code rc;
 
     *f = (struct log_format){ 0 };
