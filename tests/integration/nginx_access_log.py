@@ -175,8 +175,9 @@ def test_restarts(case):
             wait_first(s)
             load = Load(port)
         have = load.done
+        # All of it read: two rotations ahead of the agent are one too many.
         wait_for("some load", lambda: load.done > have + 200 and
-                 s.value(count))
+                 s.value(count) and lag(s) == 0)
         if life == 3:
             break
         # Between two collections: one that is under way when the agent is

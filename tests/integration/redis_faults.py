@@ -230,7 +230,7 @@ def test_million(case):
                 " walk_keys: 100000"))
     wait_up(s, 1.0)
     wait_for("the walk", lambda: s.value(
-        'redis_keys_count{key="job:*"}') == 50000.0)
+        'redis_keys_count{key="job:*"}') == 50000.0, 3 * PATIENCE)
     equal(s.value('redis_keys_count{key="user:*9"}'), 100000.0)
     equal(s.value('redis_key_group_count{key_group="user"}'), 1000000.0)
     need(s.value('redis_key_group_memory_usage_bytes{key_group="user"}') >
