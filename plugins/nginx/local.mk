@@ -1,9 +1,11 @@
 SOURCES_NGINX = plugins/nginx/emit.c plugins/nginx/exporter.c \
 	plugins/nginx/families.c plugins/nginx/families.h \
 	plugins/nginx/json.c plugins/nginx/log.c plugins/nginx/log.h \
-	plugins/nginx/log_file.c plugins/nginx/log_format.c \
+	plugins/nginx/log_doc.c plugins/nginx/log_file.c \
+	plugins/nginx/log_folder.c plugins/nginx/log_format.c \
 	plugins/nginx/log_line.c \
 	plugins/nginx/log_route.c plugins/nginx/log_series.c \
+	plugins/nginx/log_state.c \
 	plugins/nginx/nginx.c plugins/nginx/nginx.h plugins/nginx/plus.c \
 	plugins/nginx/plus.h plugins/nginx/plus_emit.c \
 	plugins/nginx/plus_tables.c plugins/nginx/stub.c \

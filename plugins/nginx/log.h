@@ -12,7 +12,10 @@
 #define LOG_SERVERS_MAX 100
 #define LOG_BUCKETS_MAX 32
 #define LOG_FILES_MAX   64
-#define LOG_TAILS_MAX   4 /* files that one name has stood for              */
+#define LOG_TAILS_MAX   16 /* files that one name has stood for             */
+#define LOG_BETWEEN_MAX 14 /* of these, ones that it stood for between looks   \
+                            */
+#define LOG_DOC_MAX (1 << 20) /* what the host keeps                    */
 
 /* ---- log_format.c: a log_format ------------------------------------------ */
 
@@ -70,6 +73,7 @@ enum log_method {
 };
 /* The label of a method; empty for METHOD_NONE. */
 sonde_str log_method_name(unsigned method);
+unsigned log_method_count(void);
 
 struct log_record {
     unsigned method, status;
@@ -102,6 +106,44 @@ void log_routes_fini(struct log_routes *r);
 /* 1 + index of the first that fits, or 0. */
 unsigned log_route_of(const struct log_routes *r, sonde_str path);
 
+/* ---- log_doc.c: bytes that outlive the process ----------------------------
+ */
+
+#define LOG_CHECKSUM_SEED UINT64_C(0xcbf29ce484222325)
+/* Goes on from `h`, at first the seed. */
+uint64_t log_checksum(uint64_t h, const void *data, size_t n);
+
+/* Begins as zeroes; at most LOG_DOC_MAX bytes. */
+struct log_doc {
+    unsigned char *bytes;
+    size_t len, cap;
+    bool failed; /* it does not fit */
+};
+
+void log_doc_begin(struct log_doc *d);
+void log_doc_put(struct log_doc *d, uint64_t v);
+void log_doc_put_fixed(struct log_doc *d, uint64_t v);
+void log_doc_put_double(struct log_doc *d, double v);
+void log_doc_put_text(struct log_doc *d, sonde_str s);
+/* Of what was put so far. */
+uint64_t log_doc_checksum(const struct log_doc *d);
+void log_doc_seal(struct log_doc *d);
+void log_doc_fini(struct log_doc *d);
+
+struct log_cursor {
+    const unsigned char *at;
+    size_t left;
+    bool failed; /* all that is taken then is 0 or empty */
+};
+
+/* False: it is damaged or no document of this version. */
+bool log_doc_open(struct log_cursor *c, sonde_str doc);
+uint64_t log_doc_take(struct log_cursor *c);
+uint64_t log_doc_take_fixed(struct log_cursor *c);
+double log_doc_take_double(struct log_cursor *c);
+/* A view of the document. */
+sonde_str log_doc_take_text(struct log_cursor *c);
+
 /* ---- log_series.c: what was counted -------------------------------------- */
 
 struct log_series;
@@ -119,7 +161,8 @@ struct log_counts {
     char *servers[LOG_SERVERS_MAX];
     uint8_t server_slots[256]; /* 1 + index by hash */
     size_t server_count;
-    uint64_t folded;
+    uint64_t folded, parse_errors;
+    uint64_t fingerprint; /* of the options that give series their shape */
 };
 
 sonde_code log_counts_init(struct log_counts *c, const struct log_format *f,
@@ -129,9 +172,48 @@ sonde_code log_counts_init(struct log_counts *c, const struct log_format *f,
 void log_counts_fini(struct log_counts *c);
 void log_counts_add(struct log_counts *c, const struct log_record *r);
 void log_counts_emit(struct log_counts *c, struct nginx_emit *e);
+void log_counts_put(const struct log_counts *c, struct log_doc *d);
+/* Goes on from what was put, into counters that are 0; not if the options were
+ * others. False: it can not have been put; the counters are 0. */
+bool log_counts_take(struct log_counts *c, struct log_cursor *from);
 /* Bounds of the histograms from option time_buckets. */
 sonde_code log_bounds_parse(const struct sonde_list *list, double *out,
                             size_t *count, struct sonde_err *err);
+
+/* ---- log_folder.c: files beside the path ----------------------------------
+ */
+
+/* ns since the epoch; `born` is 0 where the file system does not say. */
+struct log_age {
+    int64_t born, written;
+};
+struct log_tail;
+struct stat;
+
+/* A plain file, or -1 with errno; EINVAL: it is something else. */
+int log_open(int folder, const char *name, struct stat *st);
+/* Zeroes: not known. */
+struct log_age log_age_of(int fd);
+/* Marks what has been read, which does not change any more. */
+void log_mark_renew(struct log_tail *t);
+bool log_mark_fits(int fd, const struct log_tail *t);
+/* The file that was read up to an offset, by its inode or else by its first
+ * bytes (a copy of it); a descriptor, or -1. */
+int log_find_tail(sonde_str path, const struct log_tail *t, bool by_inode,
+                  struct stat *st);
+
+/* A file that stood under the path between two looks. */
+struct log_between {
+    char name[256];
+    struct log_age age;
+    int fd;
+    int error; /* when there is no fd: why; 0: it is compressed */
+};
+
+/* Those written after `last`, the oldest first, opened; how many. The newest
+ * if there are more than LOG_BETWEEN_MAX. */
+size_t log_find_between(sonde_str path, const struct log_age *last,
+                        struct log_between *out);
 
 /* ---- log_file.c: files that grow, are renamed and cut ---------------------
  */
@@ -154,6 +236,7 @@ struct log_file {
     size_t count;
     bool seen; /* it was looked for before */
     bool readable, told;
+    struct log_age last; /* of the file under the path, at the last look   */
     uint64_t lines, rotations, truncations, lag;
 };
 
@@ -178,5 +261,31 @@ void log_file_close(struct log_file *f);
  * when it has another name by now. */
 void log_file_resume(struct log_file *f, struct log_reader *r,
                      const struct log_tail *saved);
+
+/* ---- log_state.c: what outlives the process -------------------------------
+ */
+
+struct log_state {
+    const struct sonde_host *host;
+    const struct sonde_target *target;
+    struct log_file *files;
+    size_t file_count;
+    struct log_counts *counts;
+    struct log_doc doc;   /* as it was made last                            */
+    uint64_t saved_files; /* checksum of its part about files               */
+    bool saved;           /* the host has it                                */
+    bool off;             /* there is nowhere to save it                    */
+    bool too_big;         /* for the counters                               */
+    bool told;            /* that it can not be saved                       */
+};
+
+/* Makes the document; false: it would be as it was. */
+bool log_state_put(struct log_state *s);
+/* Goes on from a document; false: not all of it was good. */
+bool log_state_take(struct log_state *s, sonde_str doc, struct log_reader *r);
+/* The same from and to the host, telling what fails. */
+void log_state_load(struct log_state *s, struct log_reader *r);
+void log_state_save(struct log_state *s);
+void log_state_fini(struct log_state *s);
 
 #endif

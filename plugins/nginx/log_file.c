@@ -13,6 +13,11 @@
  * look and the cut is in the copy that was made: the folder is searched for a
  * file with the same first bytes, and the rest is read from there.
  *
+ * BETWEEN TWO LOOKS (the agent was down, most often) there may have been
+ * several rotations. The files in the middle are told by their names and by
+ * when they were made and written: not before the last one that was seen under
+ * the path (log_folder.c).
+ *
  * RESTART. What is saved is not a name but a file: device, inode, offset and
  * a mark of the first bytes (inodes are used again). It is looked for under
  * its path and then in its folder, where a rotation has put it meanwhile.
@@ -22,7 +27,6 @@
  * used when its end has been written. Lines longer than the buffer are
  * counted as errors and skipped.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -31,59 +35,10 @@
 
 #include "log.h"
 
-#define MARK_BYTES   256
 #define QUIET_MS     30000
-#define ENTRIES_MAX  10000 /* of a folder that is searched */
-#define LINES_A_LOOK 16    /* buffers between two looks at the clock */
+#define LINES_A_LOOK 16 /* buffers between two looks at the clock */
 
-/* ---- marks --------------------------------------------------------------- */
-
-static bool mark_of(int fd, uint32_t len, uint64_t *out)
-{
-    unsigned char head[MARK_BYTES];
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-    if (pread(fd, head, len, 0) != (ssize_t)len)
-        return false;
-    for (uint32_t i = 0; i < len; i++)
-        h = (h ^ head[i]) * UINT64_C(0x100000001b3);
-    *out = h;
-    return true;
-}
-
-static bool mark_fits(int fd, const struct log_tail *t)
-{
-    uint64_t mark;
-
-    return t->mark_len <= MARK_BYTES &&
-           (t->mark_len == 0 ||
-            (mark_of(fd, t->mark_len, &mark) && mark == t->mark));
-}
-
-/* Only what has been read is marked: it does not change any more. */
-static void renew_mark(struct log_tail *t)
-{
-    uint32_t len = t->offset < MARK_BYTES ? (uint32_t)t->offset : MARK_BYTES;
-
-    if (len > t->mark_len && mark_of(t->fd, len, &t->mark))
-        t->mark_len = len;
-}
-
-/* ---- opening ------------------------------------------------------------- */
-
-/* A plain file, or -1 with errno; EINVAL: it is something else. */
-static int open_file(int folder, const char *name, struct stat *st)
-{
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
-        return fd;
-    (void)close(fd);
-    errno = EINVAL;
-    return -1;
-}
+/* ---- tails --------------------------------------------------------------- */
 
 static struct log_tail tail_of(int fd, const struct stat *st, uint64_t offset)
 {
@@ -128,80 +83,19 @@ void log_file_close(struct log_file *f)
         drop_tail(f, f->count - 1);
 }
 
-/* ---- the folder ---------------------------------------------------------- */
-
-/* What is looked for: a file that was read up to an offset. */
-struct wanted {
-    const struct log_tail *tail;
-    bool by_inode; /* or by its first bytes: a copy */
-};
-
-static bool is_wanted(const struct wanted *w, int fd, const struct stat *st)
-{
-    const struct log_tail *t = w->tail;
-    bool same =
-        (uint64_t)st->st_dev == t->device && (uint64_t)st->st_ino == t->inode;
-
-    if (w->by_inode ? !same : same || t->mark_len == 0)
-        return false;
-    return (uint64_t)st->st_size >= t->offset && mark_fits(fd, t);
-}
-
-static int search(DIR *d, sonde_str stem, const struct wanted *w,
-                  struct stat *st)
-{
-    const struct dirent *entry;
-
-    for (int n = 0; n < ENTRIES_MAX && (entry = readdir(d)); n++) {
-        int fd;
-
-        if (w->by_inode ? entry->d_ino != w->tail->inode
-                        : strncmp(entry->d_name, stem.ptr, stem.len) != 0)
-            continue;
-        fd = open_file(dirfd(d), entry->d_name, st);
-        if (fd >= 0 && is_wanted(w, fd, st))
-            return fd;
-        if (fd >= 0)
-            (void)close(fd);
-    }
-    return -1;
-}
-
-/* Searches the files beside the path; copies have names that begin like its
- * own, up to the first dot. */
-static int find_rotated(const struct log_file *f, const struct wanted *w,
-                        struct stat *st)
-{
-    const char *slash = memrchr(f->path.ptr, '/', f->path.len);
-    size_t folder = slash ? (size_t)(slash - f->path.ptr) : 0;
-    sonde_str stem = { f->path.ptr + folder + 1,
-                       strcspn(f->path.ptr + folder + 1, ".") };
-    char *name = strndup(f->path.ptr, folder ? folder : 1);
-    DIR *d = name ? opendir(name) : NULL;
-    int fd = -1;
-
-    if (d) {
-        fd = search(d, stem, w, st);
-        (void)closedir(d);
-    }
-    free(name);
-    return fd;
-}
+/* ---- files beside the path ----------------------------------------------- */
 
 /* What was read up to an offset, under whatever name it is now; false: it is
  * nowhere. */
 static bool open_rotated(struct log_file *f, const struct log_tail *tail,
                          bool copies)
 {
-    struct wanted w = { .tail = tail, .by_inode = true };
     struct stat st;
-    int fd = copies ? -1 : find_rotated(f, &w, &st);
+    int fd = copies ? -1 : log_find_tail(f->path, tail, true, &st);
     struct log_tail t;
 
-    if (fd < 0) {
-        w.by_inode = false;
-        fd = find_rotated(f, &w, &st);
-    }
+    if (fd < 0)
+        fd = log_find_tail(f->path, tail, false, &st);
     if (fd < 0)
         return false;
     if (is_open(f, (uint64_t)st.st_dev, (uint64_t)st.st_ino)) {
@@ -211,6 +105,7 @@ static bool open_rotated(struct log_file *f, const struct log_tail *tail,
     t = tail_of(fd, &st, tail->offset);
     t.mark = tail->mark;
     t.mark_len = tail->mark_len;
+    t.skipping = tail->skipping;
     insert_tail(f, 1, t);
     return true;
 }
@@ -221,6 +116,47 @@ static void tell_lost(const struct log_file *f, const struct log_reader *r)
                  "%s: what was written between the last look and its rotation "
                  "is not to be found beside it and is not counted",
                  f->path.ptr);
+}
+
+/* What is told apart from it later is newer: so it never goes back. */
+static void note_age(struct log_file *f)
+{
+    struct log_age age = { 0 };
+
+    if (f->count)
+        age = log_age_of(f->tails[0].fd);
+    if (age.written > f->last.written)
+        f->last = age;
+}
+
+/* Files that stood under the path since the last look and do no more are read
+ * too, from their beginnings: tails behind the current one, the newest first.
+ * Their number. */
+static size_t open_between(struct log_file *f, const struct log_reader *r)
+{
+    struct log_between found[LOG_BETWEEN_MAX];
+    size_t n = f->last.written ? log_find_between(f->path, &f->last, found) : 0;
+    size_t opened = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct stat st;
+
+        if (found[i].fd < 0) {
+            r->host->log(r->target, SONDE_LOG_WARN,
+                         "%s: %s was made and left between two looks and is "
+                         "not counted: %s",
+                         f->path.ptr, found[i].name,
+                         found[i].error ? strerror(found[i].error)
+                                        : "it is compressed");
+        } else if (fstat(found[i].fd, &st) != 0 ||
+                   is_open(f, (uint64_t)st.st_dev, (uint64_t)st.st_ino)) {
+            (void)close(found[i].fd);
+        } else {
+            insert_tail(f, 1, tail_of(found[i].fd, &st, 0));
+            opened++;
+        }
+    }
+    return opened;
 }
 
 /* ---- what is under the path ---------------------------------------------- */
@@ -248,7 +184,7 @@ static void look(struct log_file *f, struct log_reader *r)
         f->tails[0].device == (uint64_t)st.st_dev &&
         f->tails[0].inode == (uint64_t)st.st_ino)
         return;
-    fd = open_file(AT_FDCWD, f->path.ptr, &st);
+    fd = log_open(AT_FDCWD, f->path.ptr, &st);
     if (fd < 0) {
         /* Renamed, and nginx has not opened a new one yet: no fault. */
         if (errno != ENOENT || f->count == 0)
@@ -263,10 +199,12 @@ static void look(struct log_file *f, struct log_reader *r)
         return;
     }
     f->rotations += f->count ? 1 : 0;
+    note_age(f);
     insert_tail(
         f, 0,
         tail_of(fd, &st,
                 first && !r->from_beginning ? (uint64_t)st.st_size : 0));
+    f->rotations += open_between(f, r);
 }
 
 /* The first look at a file that has lines already begins behind them, in the
@@ -285,13 +223,13 @@ void log_file_resume(struct log_file *f, struct log_reader *r,
                      const struct log_tail *saved)
 {
     struct stat st;
-    int fd = open_file(AT_FDCWD, f->path.ptr, &st);
+    int fd = log_open(AT_FDCWD, f->path.ptr, &st);
     bool same = fd >= 0 && (uint64_t)st.st_dev == saved->device &&
                 (uint64_t)st.st_ino == saved->inode;
 
     f->seen = true;
-    if (same && (uint64_t)st.st_size >= saved->offset && mark_fits(fd, saved) &&
-        !is_open(f, saved->device, saved->inode)) {
+    if (same && (uint64_t)st.st_size >= saved->offset &&
+        log_mark_fits(fd, saved) && !is_open(f, saved->device, saved->inode)) {
         struct log_tail t = *saved;
 
         t.fd = fd;
@@ -314,13 +252,15 @@ static void check_cut(struct log_file *f, struct log_tail *t,
     struct stat st;
 
     if (fstat(t->fd, &st) != 0 ||
-        ((uint64_t)st.st_size >= t->offset && mark_fits(t->fd, t)))
+        ((uint64_t)st.st_size >= t->offset && log_mark_fits(t->fd, t)))
         return;
     f->truncations++;
     t->offset = t->mark_len = 0;
     t->skipping = false;
     if (was.mark_len && !open_rotated(f, &was, true))
         tell_lost(f, r);
+    if (t == &f->tails[0])
+        f->truncations += open_between(f, r);
 }
 
 /* Uses the whole lines of `n` bytes; says how many bytes were used. */
@@ -375,7 +315,7 @@ static void read_tail(struct log_file *f, struct log_tail *t,
     }
     if (t->quiet_since == 0)
         t->quiet_since = now;
-    renew_mark(t);
+    log_mark_renew(t);
 }
 
 static uint64_t lag_of(const struct log_tail *t)
@@ -417,6 +357,7 @@ void log_file_poll(struct log_file *f, struct log_reader *r)
     for (size_t i = f->count; i-- > 0;)
         read_tail(f, &f->tails[i], r);
     retire(f, r);
+    note_age(f);
     f->lag = 0;
     for (size_t i = 0; i < f->count; i++)
         f->lag += lag_of(&f->tails[i]);

@@ -121,6 +121,11 @@ sonde_str log_method_name(unsigned method)
     return methods[method];
 }
 
+unsigned log_method_count(void)
+{
+    return sizeof(methods) / sizeof(methods[0]);
+}
+
 static unsigned method_of(sonde_str name)
 {
     for (unsigned i = METHOD_FIRST; i < sizeof(methods) / sizeof(methods[0]);

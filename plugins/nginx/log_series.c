@@ -17,6 +17,7 @@
 #define SERVER_NONE  LOG_SERVERS_MAX
 #define SERVER_OTHER (LOG_SERVERS_MAX + 1)
 #define ROUTE_OTHER  0
+#define STATUSES     1000
 
 struct log_times {
     uint64_t count;
@@ -88,6 +89,28 @@ sonde_code log_bounds_parse(const struct sonde_list *list, double *out,
 
 /* ---- life ---------------------------------------------------------------- */
 
+static uint64_t add_text(uint64_t h, sonde_str s)
+{
+    return log_checksum(log_checksum(h, s.ptr, s.len), "", 1);
+}
+
+/* What keys and buckets mean: counters saved under another one are of no
+ * use. */
+static uint64_t fingerprint_of(const struct log_counts *c,
+                               const struct nginx_options *o)
+{
+    uint64_t h =
+        log_checksum(LOG_CHECKSUM_SEED, &o->series_max, sizeof(o->series_max));
+
+    for (unsigned i = 0; i < log_method_count(); i++)
+        h = add_text(h, log_method_name(i));
+    h = add_text(add_text(h, o->log_format), o->server_label);
+    h = log_checksum(h, c->bounds, c->bound_count * sizeof(c->bounds[0]));
+    for (size_t i = 0; i < c->routes->count; i++)
+        h = add_text(h, c->routes->items[i].pattern);
+    return h;
+}
+
 sonde_code log_counts_init(struct log_counts *c, const struct log_format *f,
                            const struct log_routes *r,
                            const struct nginx_options *o, struct sonde_err *err)
@@ -100,23 +123,31 @@ sonde_code log_counts_init(struct log_counts *c, const struct log_format *f,
     rc = log_bounds_parse(&o->time_buckets, c->bounds, &c->bound_count, err);
     if (rc != SONDE_OK)
         return rc;
+    c->fingerprint = fingerprint_of(c, o);
     /* Room for one more for each status, and never more than half full. */
     c->slot_count = 64;
-    while (c->slot_count < 2 * (c->series_max + 1000))
+    while (c->slot_count < 2 * (c->series_max + STATUSES))
         c->slot_count *= 2;
     c->slots = calloc(c->slot_count, sizeof(*c->slots));
-    c->series = calloc(c->series_max + 1000, sizeof(*c->series));
+    c->series = calloc(c->series_max + STATUSES, sizeof(*c->series));
     return c->slots && c->series
                ? SONDE_OK
                : sonde_err_set(err, SONDE_ENOMEM, "out of memory");
 }
 
-void log_counts_fini(struct log_counts *c)
+static void drop_all(struct log_counts *c)
 {
     for (size_t i = 0; i < c->count; i++)
         free(c->series[i]);
     for (size_t i = 0; i < c->server_count; i++)
         free(c->servers[i]);
+    c->count = c->server_count = 0;
+    c->folded = c->parse_errors = 0;
+}
+
+void log_counts_fini(struct log_counts *c)
+{
+    drop_all(c);
     free(c->series);
     free(c->slots);
     *c = (struct log_counts){ 0 };
@@ -151,18 +182,26 @@ static bool is_odd(sonde_str name)
            !text_is_utf8(name);
 }
 
+static uint8_t *server_slot(struct log_counts *c, sonde_str name)
+{
+    size_t i = hash_name(name) & 255;
+
+    while (c->server_slots[i] &&
+           !sonde_str_eq(sonde_cstr(c->servers[c->server_slots[i] - 1]), name))
+        i = (i + 1) & 255;
+    return &c->server_slots[i];
+}
+
 static unsigned server_of(struct log_counts *c, sonde_str name)
 {
-    size_t i;
+    uint8_t *slot;
 
     if (!c->format->has[FIELD_SERVER])
         return SERVER_NONE;
-    for (i = hash_name(name) & 255; c->server_slots[i]; i = (i + 1) & 255)
-        if (sonde_str_eq(sonde_cstr(c->servers[c->server_slots[i] - 1]), name))
-            return c->server_slots[i] - 1u;
-    if (is_odd(name) || !add_server(c, name, &c->server_slots[i]))
+    slot = server_slot(c, name);
+    if (*slot == 0 && (is_odd(name) || !add_server(c, name, slot)))
         return SERVER_OTHER;
-    return c->server_slots[i] - 1u;
+    return *slot - 1u;
 }
 
 /* ---- series -------------------------------------------------------------- */
@@ -212,7 +251,8 @@ static struct log_series *find_series(struct log_counts *c, uint32_t key)
             return c->series[*slot - 1];
         key = key_of(METHOD_OTHER, key_status(key), ROUTE_OTHER, SERVER_OTHER);
     }
-    return c->count < c->series_max + 1000 ? add_series(c, key, slot) : NULL;
+    return c->count < c->series_max + STATUSES ? add_series(c, key, slot)
+                                               : NULL;
 }
 
 static void observe(const struct log_counts *c, struct log_times *t, double v)
@@ -318,4 +358,134 @@ void log_counts_emit(struct log_counts *c, struct nginx_emit *e)
     for (size_t i = 0; i < c->count; i++)
         emit_series(c, c->series[i], e);
     emit_sample(e, F_LOG_FOLDED, NULL, (double)c->folded);
+}
+
+/* ---- over restarts -------------------------------------------------------
+ *
+ *     fingerprint, parse errors, folded
+ *     number of servers, their names
+ *     number of series; of each: key, count, bytes, bytes of requests; for
+ *         each time of the format: count, and if that is not 0 sum and buckets
+ */
+
+static void put_times(const struct log_counts *c, const struct log_times *t,
+                      struct log_doc *d)
+{
+    log_doc_put(d, t->count);
+    if (t->count == 0)
+        return;
+    log_doc_put_double(d, t->sum);
+    for (size_t i = 0; i < c->bound_count; i++)
+        log_doc_put(d, t->buckets[i]);
+}
+
+static void put_series(const struct log_counts *c, const struct log_series *s,
+                       struct log_doc *d)
+{
+    log_doc_put(d, s->key);
+    log_doc_put(d, s->count);
+    log_doc_put(d, s->bytes);
+    log_doc_put(d, s->request_bytes);
+    for (size_t i = 0; i < LOG_TIMES; i++)
+        if (c->format->has[FIELD_TIME + i])
+            put_times(c, &s->times[i], d);
+}
+
+void log_counts_put(const struct log_counts *c, struct log_doc *d)
+{
+    log_doc_put_fixed(d, c->fingerprint);
+    log_doc_put(d, c->parse_errors);
+    log_doc_put(d, c->folded);
+    log_doc_put(d, c->server_count);
+    for (size_t i = 0; i < c->server_count; i++)
+        log_doc_put_text(d, sonde_cstr(c->servers[i]));
+    log_doc_put(d, c->count);
+    for (size_t i = 0; i < c->count && !d->failed; i++)
+        put_series(c, c->series[i], d);
+}
+
+/* Whether a line could have had it. */
+static bool is_key(const struct log_counts *c, uint64_t key)
+{
+    unsigned route, server;
+
+    if (key > UINT32_MAX)
+        return false;
+    route = key_route((uint32_t)key);
+    server = key_server((uint32_t)key);
+    if (c->routes->count ? route > c->routes->count && route != ROUTE_OTHER
+                         : route != ROUTE_NONE && route != ROUTE_OTHER)
+        return false;
+    return key_method((uint32_t)key) < log_method_count() &&
+           key_status((uint32_t)key) < STATUSES &&
+           (server < c->server_count || server == SERVER_NONE ||
+            server == SERVER_OTHER);
+}
+
+static void take_times(const struct log_counts *c, struct log_times *t,
+                       struct log_cursor *from)
+{
+    uint64_t left;
+
+    t->count = left = log_doc_take(from);
+    if (left == 0)
+        return;
+    t->sum = log_doc_take_double(from);
+    from->failed |= !isfinite(t->sum) || t->sum < 0;
+    for (size_t i = 0; i < c->bound_count; i++) {
+        t->buckets[i] = log_doc_take(from);
+        from->failed |= t->buckets[i] > left;
+        left -= from->failed ? 0 : t->buckets[i];
+    }
+}
+
+static void take_series(struct log_counts *c, struct log_cursor *from)
+{
+    uint64_t key = log_doc_take(from);
+    uint32_t *slot = is_key(c, key) ? slot_of(c, (uint32_t)key) : NULL;
+    struct log_series *s = slot && *slot == 0 && !from->failed
+                               ? add_series(c, (uint32_t)key, slot)
+                               : NULL;
+
+    if (!s) {
+        from->failed = true;
+        return;
+    }
+    s->count = log_doc_take(from);
+    s->bytes = log_doc_take(from);
+    s->request_bytes = log_doc_take(from);
+    for (size_t i = 0; i < LOG_TIMES; i++)
+        if (c->format->has[FIELD_TIME + i])
+            take_times(c, &s->times[i], from);
+}
+
+static void take_server(struct log_counts *c, struct log_cursor *from)
+{
+    sonde_str name = log_doc_take_text(from);
+    uint8_t *slot = from->failed ? NULL : server_slot(c, name);
+
+    from->failed |=
+        !slot || *slot || is_odd(name) || !add_server(c, name, slot);
+}
+
+bool log_counts_take(struct log_counts *c, struct log_cursor *from)
+{
+    uint64_t n;
+
+    if (log_doc_take_fixed(from) != c->fingerprint)
+        return !from->failed; /* of other options */
+    c->parse_errors = log_doc_take(from);
+    c->folded = log_doc_take(from);
+    for (n = log_doc_take(from); n > 0 && !from->failed; n--)
+        take_server(c, from);
+    n = log_doc_take(from);
+    from->failed |= n > c->series_max + STATUSES;
+    for (; n > 0 && !from->failed; n--)
+        take_series(c, from);
+    if (!from->failed && from->left == 0)
+        return true;
+    drop_all(c);
+    memset(c->slots, 0, c->slot_count * sizeof(c->slots[0]));
+    memset(c->server_slots, 0, sizeof(c->server_slots));
+    return false;
 }
