@@ -38,13 +38,21 @@ tests_plugins_nginx_log_test_CPPFLAGS = $(CPPFLAGS_UNIT) \
 tests_plugins_nginx_log_test_LDADD = $(LIBS_UNIT) \
 	plugins/nginx/libnginx.la $(NGINX_PLUGIN_LIBS) -lm
 
-check_PROGRAMS += tests/fuzz/nginx_log tests/fuzz/nginx_pages
-TESTS += tests/fuzz/nginx_log tests/fuzz/nginx_pages
+check_PROGRAMS += tests/fuzz/nginx_log tests/fuzz/nginx_log_state \
+	tests/fuzz/nginx_pages
+TESTS += tests/fuzz/nginx_log tests/fuzz/nginx_log_state \
+	tests/fuzz/nginx_pages
 tests_fuzz_nginx_log_SOURCES = tests/fuzz/nginx_log.c $(FUZZ_MAIN)
 tests_fuzz_nginx_log_CPPFLAGS = $(CPPFLAGS_FUZZ) $(NGINX_PLUGIN_CFLAGS) \
 	-I$(srcdir)/plugins
 tests_fuzz_nginx_log_LDFLAGS = $(LDFLAGS_FUZZ)
 tests_fuzz_nginx_log_LDADD = plugins/nginx/libnginx.la $(NGINX_PLUGIN_LIBS)
+tests_fuzz_nginx_log_state_SOURCES = tests/fuzz/nginx_log_state.c $(FUZZ_MAIN)
+tests_fuzz_nginx_log_state_CPPFLAGS = $(CPPFLAGS_FUZZ) \
+	$(NGINX_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+tests_fuzz_nginx_log_state_LDFLAGS = $(LDFLAGS_FUZZ)
+tests_fuzz_nginx_log_state_LDADD = plugins/nginx/libnginx.la \
+	$(NGINX_PLUGIN_LIBS)
 tests_fuzz_nginx_pages_SOURCES = tests/fuzz/nginx_pages.c $(FUZZ_MAIN)
 tests_fuzz_nginx_pages_CPPFLAGS = $(CPPFLAGS_FUZZ) $(NGINX_PLUGIN_CFLAGS) \
 	-I$(srcdir)/plugins
@@ -61,5 +69,6 @@ INTEGRATION_NGINX = \
 	tests/integration/nginx_plus_vts.py
 EXTRA_DIST += plugins/nginx/README.md plugins/nginx/testdata \
 	conf.d/nginx.yaml conf.d/nginx-access-log.yaml docs/plugins/nginx.md \
-	tests/fuzz/corpus/nginx_log tests/fuzz/corpus/nginx_pages \
+	tests/fuzz/corpus/nginx_log tests/fuzz/corpus/nginx_log_state \
+	tests/fuzz/corpus/nginx_pages \
 	tests/integration/nginx_server.py $(INTEGRATION_NGINX)

@@ -13,8 +13,9 @@
 #define LOG_BUCKETS_MAX 32
 #define LOG_FILES_MAX   64
 #define LOG_TAILS_MAX   16 /* files that one name has stood for             */
-#define LOG_BETWEEN_MAX 14 /* of these, ones that it stood for between looks   \
-                            */
+#define LOG_BETWEEN_MAX                                                        \
+    14 /* of these, ones that it stood for between looks                       \
+        */
 #define LOG_DOC_MAX (1 << 20) /* what the host keeps                    */
 
 /* ---- log_format.c: a log_format ------------------------------------------ */
@@ -124,6 +125,7 @@ void log_doc_begin(struct log_doc *d);
 void log_doc_put(struct log_doc *d, uint64_t v);
 void log_doc_put_fixed(struct log_doc *d, uint64_t v);
 void log_doc_put_double(struct log_doc *d, double v);
+void log_doc_put_bytes(struct log_doc *d, const void *data, size_t n);
 void log_doc_put_text(struct log_doc *d, sonde_str s);
 /* Of what was put so far. */
 uint64_t log_doc_checksum(const struct log_doc *d);

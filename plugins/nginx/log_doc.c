@@ -57,7 +57,7 @@ static bool make_room(struct log_doc *d, size_t n)
     return true;
 }
 
-static void put_bytes(struct log_doc *d, const void *data, size_t n)
+void log_doc_put_bytes(struct log_doc *d, const void *data, size_t n)
 {
     if (n && make_room(d, n)) {
         memcpy(d->bytes + d->len, data, n);
@@ -75,7 +75,7 @@ void log_doc_begin(struct log_doc *d)
 {
     d->len = 0;
     d->failed = false;
-    put_bytes(d, head, HEAD_BYTES);
+    log_doc_put_bytes(d, head, HEAD_BYTES);
     log_doc_put_fixed(d, 0);
 }
 
@@ -87,7 +87,7 @@ void log_doc_put(struct log_doc *d, uint64_t v)
     for (; v > 127; v >>= 7)
         bytes[n++] = (unsigned char)(v | 128);
     bytes[n++] = (unsigned char)v;
-    put_bytes(d, bytes, n);
+    log_doc_put_bytes(d, bytes, n);
 }
 
 void log_doc_put_fixed(struct log_doc *d, uint64_t v)
@@ -95,7 +95,7 @@ void log_doc_put_fixed(struct log_doc *d, uint64_t v)
     unsigned char bytes[sizeof(v)];
 
     store_fixed(bytes, v);
-    put_bytes(d, bytes, sizeof(bytes));
+    log_doc_put_bytes(d, bytes, sizeof(bytes));
 }
 
 void log_doc_put_double(struct log_doc *d, double v)
@@ -109,7 +109,7 @@ void log_doc_put_double(struct log_doc *d, double v)
 void log_doc_put_text(struct log_doc *d, sonde_str s)
 {
     log_doc_put(d, s.len);
-    put_bytes(d, s.ptr, s.len);
+    log_doc_put_bytes(d, s.ptr, s.len);
 }
 
 void log_doc_seal(struct log_doc *d)

@@ -3,9 +3,11 @@
  * The access log of the nginx plugin: formats and lines, routes, what is
  * counted, and real files that grow, are renamed, cut and found again.
  */
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sonde/testing.h>
@@ -206,7 +208,7 @@ static sonde_msec our_clock(void)
 /* In the test's folder; kept to the end. */
 static const char *path_of(const char *name)
 {
-    static char paths[32][4096];
+    static char paths[64][4096];
     size_t n = 0;
 
     for (; n < COUNT_OF(paths) && paths[n][0]; n++)
@@ -423,30 +425,32 @@ static void test_restart(void)
     CU_ASSERT_EQUAL(counted(&f), 3);
     append_lines("again.log", 2); /* while nobody looks */
     reopen(&f);
-    CU_ASSERT_EQUAL(counted(&f), 2);
+    CU_ASSERT_EQUAL(counted(&f), 5);
     reopen(&f); /* and nothing twice */
-    CU_ASSERT_EQUAL(counted(&f), 0);
+    CU_ASSERT_EQUAL(counted(&f), 5);
 
     append_lines("again.log", 2); /* renamed meanwhile */
     (void)rename(path_of("again.log"), path_of("again.log.1"));
     append_lines("again.log", 1);
     reopen(&f);
-    CU_ASSERT_EQUAL(counted(&f), 3);
+    CU_ASSERT_EQUAL(counted(&f), 8);
     append_lines("again.log.1", 1); /* both are open, both are saved */
-    CU_ASSERT_EQUAL(counted(&f), 4);
+    CU_ASSERT_EQUAL(counted(&f), 9);
     append_lines("again.log.1", 1);
     append_lines("again.log", 1);
     reopen(&f);
-    CU_ASSERT_EQUAL(counted(&f), 2);
+    CU_ASSERT_EQUAL(counted(&f), 11);
+    CU_ASSERT_EQUAL(of_file(&f, "lines_total", "again.log"), 11);
+    CU_ASSERT_EQUAL(of_file(&f, "rotations_total", "again.log"), 1);
 
     append("again.log", "200 /mark\n"); /* copied and cut meanwhile */
-    CU_ASSERT_EQUAL(counted(&f), 3);
+    CU_ASSERT_EQUAL(counted(&f), 12);
     append_lines("again.log", 2);
     copy("again.log", "again.log.2");
     CU_ASSERT_EQUAL(truncate(path_of("again.log"), 0), 0);
     append_lines("again.log", 1);
     reopen(&f);
-    CU_ASSERT_EQUAL(counted(&f), 3);
+    CU_ASSERT_EQUAL(counted(&f), 15);
     CU_ASSERT_EQUAL(f.log.len, 0);
 
     /* Gone without a trace; the new one may have the old one's inode. */
@@ -458,8 +462,323 @@ static void test_restart(void)
     append_lines("again.log", 30);
     CU_ASSERT_EQUAL(f.plugin->open(&f.host, &f.open, &f.instance, &f.err),
                     SONDE_OK);
-    CU_ASSERT_EQUAL(counted(&f), 32);
+    CU_ASSERT_EQUAL(counted(&f), 47);
     CU_ASSERT_PTR_NOT_NULL(strstr(sonde_fake_cstr(&f.log), "is not counted"));
+    sonde_fake_fini(&f);
+}
+
+/* A line that is too long stays one, also when half of it was read before. */
+static void test_restart_in_line(void)
+{
+    static char line[100001];
+    struct sonde_fake f;
+
+    memset(line, 'x', sizeof(line) - 1);
+    begin(&f, "half.log");
+    append("half.log", line);
+    CU_ASSERT_EQUAL(counted(&f), 0);
+    reopen(&f);
+    append("half.log", "\n200 /a\n");
+    CU_ASSERT_EQUAL(counted(&f), 1);
+    CU_ASSERT_EQUAL(sonde_fake_value(&f, "nginx_parse_errors_total"), 1);
+    sonde_fake_fini(&f);
+}
+
+/* ---- files between two looks --------------------------------------------- */
+
+/* Renamed, and written last `seconds` from now. */
+static void rotate(const char *name, const char *to, int seconds)
+{
+    struct timespec times[2] = { { .tv_sec = time(NULL) + seconds },
+                                 { .tv_sec = time(NULL) + seconds } };
+
+    if (rename(path_of(name), path_of(to)) != 0 ||
+        utimensat(AT_FDCWD, path_of(to), times, 0) != 0)
+        abort();
+}
+
+static void test_between(void)
+{
+    struct sonde_fake f;
+
+    begin(&f, "mid.log"); /* while the agent is down */
+    append_lines("mid.log", 1);
+    rotate("mid.log", "mid.log.1", -60); /* read before: not again */
+    append_lines("mid.log", 1);
+    CU_ASSERT_EQUAL(counted(&f), 2);
+    append_lines("mid.log", 1);
+    rotate("mid.log", "mid.log.2", 10);
+    append_lines("mid.log", 10);
+    rotate("mid.log", "mid.log-20260102", 20);
+    append_lines("mid.log", 100);
+    rotate("mid.log", "mid-20260103.log", 30);
+    append_lines("mid.log", 7); /* none of these are its own */
+    append_lines("mid-api.log", 1000);
+    rotate("mid-api.log", "mid-1.log", 25);
+    append_lines("mid.log_other", 1000);
+    reopen(&f);
+    CU_ASSERT_EQUAL(counted(&f), 120);
+    CU_ASSERT_EQUAL(of_file(&f, "rotations_total", "mid.log"), 4);
+    CU_ASSERT_EQUAL(counted(&f), 120);
+    reopen(&f);
+    CU_ASSERT_EQUAL(counted(&f), 120);
+    CU_ASSERT_EQUAL(f.log.len, 0);
+
+    rotate("mid.log", "mid.log.3", 40); /* and while it runs */
+    append_lines("mid.log", 1000);
+    rotate("mid.log", "mid.log.4", 50);
+    append_lines("mid.log", 1);
+    CU_ASSERT_EQUAL(counted(&f), 1121);
+
+    rotate("mid.log", "mid.log.5", 60); /* some can not be read: said once */
+    append_lines("mid.log", 5);
+    rotate("mid.log", "mid.log.6.gz", 70);
+    append_lines("mid.log", 1);
+    CU_ASSERT_EQUAL(counted(&f), 1122);
+    CU_ASSERT_EQUAL(counted(&f), 1122);
+    CU_ASSERT_STRING_EQUAL(strstr(sonde_fake_cstr(&f.log), "mid.log.6.gz was"),
+                           "mid.log.6.gz was made and left between two looks "
+                           "and is not counted: it is compressed\n");
+    sonde_fake_fini(&f);
+}
+
+/* Copied and cut several times; the file that was read last is gone. */
+static void test_between_cut(void)
+{
+    struct sonde_fake f;
+
+    begin(&f, "cuts.log");
+    append("cuts.log", "200 /first\n");
+    CU_ASSERT_EQUAL(counted(&f), 1);
+    for (int i = 1; i <= 3; i++) {
+        char to[16];
+
+        append_lines("cuts.log", 10);
+        (void)snprintf(to, sizeof(to), "cuts.log.%d", i);
+        copy("cuts.log", to);
+        rotate(to, to, 10 * i);
+        CU_ASSERT_EQUAL(truncate(path_of("cuts.log"), 0), 0);
+    }
+    CU_ASSERT_EQUAL(counted(&f), 31);
+    CU_ASSERT_EQUAL(of_file(&f, "truncations_total", "cuts.log"), 3);
+    CU_ASSERT_EQUAL(f.log.len, 0);
+    sonde_fake_fini(&f);
+
+    begin(&f, "gone.log");
+    append("gone.log", "200 /first\n");
+    CU_ASSERT_EQUAL(counted(&f), 1);
+    rotate("gone.log", "gone.log.1", 10);
+    append_lines("gone.log", 10);
+    rotate("gone.log", "gone.log.2", 20);
+    append_lines("gone.log", 100);
+    (void)unlink(path_of("gone.log.1"));
+    reopen(&f);
+    CU_ASSERT_EQUAL(counted(&f), 111);
+    sonde_fake_fini(&f);
+}
+
+/* More than can be held open: the newest are read. */
+static void test_between_bound(void)
+{
+    struct sonde_fake f;
+    double want = 1;
+
+    begin(&f, "many.log");
+    append_lines("many.log", 1);
+    CU_ASSERT_EQUAL(counted(&f), 1);
+    rotate("many.log", "many.log.999", 1);
+    for (int i = 0; i < LOG_BETWEEN_MAX + 3; i++) {
+        char to[24];
+
+        /* Names say nothing about the order, and neither does the folder. */
+        (void)snprintf(to, sizeof(to), "many.log.%d", i * 7 % 17);
+        append_lines("many.log", (size_t)i + 1);
+        rotate("many.log", to, 10 + i);
+        want += i >= 3 ? i + 1 : 0;
+    }
+    append_lines("many.log", 1);
+    reopen(&f);
+    CU_ASSERT_EQUAL(counted(&f), want + 1);
+    sonde_fake_fini(&f);
+}
+
+/* ---- counters over restarts ---------------------------------------------- */
+
+static void put_saved(struct sonde_fake *f, const void *data, size_t n)
+{
+    struct sonde_err err;
+
+    CU_ASSERT_EQUAL(f->host.state_save(&f->target, "access_log", data, n, &err),
+                    SONDE_OK);
+}
+
+/* An instance with other options over the same saved document. */
+static void reopen_with(struct sonde_fake *f, const char *log, const char *name,
+                        const char *value)
+{
+    const struct sonde_fake_state *s = sonde_fake_slot(f, "access_log");
+    size_t n = s->len;
+    char *doc = malloc(n);
+
+    if (!doc)
+        abort();
+    memcpy(doc, s->ptr, n);
+    sonde_fake_fini(f);
+    sonde_fake_init(f, sonde_plugin_entry);
+    f->host.monotonic = our_clock;
+    (void)sonde_fake_option(f, "mode", "log");
+    (void)sonde_fake_option(f, "access_log", path_of(log));
+    if (strcmp(name, "log_format") != 0)
+        (void)sonde_fake_option(f, "log_format", "$status $uri");
+    (void)sonde_fake_option(f, name, value);
+    put_saved(f, doc, n);
+    free(doc);
+    CU_ASSERT_EQUAL(sonde_fake_open(f, "h"), SONDE_OK);
+}
+
+/* Options that give series their shape begin anew, and lose no line. */
+static void test_other_options(void)
+{
+    static const struct {
+        int line;
+        const char *name, *value;
+        bool anew;
+    } rows[] = {
+        { __LINE__, "read_limit", "2MB", false },
+        { __LINE__, "from_beginning", "true", false },
+        { __LINE__, "routes", "/b", true },
+        { __LINE__, "log_format", "$status $request_uri", true },
+        { __LINE__, "time_buckets", "1", true },
+        { __LINE__, "series_max", "20", true },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct sonde_fake f;
+        double sum = 0;
+
+        begin(&f, "shape.log");
+        append_lines("shape.log", 3);
+        CU_ASSERT_EQUAL(counted(&f), 3);
+        append_lines("shape.log", 2);
+        reopen_with(&f, "shape.log", rows[i].name, rows[i].value);
+        collect(&f);
+        for (const char *p = sonde_fake_cstr(&f.text);
+             (p = strstr(p, "nginx_http_response_count_total{")); p++)
+            sum += strtod(strchr(p, ' ') + 1, NULL);
+        ROW_ASSERT(&rows[i], sum == (rows[i].anew ? 2 : 5));
+        ROW_ASSERT(&rows[i], of_file(&f, "lines_total", "shape.log") == 5);
+        ROW_ASSERT(&rows[i], f.log.len == 0);
+        sonde_fake_fini(&f);
+    }
+}
+
+/* Whatever byte is wrong: said, and counted from 0 and the end. */
+static void test_damage(void)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct sonde_fake_state *s;
+        struct sonde_fake f;
+
+        begin(&f, "harm.log");
+        append_lines("harm.log", 3);
+        CU_ASSERT_EQUAL(counted(&f), 3);
+        sonde_fake_close(&f);
+        s = sonde_fake_slot(&f, "access_log");
+        n = s->len;
+        s->ptr[i] ^= 4;
+        CU_ASSERT_EQUAL(f.plugin->open(&f.host, &f.open, &f.instance, &f.err),
+                        SONDE_OK);
+        CU_ASSERT_EQUAL(counted(&f), 0);
+        append_lines("harm.log", 2);
+        CU_ASSERT_EQUAL(counted(&f), 2);
+        CU_ASSERT_PTR_NOT_NULL(
+            strstr(sonde_fake_cstr(&f.log), "counters begin at 0"));
+        sonde_fake_fini(&f);
+    }
+    CU_ASSERT(n > 100);
+}
+
+static size_t saves;
+
+static sonde_code count_save(const struct sonde_target *target,
+                             const char *name, const void *data, size_t len,
+                             struct sonde_err *err)
+{
+    saves++;
+    return sonde_fake_state_save(target, name, data, len, err);
+}
+
+static void test_saves(void)
+{
+    struct sonde_fake f;
+
+    start(&f, "idle.log");
+    f.host.state_save = count_save;
+    CU_ASSERT_EQUAL(sonde_fake_open(&f, "h"), SONDE_OK);
+    saves = 0;
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(counted(&f), 0);
+    CU_ASSERT_EQUAL(saves, 1);
+    append_lines("idle.log", 1);
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(counted(&f), 1);
+    CU_ASSERT_EQUAL(saves, 2);
+    sonde_fake_fini(&f);
+}
+
+/* Counters that do not fit are not kept, which is said once; files are. */
+static void test_too_big(void)
+{
+    const struct nginx_options options = { .series_max = 20000 };
+    struct log_file file = { .path = SONDE_STR("/x"), .lines = 7 };
+    struct log_routes routes = { 0 };
+    struct log_format format;
+    struct log_counts counts;
+    struct log_state state;
+    struct log_cursor cursor;
+    struct sonde_err err;
+    struct sonde_fake f;
+
+    sonde_fake_init(&f, sonde_plugin_entry);
+    if (log_format_parse(&format,
+                         SONDE_STR("$status $host $request_time "
+                                   "$upstream_response_time "
+                                   "$upstream_connect_time "
+                                   "$upstream_header_time"),
+                         SONDE_STR("host"), &err) != SONDE_OK ||
+        log_counts_init(&counts, &format, &routes, &options, &err) != SONDE_OK)
+        abort();
+    state = (struct log_state){ .host = &f.host,
+                                .target = &f.target,
+                                .files = &file,
+                                .file_count = 1,
+                                .counts = &counts };
+    for (int i = 0; i < 20000; i++) {
+        char host[16];
+        struct log_record r = { .status = 200 + (unsigned)i / 100,
+                                .times = { 1, 1, 1, 1 },
+                                .server = { host, 0 } };
+
+        r.server.len = (size_t)snprintf(host, sizeof(host), "host%d", i % 100);
+        log_counts_add(&counts, &r);
+    }
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT(log_state_put(&state));
+        CU_ASSERT(state.doc.len < 100 && !state.doc.failed);
+        CU_ASSERT(log_doc_open(
+            &cursor, (sonde_str){ (char *)state.doc.bytes, state.doc.len }));
+        file.lines++;
+    }
+    CU_ASSERT_STRING_EQUAL(strstr(sonde_fake_cstr(&f.log), "counters of"),
+                           "counters of access logs do not fit into the "
+                           "1048576 bytes that can be saved and will begin at "
+                           "0 with the next start: lower series_max or have "
+                           "fewer time_buckets\n");
+    log_state_fini(&state);
+    log_counts_fini(&counts);
+    log_format_fini(&format);
     sonde_fake_fini(&f);
 }
 
@@ -471,16 +790,15 @@ static void test_bad_state(void)
         "sonde nginx access_log 1\n",
         "sonde nginx access_log 1\n1 2 3\n-1 x\n",
         "sonde nginx access_log 1\n1 2 99999999999999999999999 300 ff /x\n",
+        "sonde nginx access_log 2\n",
+        "sonde nginx access_log 2\n01234567",
     };
 
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        struct sonde_err err;
         struct sonde_fake f;
 
         start(&f, "bad.log");
-        CU_ASSERT_EQUAL(f.host.state_save(&f.target, "access_log", texts[i],
-                                          strlen(texts[i]), &err),
-                        SONDE_OK);
+        put_saved(&f, texts[i], strlen(texts[i]));
         CU_ASSERT_EQUAL(sonde_fake_open(&f, "h"), SONDE_OK);
         CU_ASSERT_EQUAL(counted(&f), 0);
         append_lines("bad.log", 2);
@@ -598,13 +916,16 @@ static void test_histograms(void)
                        "\"GET /a/4 H\" 200 10 100 9 -\n"
                        "\"\\x16\" 400 0 0 0.000 -\n");
     CU_ASSERT_EQUAL(sonde_fake_open(&f, "h"), SONDE_OK);
-    CU_ASSERT_EQUAL(sonde_fake_collect(&f, 1000), SONDE_OK);
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        double got = sonde_fake_value(&f, rows[i].series);
+    for (int life = 0; life < 3; life++) {
+        CU_ASSERT_EQUAL(sonde_fake_collect(&f, 1000), SONDE_OK);
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+            double got = sonde_fake_value(&f, rows[i].series);
 
-        if (fabs(got - rows[i].value) > 1e-9 || isnan(got))
-            tap_note("%s is %g", rows[i].series, got);
-        ROW_ASSERT(&rows[i], fabs(got - rows[i].value) < 1e-9);
+            if (fabs(got - rows[i].value) > 1e-9 || isnan(got))
+                tap_note("%d: %s is %g", life, rows[i].series, got);
+            ROW_ASSERT(&rows[i], fabs(got - rows[i].value) < 1e-9);
+        }
+        reopen(&f);
     }
     sonde_fake_fini(&f);
 }
@@ -654,10 +975,17 @@ static void test_bounds(void)
     append("bound.log", "200 other\n200 \xff\xfe\n200 \n");
     CU_ASSERT_EQUAL(sonde_fake_open(&f, "h"), SONDE_OK);
     collect(&f);
+    reopen(&f); /* knows the hundred again */
+    append("bound.log", "200 host0\n200 host140\n");
+    collect(&f);
     CU_ASSERT_EQUAL(
         sonde_fake_value(&f, "nginx_http_response_count_total{status=\"200\","
                              "server=\"other\"}"),
-        53);
+        54);
+    CU_ASSERT_EQUAL(
+        sonde_fake_value(&f, "nginx_http_response_count_total{status=\"200\","
+                             "server=\"host0\"}"),
+        2);
     sonde_fake_fini(&f);
 }
 
@@ -671,6 +999,14 @@ int main(void)
         { "rotation", test_rotation },
         { "copytruncate", test_copytruncate },
         { "restart", test_restart },
+        { "restart in a line", test_restart_in_line },
+        { "rotations between two looks", test_between },
+        { "cuts between two looks", test_between_cut },
+        { "too many rotations", test_between_bound },
+        { "other options", test_other_options },
+        { "damage", test_damage },
+        { "when it is saved", test_saves },
+        { "counters that do not fit", test_too_big },
         { "odd states", test_bad_state },
         { "a backlog", test_budget },
         { "lines that are too long", test_long_lines },
