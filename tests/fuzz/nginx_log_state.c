@@ -41,6 +41,7 @@ static bool take(struct world *w, struct sonde_fake *f,
     *w = (struct world){ .file = { .path = SONDE_STR("/nowhere/x") } };
     if (log_counts_init(&w->counts, format, routes, &options, &err) != SONDE_OK)
         abort();
+    w->counts.fingerprint = 0; /* which inputs can have */
     w->state = (struct log_state){ .host = &f->host,
                                    .target = &f->target,
                                    .files = &w->file,
