@@ -4,6 +4,7 @@ CPPFLAGS_PLUGIN = -D_GNU_SOURCE -I$(srcdir)/include $(SONDE_CPPFLAGS)
 LDFLAGS_PLUGIN = -module -avoid-version -shared \
 	-export-symbols-regex '^sonde_plugin_entry$$' $(SONDE_PLUGIN_DEFS) \
 	$(AM_LDFLAGS)
+include plugins/shared/local.mk
 include plugins/python/local.mk
 include plugins/prometheus/local.mk
 include plugins/fastapi/local.mk

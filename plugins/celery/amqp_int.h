@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <sys/time.h>
 
-#include "text.h"
+#include "encodings.h"
 #include "transport.h"
 
 struct amqp {

@@ -16,7 +16,7 @@
 
 #include <stdlib.h>
 
-#include "text.h"
+#include "encodings.h"
 
 static const struct scheme {
     const char *prefix;
@@ -43,17 +43,6 @@ static sonde_code bad(struct sonde_err *err, const char *what)
                          what);
 }
 
-/* NULL when a %XX is broken, or without memory. */
-static char *decoded(sonde_str s)
-{
-    struct text t = { 0 };
-
-    if (text_add_decoded(&t, s))
-        return t.ptr;
-    text_fini(&t);
-    return NULL;
-}
-
 /* ---- parts --------------------------------------------------------------- */
 
 static sonde_code parse_user(sonde_str info, struct broker *b,
@@ -68,12 +57,12 @@ static sonde_code parse_user(sonde_str info, struct broker *b,
                         ":password@");
     if (user.len) {
         free(b->user);
-        b->user = decoded(user);
+        b->user = text_decoded(user);
         if (!b->user)
             return bad(err, "a broken %XX in the user");
     }
     free(b->password);
-    b->password = decoded(info);
+    b->password = text_decoded(info);
     return b->password ? SONDE_OK : bad(err, "a broken %XX in the password");
 }
 
@@ -115,7 +104,7 @@ static sonde_code add_host(struct broker *b, sonde_str authority,
     bool v6;
 
     if (!split_host(authority, &name, &port) ||
-        (port.len && (!text_number(port, 65535, &number) || number == 0)))
+        (port.len && (!text_whole(port, 65535, &number) || number == 0)))
         return bad(err, "the host is not host, host:port or [v6]:port");
     if (name.len == 0)
         name = SONDE_STR("localhost");
@@ -157,10 +146,10 @@ static sonde_code parse_path(sonde_str path, struct broker *b,
 {
     if (b->kind == BROKER_AMQP) {
         free(b->vhost);
-        b->vhost = decoded(path.len ? path : SONDE_STR("/"));
+        b->vhost = text_decoded(path.len ? path : SONDE_STR("/"));
         return b->vhost ? SONDE_OK : bad(err, "a broken %XX in the vhost");
     }
-    if (path.len && !text_number(path, INT32_MAX, &b->database))
+    if (path.len && !text_whole(path, INT32_MAX, &b->database))
         return bad(err, "after '/' stands the number of a database");
     return SONDE_OK;
 }
@@ -179,7 +168,7 @@ static sonde_code parse_pair(sonde_str name, sonde_str value, struct broker *b,
         if (!text_is(name, files[i].name))
             continue;
         free(*files[i].field);
-        *files[i].field = decoded(value);
+        *files[i].field = text_decoded(value);
         return *files[i].field ? SONDE_OK
                                : bad(err, "a broken %XX in the query");
     }

@@ -7,7 +7,7 @@
 
 #include <sonde/base.h>
 
-#include "text.h"
+#include "encodings.h"
 
 /* ---- documents ----------------------------------------------------------- */
 

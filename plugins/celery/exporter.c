@@ -132,7 +132,7 @@ static sonde_code set_seconds(const struct sonde_flag_values *v,
 
     if (!v->get(v, flag, 0, &given))
         return SONDE_OK;
-    if (!text_number(given, INT32_MAX, &seconds))
+    if (!text_whole(given, INT32_MAX, &seconds))
         return sonde_err_set(err, SONDE_EINVAL,
                              "--%s: expected a number of seconds, got "
                              "\"%.*s\"",

@@ -3,7 +3,8 @@ SOURCES_CELERY = plugins/celery/amqp.c \
 	plugins/celery/amqp_queues.c plugins/celery/broker.c \
 	plugins/celery/broker.h plugins/celery/celery.c \
 	plugins/celery/control.c plugins/celery/emit.c \
-	plugins/celery/emit.h plugins/celery/event.c plugins/celery/event.h \
+	plugins/celery/emit.h plugins/celery/encodings.c \
+	plugins/celery/encodings.h plugins/celery/event.c plugins/celery/event.h \
 	plugins/celery/exporter.c plugins/celery/exporter.h \
 	plugins/celery/families.c plugins/celery/fleet.c \
 	plugins/celery/fleet.h plugins/celery/listener.c \
@@ -16,23 +17,24 @@ SOURCES_CELERY = plugins/celery/amqp.c \
 	plugins/celery/state.c plugins/celery/state.h \
 	plugins/celery/table.c plugins/celery/table.h \
 	plugins/celery/tasks.c plugins/celery/tasks.h \
-	plugins/celery/text.c plugins/celery/text.h \
 	plugins/celery/transport.h
 
 if PLUGIN_CELERY
 plugin_LTLIBRARIES += plugins/celery/celery.la
 plugins_celery_celery_la_SOURCES = $(SOURCES_CELERY)
 plugins_celery_celery_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
-	$(CELERY_PLUGIN_CFLAGS)
+	$(CELERY_PLUGIN_CFLAGS) -I$(srcdir)/plugins
 plugins_celery_celery_la_LDFLAGS = $(LDFLAGS_PLUGIN)
-plugins_celery_celery_la_LIBADD = $(CELERY_PLUGIN_LIBS) -lm
+plugins_celery_celery_la_LIBADD = plugins/shared/libshared.la \
+	$(CELERY_PLUGIN_LIBS) -lm
 
 # The same sources as a library, for tests to look inside.
 check_LTLIBRARIES += plugins/celery/libcelery.la
 plugins_celery_libcelery_la_SOURCES = $(SOURCES_CELERY)
 plugins_celery_libcelery_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
-	$(CELERY_PLUGIN_CFLAGS)
-plugins_celery_libcelery_la_LIBADD = $(CELERY_PLUGIN_LIBS) -lm
+	$(CELERY_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+plugins_celery_libcelery_la_LIBADD = plugins/shared/libshared.la \
+	$(CELERY_PLUGIN_LIBS) -lm
 
 check_PROGRAMS += tests/plugins/celery_test tests/plugins/celery_state_test
 TESTS += tests/plugins/celery_test tests/plugins/celery_state_test

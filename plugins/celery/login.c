@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "text.h"
+#include "encodings.h"
 #include "transport.h"
 
 static sonde_code read_password(const struct transport_config *c, char **out,

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "broker.h"
-#include "text.h"
+#include "encodings.h"
 
 #define O struct celery_options
 
@@ -124,7 +124,7 @@ size_t options_steps(const struct celery_options *o, int out[STEPS_MAX])
     for (size_t i = 0; i < o->priority_steps.count; i++) {
         int64_t v = 0;
 
-        if (n == STEPS_MAX || !text_number(o->priority_steps.items[i], 255, &v))
+        if (n == STEPS_MAX || !text_whole(o->priority_steps.items[i], 255, &v))
             return 0;
         out[n++] = (int)v;
     }

@@ -7,7 +7,7 @@
 
 #include <sonde/plugin.h>
 
-#include "text.h"
+#include "encodings.h"
 
 #define RESP_ITEMS_MAX 65536 /* of one reply */
 

@@ -9,21 +9,22 @@ SOURCES_NGINX = plugins/nginx/emit.c plugins/nginx/exporter.c \
 	plugins/nginx/nginx.c plugins/nginx/nginx.h plugins/nginx/plus.c \
 	plugins/nginx/plus.h plugins/nginx/plus_emit.c \
 	plugins/nginx/plus_tables.c plugins/nginx/stub.c \
-	plugins/nginx/text.c plugins/nginx/vts.c
+	plugins/nginx/vts.c
 
 if PLUGIN_NGINX
 plugin_LTLIBRARIES += plugins/nginx/nginx.la
 plugins_nginx_nginx_la_SOURCES = $(SOURCES_NGINX)
-plugins_nginx_nginx_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) $(NGINX_PLUGIN_CFLAGS)
+plugins_nginx_nginx_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) $(NGINX_PLUGIN_CFLAGS) \
+	-I$(srcdir)/plugins
 plugins_nginx_nginx_la_LDFLAGS = $(LDFLAGS_PLUGIN)
-plugins_nginx_nginx_la_LIBADD = $(NGINX_PLUGIN_LIBS)
+plugins_nginx_nginx_la_LIBADD = plugins/shared/libshared.la $(NGINX_PLUGIN_LIBS)
 
 # The same sources as a library, for tests to look inside.
 check_LTLIBRARIES += plugins/nginx/libnginx.la
 plugins_nginx_libnginx_la_SOURCES = $(SOURCES_NGINX)
 plugins_nginx_libnginx_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
-	$(NGINX_PLUGIN_CFLAGS)
-plugins_nginx_libnginx_la_LIBADD = $(NGINX_PLUGIN_LIBS)
+	$(NGINX_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+plugins_nginx_libnginx_la_LIBADD = plugins/shared/libshared.la $(NGINX_PLUGIN_LIBS)
 
 check_PROGRAMS += tests/plugins/nginx_test tests/plugins/nginx_log_test
 TESTS += tests/plugins/nginx_test tests/plugins/nginx_log_test

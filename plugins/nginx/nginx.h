@@ -8,6 +8,7 @@
 #include <sonde/plugin.h>
 
 #include "families.h"
+#include "shared/text.h"
 
 /* Bounds on what a server can make us hold or say in one collection. */
 #define NGINX_SAMPLES_MAX 200000
@@ -59,11 +60,6 @@ struct nginx_seen {
 /* False: it is new, or there is no memory. */
 bool seen_before(struct nginx_seen *s, sonde_str name);
 void seen_fini(struct nginx_seen *s);
-
-/* ---- text.c -------------------------------------------------------------- */
-
-/* Without NUL. */
-bool text_is_utf8(sonde_str s);
 
 /* ---- json.c: what documents have in common ------------------------------- */
 

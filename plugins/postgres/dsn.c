@@ -132,7 +132,7 @@ static bool is_port(sonde_str s)
 {
     int64_t n;
 
-    return s.len <= 5 && text_whole(s, &n) && n >= 1 && n <= 65535;
+    return s.len <= 5 && text_whole(s, INT64_MAX, &n) && n >= 1 && n <= 65535;
 }
 
 /* "host", "host:port", "[v6]:port": appended to the lists. */
@@ -160,9 +160,9 @@ static sonde_code add_host(sonde_str one, struct text *hosts,
         (port.ptr[0] != ':' || (port.len > 1 && !is_port(text_after(port, 1)))))
         return sonde_err_set(err, SONDE_EINVAL,
                              "connection string: expected host:port");
-    text_adds(hosts, host);
+    text_add_str(hosts, host);
     if (port.len > 1)
-        text_adds(ports, text_after(port, 1));
+        text_add_str(ports, text_after(port, 1));
     return SONDE_OK;
 }
 

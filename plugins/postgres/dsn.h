@@ -4,7 +4,7 @@
 #ifndef PLUGINS_POSTGRES_DSN_H
 #define PLUGINS_POSTGRES_DSN_H
 
-#include "text.h"
+#include "shared/text.h"
 
 enum {
     DSN_ITEMS_MAX = 64,

@@ -120,7 +120,7 @@ static void clean_label(struct emit *e, sonde_str in, sonde_str *out)
     *out = in;
     if (is_plain(in))
         return;
-    text_add_utf8(&e->scratch, in);
+    text_add_utf8(&e->scratch, in, SIZE_MAX);
     *out = (sonde_str){ NULL, e->scratch.len - from };
 }
 

@@ -5,7 +5,7 @@
 
 #include <sonde/plugin.h>
 
-#include "text.h"
+#include "shared/text.h"
 
 enum {
     EMIT_SAMPLES_MAX = 800000,

@@ -29,7 +29,7 @@
 
 #include "link.h"
 #include "link_cancel.h"
-#include "text.h"
+#include "shared/text.h"
 
 #define KEPT_BYTES_MAX (16u << 20) /* of the rows of one statement */
 
@@ -81,7 +81,7 @@ static void clean_message(const struct pq_link *p, const char *from, char *out,
 
     while (text_split(&rest, '\n', &line)) {
         text_addz(&t, t.len ? "; " : "");
-        text_adds(&t, text_trim(line));
+        text_add_str(&t, text_trim(line));
     }
     for (char *at = n ? strstr(t.ptr ? t.ptr : "", p->password) : NULL; at;
          at = strstr(at, p->password)) {

@@ -16,7 +16,6 @@ SOURCES_POSTGRES = plugins/postgres/auth.c plugins/postgres/bind.c \
 	plugins/postgres/report.h plugins/postgres/round.c \
 	plugins/postgres/rows.c plugins/postgres/session.c \
 	plugins/postgres/settings.c plugins/postgres/special.h \
-	plugins/postgres/text.c plugins/postgres/text.h \
 	plugins/postgres/visit.c plugins/postgres/yaml_file.c \
 	plugins/postgres/yaml_file.h
 
@@ -24,17 +23,19 @@ if PLUGIN_POSTGRES
 plugin_LTLIBRARIES += plugins/postgres/postgres.la
 plugins_postgres_postgres_la_SOURCES = $(SOURCES_POSTGRES)
 plugins_postgres_postgres_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
-	$(POSTGRES_PLUGIN_CFLAGS)
+	$(POSTGRES_PLUGIN_CFLAGS) -I$(srcdir)/plugins
 # A cancel request may outlive its target by a moment: link_cancel.c.
 plugins_postgres_postgres_la_LDFLAGS = $(LDFLAGS_PLUGIN) -Wl,-z,nodelete
-plugins_postgres_postgres_la_LIBADD = $(POSTGRES_PLUGIN_LIBS) -lm
+plugins_postgres_postgres_la_LIBADD = plugins/shared/libshared.la \
+	$(POSTGRES_PLUGIN_LIBS) -lm
 
 # The same sources as a library, for tests to look inside.
 check_LTLIBRARIES += plugins/postgres/libpostgres.la
 plugins_postgres_libpostgres_la_SOURCES = $(SOURCES_POSTGRES)
 plugins_postgres_libpostgres_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) \
-	$(POSTGRES_PLUGIN_CFLAGS)
-plugins_postgres_libpostgres_la_LIBADD = $(POSTGRES_PLUGIN_LIBS) -lm
+	$(POSTGRES_PLUGIN_CFLAGS) -I$(srcdir)/plugins
+plugins_postgres_libpostgres_la_LIBADD = plugins/shared/libshared.la \
+	$(POSTGRES_PLUGIN_LIBS) -lm
 
 TESTS_POSTGRES = tests/plugins/postgres_test tests/plugins/postgres_text_test
 check_PROGRAMS += $(TESTS_POSTGRES)

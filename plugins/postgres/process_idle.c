@@ -16,12 +16,12 @@ static bool read_row(const struct rows *r, size_t row,
 {
     int64_t n;
 
-    if (!text_whole(rows_text(r, row, 2), &n) ||
+    if (!text_whole(rows_text(r, row, 2), INT64_MAX, &n) ||
         !text_number(rows_text(r, row, 3), sum))
         return false;
     *count = (uint64_t)n;
     for (size_t i = 0; i < BOUNDS; i++) {
-        if (!text_whole(rows_text(r, row, FIXED + i), &n) ||
+        if (!text_whole(rows_text(r, row, FIXED + i), INT64_MAX, &n) ||
             (uint64_t)n > *count || (i && (uint64_t)n < buckets[i - 1].count))
             return false;
         buckets[i] = (struct sonde_bucket){ bounds[i], (uint64_t)n };

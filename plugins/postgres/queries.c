@@ -170,7 +170,7 @@ static bool take_version(sonde_str s, int64_t *out, size_t *parts)
     *out = 0;
     *parts = 0;
     while (text_split(&s, '.', &part)) {
-        if (*parts == 3 || part.len > 3 || !text_whole(part, &n))
+        if (*parts == 3 || part.len > 3 || !text_whole(part, INT64_MAX, &n))
             return false;
         *out += n * weight[(*parts)++];
     }

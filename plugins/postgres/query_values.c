@@ -15,7 +15,7 @@ static bool take_digits(sonde_str *s, size_t max, int64_t *out)
 
     while (n < s->len && n < max && isdigit((unsigned char)s->ptr[n]))
         n++;
-    if (!text_whole((sonde_str){ s->ptr, n }, out))
+    if (!text_whole((sonde_str){ s->ptr, n }, INT64_MAX, out))
         return false;
     *s = text_after(*s, n);
     return true;

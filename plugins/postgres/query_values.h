@@ -3,7 +3,7 @@
 #ifndef PLUGINS_POSTGRES_QUERY_VALUES_H
 #define PLUGINS_POSTGRES_QUERY_VALUES_H
 
-#include "text.h"
+#include "shared/text.h"
 
 /* Types whose texts are read in their own way. */
 enum sql_type {

@@ -251,9 +251,9 @@ static int extension_version(sonde_str s)
     sonde_str major;
     int64_t a, b = 0;
 
-    if (!text_split(&s, '.', &major) || !text_whole(major, &a))
+    if (!text_split(&s, '.', &major) || !text_whole(major, INT64_MAX, &a))
         return 0;
-    if (s.ptr && !text_whole(s, &b))
+    if (s.ptr && !text_whole(s, INT64_MAX, &b))
         b = 0;
     return a < 10000 && b < 100 ? (int)(a * 100 + b) : 0;
 }

@@ -5,7 +5,7 @@
 
 #include <yaml.h>
 
-#include "text.h"
+#include "shared/text.h"
 
 struct yaml_file {
     yaml_document_t document;

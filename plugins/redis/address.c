@@ -18,18 +18,6 @@
 
 #include "conn.h"
 
-/* NULL when a %XX is broken or stands for NUL. */
-static char *decoded(sonde_str s)
-{
-    struct redis_text t = { 0 };
-
-    if (text_add(&t, "", 0) && text_add_decoded(&t, s, false) &&
-        !memchr(t.ptr, '\0', t.len))
-        return t.ptr;
-    text_fini(&t);
-    return NULL;
-}
-
 static sonde_code parse_user(sonde_str info, struct redis_address *out,
                              struct sonde_err *err)
 {
@@ -40,8 +28,8 @@ static sonde_code parse_user(sonde_str info, struct redis_address *out,
         return sonde_err_set(err, SONDE_EINVAL,
                              "address: expected user:password@ or :password@ "
                              "before the host, got one word without a colon");
-    out->user = user.len ? decoded(user) : NULL;
-    out->password = decoded(info);
+    out->user = user.len ? text_decoded(user) : NULL;
+    out->password = text_decoded(info);
     if (!out->password || (user.len && !out->user))
         return sonde_err_set(err, SONDE_EINVAL,
                              "address: user or password has a broken %%XX");
@@ -91,7 +79,7 @@ static sonde_code parse_host(sonde_str s, struct redis_address *out,
                              struct sonde_err *err)
 {
     sonde_str host, port;
-    struct redis_text t = { 0 };
+    struct text t = { 0 };
     bool ok;
 
     if (!split_host(s, &host, &port) || port.len > 5 ||
@@ -140,7 +128,7 @@ static sonde_code parse_url(sonde_str s, struct redis_address *out,
 static sonde_code parse_unix(sonde_str path, struct redis_address *out,
                              struct sonde_err *err)
 {
-    struct redis_text t = { 0 };
+    struct text t = { 0 };
 
     if (path.len < 2 || path.ptr[0] != '/')
         return sonde_err_set(err, SONDE_EINVAL,

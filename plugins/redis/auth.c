@@ -26,7 +26,7 @@ static bool same_target(const char *key, const struct redis_address *want,
                         sonde_str user)
 {
     sonde_str rest = sonde_cstr(key), scheme = { 0 }, name = { 0 };
-    struct redis_text plain = { 0 };
+    struct text plain = { 0 };
     struct redis_address a;
     const char *at;
     bool same = false;

@@ -245,7 +245,7 @@ void conn_close(struct redis_conn *c)
         redisReaderFree(c->reader);
     c->stream = NULL;
     c->reader = NULL;
-    c->out.len = 0;
+    text_clear(&c->out);
     c->waiting = 0;
     c->database = -1;
 }
@@ -264,7 +264,7 @@ sonde_code conn_begin(struct redis_conn *c, struct sonde_err *err)
     c->bytes = 0;
     c->answered = false;
     c->too_much = false;
-    c->out.len = 0;
+    text_clear(&c->out);
     c->waiting = 0;
     if (!c->reader || c->reader->len <= c->reader->pos)
         return SONDE_OK;
@@ -311,7 +311,7 @@ sonde_code conn_send(struct redis_conn *c, sonde_msec deadline,
         c->host->stream_write(c->stream, c->out.ptr, c->out.len, deadline, err);
 
     explicit_bzero(c->out.ptr, c->out.len); /* it may hold an AUTH */
-    c->out.len = 0;
+    text_clear(&c->out);
     return rc == SONDE_OK ? SONDE_OK : stream_failed(err, rc, "write");
 }
 

@@ -7,7 +7,7 @@
 
 #include <sonde/plugin.h>
 
-#include "text.h"
+#include "shared/text.h"
 
 /* ---- address.c ----------------------------------------------------------- */
 
@@ -55,8 +55,8 @@ struct redis_conn {
     const struct sonde_target *target;
     struct sonde_stream *stream; /* NULL: not connected */
     redisReader *reader;
-    struct redis_text out; /* commands not sent yet */
-    size_t waiting;        /* replies that are due  */
+    struct text out; /* commands not sent yet */
+    size_t waiting;  /* replies that are due  */
     struct redis_arena arena;
     size_t objects, bytes; /* of the replies since conn_begin */
     size_t bytes_max;

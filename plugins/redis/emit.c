@@ -126,7 +126,7 @@ static bool is_clean(sonde_str v)
 
 /* The scratch text is given its room first: it must not move while labels of
  * the same sample stand in it. */
-static bool clean_label(struct redis_text *scratch, sonde_str *label)
+static bool clean_label(struct text *scratch, sonde_str *label)
 {
     size_t at = scratch->len;
 
@@ -136,7 +136,7 @@ static bool clean_label(struct redis_text *scratch, sonde_str *label)
     }
     if (label->len > REDIS_LABEL_MAX)
         label->len = REDIS_LABEL_MAX;
-    if (!scratch->ptr || !text_add_utf8(scratch, *label))
+    if (!scratch->ptr || !text_add_utf8(scratch, *label, SIZE_MAX))
         return false;
     *label = (sonde_str){ scratch->ptr + at, scratch->len - at };
     return true;

@@ -5,7 +5,7 @@
 
 #include <sonde/plugin.h>
 
-#include "text.h"
+#include "shared/text.h"
 
 #define REDIS_LABEL_MAX   1024   /* longer values are cut                  */
 #define REDIS_SAMPLES_MAX 250000 /* with labels, in one collection         */
@@ -54,7 +54,7 @@ struct redis_emit {
     bool begun;
     size_t dynamic_count;
     uint64_t dropped; /* samples left out since the instance was opened */
-    struct redis_text scratch;
+    struct text scratch;
 };
 /* A collection begins. */
 void emit_begin(struct redis_emit *e, struct sonde_sink *sink);
@@ -83,7 +83,7 @@ size_t emit_label_count(size_t family);
 struct redis_kept {
     struct kept_row *rows;
     size_t count, cap;
-    struct redis_text labels;
+    struct text labels;
 };
 /* False when there is no memory. */
 bool kept_add(struct redis_kept *k, size_t family, const sonde_str *labels,

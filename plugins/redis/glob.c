@@ -7,7 +7,7 @@
  * takes one byte more. Only the last one matters, so the work is bounded by
  * the product of both lengths.
  */
-#include "text.h"
+#include "pattern.h"
 
 /* Whether the class at `p` (behind its '[') has `c`; *end is behind its ']',
  * or at the pattern's end if there is none. */

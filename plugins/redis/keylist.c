@@ -54,7 +54,7 @@ static sonde_code parse_item(sonde_str item, const char *option,
                              struct redis_key_list *out, struct sonde_err *err)
 {
     struct redis_key_item row = { 0 };
-    struct redis_text name = { 0 };
+    struct text name = { 0 };
     sonde_str rest = item, first, key, more;
 
     (void)text_split(&rest, '=', &first);
@@ -70,7 +70,7 @@ static sonde_code parse_item(sonde_str item, const char *option,
     }
     if (key.len == 0)
         return SONDE_OK;
-    if (!text_add(&name, "", 0) || !text_add_decoded(&name, key, true)) {
+    if (!text_add_decoded(&name, key, true)) {
         text_fini(&name);
         return bad(err, option, item, "a broken %XX");
     }

@@ -9,13 +9,14 @@ SOURCES_REDIS = plugins/redis/address.c plugins/redis/arena.c \
 	plugins/redis/latency.c plugins/redis/lua_pattern.c \
 	plugins/redis/modules.c plugins/redis/nodes.c \
 	plugins/redis/options.c plugins/redis/options.h \
+	plugins/redis/pattern.h \
 	plugins/redis/questions.c plugins/redis/redis.c \
 	plugins/redis/redis.h plugins/redis/scripts.c \
 	plugins/redis/search.c plugins/redis/sentinel.c \
 	plugins/redis/settings.c plugins/redis/streams.c \
-	plugins/redis/text.c plugins/redis/text.h plugins/redis/walk.c
-CFLAGS_REDIS = $(REDIS_PLUGIN_CFLAGS) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS)
-LIBS_REDIS = $(REDIS_PLUGIN_LIBS) $(JANSSON_LIBS) $(PCRE2_LIBS) -lm
+	plugins/redis/walk.c
+CFLAGS_REDIS = -I$(srcdir)/plugins $(REDIS_PLUGIN_CFLAGS) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS)
+LIBS_REDIS = plugins/shared/libshared.la $(REDIS_PLUGIN_LIBS) $(JANSSON_LIBS) $(PCRE2_LIBS) -lm
 FUZZ_REDIS = tests/fuzz/redis_args tests/fuzz/redis_clients \
 	tests/fuzz/redis_info tests/fuzz/redis_lua tests/fuzz/redis_password \
 	tests/fuzz/redis_resp

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
+#include "pattern.h"
 
 #define ITEMS_MAX    256
 #define CAPTURES_MAX 32
@@ -432,7 +432,7 @@ static bool match(struct search *m, size_t i, size_t at)
     return true;
 }
 
-static bool add_captures(const struct search *m, struct redis_text *out)
+static bool add_captures(const struct search *m, struct text *out)
 {
     char number[24];
 
@@ -448,7 +448,7 @@ static bool add_captures(const struct search *m, struct redis_text *out)
 }
 
 enum lua_match lua_pattern_find(const struct lua_pattern *p, sonde_str subject,
-                                struct redis_text *captures)
+                                struct text *captures)
 {
     struct search m = { .p = p, .s = subject };
 

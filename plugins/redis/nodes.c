@@ -66,7 +66,7 @@ static char *address_of(const struct sonde_instance *i,
     const struct redis_reply *m =
         row && row->count > 2 && row->items[2] ? row->items[2] : NULL;
     sonde_str host = { 0 };
-    struct redis_text t = { 0 };
+    struct text t = { 0 };
     char port[16];
     double number;
     bool v6, ok;

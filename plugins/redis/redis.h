@@ -8,7 +8,7 @@
 
 #include "conn.h"
 #include "emit.h"
-#include "text.h"
+#include "shared/text.h"
 
 /* Bounds on what one collection holds. */
 #define REDIS_COMMANDS_MAX  4096 /* rows of commandstats that are kept    */

@@ -137,7 +137,7 @@ static size_t take_masters(struct sonde_instance *i,
         const struct redis_reply *r = list->items[k];
         sonde_str name = text_of(r, "name"), ip = text_of(r, "ip");
         sonde_str port = text_of(r, "port");
-        struct redis_text address = { 0 };
+        struct text address = { 0 };
 
         if (!name.ptr || !ip.ptr || !port.ptr)
             continue;

@@ -64,7 +64,7 @@ static void emit_output_limits(struct redis_emit *e, sonde_str value)
 static void emit_dump_size(struct redis_emit *e, const struct redis_reply *r)
 {
     sonde_str dir = setting(r, "dir"), file = setting(r, "dbfilename");
-    struct redis_text path = { 0 };
+    struct text path = { 0 };
     struct stat st;
 
     if (dir.len == 0 || file.len == 0 || memchr(file.ptr, '/', file.len) ||

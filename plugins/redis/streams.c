@@ -112,7 +112,7 @@ struct group_list {
         size_t at, len;
     } * rows;
     size_t count;
-    struct redis_text names;
+    struct text names;
 };
 
 static bool note_group(struct group_list *g, sonde_str stream, sonde_str name)

@@ -16,6 +16,7 @@
  */
 #include <stdlib.h>
 
+#include "pattern.h"
 #include "redis.h"
 
 #define GROUP_PATTERNS_MAX 64
@@ -33,7 +34,7 @@ struct redis_walk {
     struct redis_kept kept;
     uint64_t seen, kept_keys, left_out, gave_up;
     /* The batch at hand. */
-    struct redis_text names, captures;
+    struct text names, captures;
     struct redis_key *keys;
     size_t count, cap;
 };
@@ -47,7 +48,7 @@ static sonde_code read_groups(struct redis_walk *w, sonde_str text,
     sonde_code rc = SONDE_OK;
 
     while (rc == SONDE_OK && text.ptr) {
-        struct redis_text field = { 0 };
+        struct text field = { 0 };
         bool quoted = text.len && text.ptr[0] == '"';
         size_t at = quoted;
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "celery/broker.h"
-#include "celery/text.h"
+#include "celery/encodings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

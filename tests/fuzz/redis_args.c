@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "redis/pattern.h"
 #include "redis/redis.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

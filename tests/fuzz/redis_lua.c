@@ -6,13 +6,13 @@
  */
 #include <stdlib.h>
 
-#include "redis/text.h"
+#include "redis/pattern.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct redis_text captures = { 0 };
+    struct text captures = { 0 };
     sonde_str rest = { (const char *)data, size }, pattern = { 0 };
     struct lua_pattern *p;
     struct sonde_err err;

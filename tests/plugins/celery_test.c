@@ -16,42 +16,6 @@
 
 /* ---- bytes --------------------------------------------------------------- */
 
-static void test_utf8(void)
-{
-    static const struct {
-        int line;
-        const char *in, *out;
-        size_t max;
-    } rows[] = {
-        { __LINE__, "plain", "plain", 100 },
-        { __LINE__, "caf\xc3\xa9", "caf\xc3\xa9", 100 },
-        { __LINE__, "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", 100 },
-        { __LINE__,
-          "a\xff"
-          "b",
-          "a\xef\xbf\xbd"
-          "b",
-          100 },
-        { __LINE__, "\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd", 100 },
-        { __LINE__, "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd",
-          100 },
-        { __LINE__, "\xf4\x90\x80\x80",
-          "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", 100 },
-        { __LINE__, "cut\xc3", "cut\xef\xbf\xbd", 100 },
-        { __LINE__, "caf\xc3\xa9", "caf", 4 },
-        { __LINE__, "abcdef", "abc", 3 },
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct text t = { 0 };
-
-        ROW_ASSERT(&rows[i],
-                   text_add_utf8(&t, sonde_cstr(rows[i].in), rows[i].max));
-        ROW_ASSERT(&rows[i], text_is(text_str(&t), rows[i].out));
-        text_fini(&t);
-    }
-}
-
 static void test_base64(void)
 {
     static const struct {
@@ -575,7 +539,6 @@ static void test_series(void)
 int main(void)
 {
     static const struct tap_test tests[] = {
-        { "UTF-8", test_utf8 },
         { "base64", test_base64 },
         { "times", test_time },
         { "tables", test_table },

@@ -225,41 +225,6 @@ static void test_settings(void)
 
 /* ---- values -------------------------------------------------------------- */
 
-static void test_numbers(void)
-{
-    static const struct {
-        int line;
-        const char *text;
-        bool ok;
-        double want;
-    } rows[] = {
-        { __LINE__, "0", true, 0 },
-        { __LINE__, "-12", true, -12 },
-        { __LINE__, "123456789012345", true, 123456789012345 },
-        { __LINE__, "9223372036854775807", true, 9223372036854775807.0 },
-        { __LINE__, "1.5e-3", true, 0.0015 },
-        { __LINE__, "NaN", true, NAN },
-        { __LINE__, "Infinity", true, INFINITY },
-        { __LINE__, "-Infinity", true, -INFINITY },
-        { __LINE__, "", false, 0 },
-        { __LINE__, "-", false, 0 },
-        { __LINE__, " 1", false, 0 },
-        { __LINE__, "1 ", false, 0 },
-        { __LINE__, "0x10", false, 0 },
-        { __LINE__, "nan(7)", false, 0 },
-        { __LINE__, "1,5", false, 0 },
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        double v = -7;
-
-        ROW_ASSERT(&rows[i],
-                   text_number(sonde_cstr(rows[i].text), &v) == rows[i].ok);
-        if (rows[i].ok)
-            ROW_ASSERT(&rows[i], near(v, rows[i].want));
-    }
-}
-
 static void test_times(void)
 {
     static const struct {
@@ -570,7 +535,6 @@ int main(void)
         { "a broken connection string is not repeated", test_dsn_silent },
         { "several connection strings", test_dsn_split },
         { "settings and their units", test_settings },
-        { "numbers", test_numbers },
         { "times, intervals, durations", test_times },
         { "arrays", test_arrays },
         { "a file of queries", test_queries_good },

@@ -9,6 +9,7 @@
 
 #include <sonde/testing.h>
 
+#include "redis/pattern.h"
 #include "redis/redis.h"
 #include "unit/tap.h"
 
@@ -152,7 +153,7 @@ static void test_lua(void)
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct redis_text captures = { 0 };
+        struct text captures = { 0 };
         struct lua_pattern *p = NULL;
         enum lua_match m = LUA_GAVE_UP;
 
@@ -176,7 +177,7 @@ static void test_bad_lua(void)
                                         "%b", "%bx", "%fa", "%1",  "(a%1)",
                                         "%0", "[a",  "(()", "a)b", "%f[" };
     struct lua_pattern *p;
-    struct redis_text captures = { 0 };
+    struct text captures = { 0 };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct sonde_err err = { 0 };

@@ -39,9 +39,9 @@ static sonde_str testdata(const char *name)
 /* A reply as it is on the wire; kept to the end. */
 static sonde_str wire(sonde_str bulk, const char *rest)
 {
-    static struct redis_text texts[64];
+    static struct text texts[64];
     static size_t n;
-    struct redis_text *t = &texts[n++];
+    struct text *t = &texts[n++];
     char head[32];
 
     if (n == 64)
@@ -528,7 +528,7 @@ static void test_odd_info(void)
                               "redis_version:1\n"
                               "uptime_in_seconds:abc\n" /* no number */
                               "connected_clients: 5\n"  /* Go takes no blank */
-                              "blocked_clients:0x10\n"
+                              "blocked_clients:0x1p4\n"
                               "maxmemory:1e3\n"
                               "used_memory:nan(1)\n"
                               "hz:10\n"
