@@ -5,7 +5,7 @@
 
 #include <sonde/plugin.h>
 
-#include "shared/text.h"
+#include "shared/unique.h"
 
 enum {
     EMIT_SAMPLES_MAX = 800000,
@@ -16,10 +16,8 @@ enum {
 struct emit {
     const struct sonde_host *host;
     struct sonde_sink *sink;
-    uint64_t *seen; /* hashes of the series so far */
-    size_t seen_cap, count;
-    size_t dropped; /* left out: twice, or too many */
-    struct text scratch;
+    struct unique unique;    /* so far */
+    size_t dropped;          /* left out: twice, or too many */
     char first_dropped[256]; /* for the log */
 };
 void emit_begin(struct emit *e, const struct sonde_host *host,

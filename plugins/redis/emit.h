@@ -5,7 +5,7 @@
 
 #include <sonde/plugin.h>
 
-#include "shared/text.h"
+#include "shared/unique.h"
 
 #define REDIS_LABEL_MAX   1024   /* longer values are cut                  */
 #define REDIS_SAMPLES_MAX 250000 /* with labels, in one collection         */
@@ -47,14 +47,12 @@ struct redis_emit {
     const struct sonde_host *host;
     struct sonde_sink *sink; /* of this collection */
     sonde_str role;          /* value of instance_role; empty: none */
-    uint64_t *seen;          /* hashes of the series so far */
-    size_t seen_cap, count;
+    struct unique unique;    /* of those with labels, so far */
     bool plain_seen[REDIS_FAMILY_COUNT];      /* of those without labels */
     uint8_t label_counts[REDIS_FAMILY_COUNT]; /* once begun */
     bool begun;
     size_t dynamic_count;
     uint64_t dropped; /* samples left out since the instance was opened */
-    struct text scratch;
 };
 /* A collection begins. */
 void emit_begin(struct redis_emit *e, struct sonde_sink *sink);

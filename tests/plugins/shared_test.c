@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What plugins share, by itself: bytes, numbers. */
+/* What plugins share, by itself: bytes, numbers, series. */
 #include <math.h>
 #include <stdlib.h>
 
-#include "shared/text.h"
+#include "shared/unique.h"
 #include "unit/tap.h"
 
 /* ---- bytes --------------------------------------------------------------- */
@@ -197,13 +197,61 @@ static void test_whole(void)
     }
 }
 
+/* ---- series -------------------------------------------------------------- */
+
+static bool add_one(struct unique *s, uint64_t family, sonde_str label)
+{
+    sonde_str out;
+
+    return unique_add(s, unique_hash(family), &label, 1, &out);
+}
+
+static void test_series(void)
+{
+    struct unique s = { .max = 3000, .label_max = 8 };
+    sonde_str in[] = {
+        SONDE_STR("a\xff"), SONDE_STR("123456789"), { 0 }, SONDE_STR("\0")
+    };
+    sonde_str valid[] = { SONDE_STR("a\xef\xbf\xbd"), SONDE_STR("12345678"),
+                          SONDE_STR(""), SONDE_STR("\xef\xbf\xbd") };
+    sonde_str out[4];
+    char label[24];
+
+    unique_begin(&s);
+    CU_ASSERT(unique_add(&s, unique_hash(1), in, 4, out));
+    CU_ASSERT(text_is(out[0], "a\xef\xbf\xbd"));
+    CU_ASSERT(text_is(out[1], "12345678"));
+    CU_ASSERT(text_is(out[2], ""));
+    CU_ASSERT(text_is(out[3], "\xef\xbf\xbd"));
+    CU_ASSERT(!unique_add(&s, unique_hash(1), in, 4, out));
+    CU_ASSERT(!unique_add(&s, unique_hash(1), valid, 4, out));
+    CU_ASSERT(unique_add(&s, unique_hash(2), in, 4, out));
+    /* Where a label ends is a part of the series. */
+    CU_ASSERT(unique_add(&s, 1, (sonde_str[]){ in[0], in[2] }, 2, out));
+    CU_ASSERT(unique_add(&s, 1, (sonde_str[]){ in[2], in[0] }, 2, out));
+    CU_ASSERT(unique_add(&s, unique_hash_name("x"), NULL, 0, NULL));
+    CU_ASSERT(!unique_add(&s, unique_hash_name("x"), NULL, 0, NULL));
+    /* It grows, and ends. */
+    for (size_t i = s.count; i < s.max; i++) {
+        (void)snprintf(label, sizeof(label), "%zu", i);
+        CU_ASSERT_FATAL(add_one(&s, 7, sonde_cstr(label)));
+    }
+    CU_ASSERT(!add_one(&s, 7, SONDE_STR("more")));
+    unique_begin(&s);
+    CU_ASSERT(s.cap > 4096); /* that many will come again */
+    CU_ASSERT(add_one(&s, 7, SONDE_STR("more")));
+    unique_begin(&s);
+    CU_ASSERT(!s.cap && add_one(&s, 7, SONDE_STR("more")));
+    unique_fini(&s);
+}
+
 int main(void)
 {
     static const struct tap_test tests[] = {
         { "UTF-8", test_utf8 },          { "NUL in texts", test_nul },
         { "%XX", test_decoded },         { "a lack of memory", test_failed },
         { "views", test_views },         { "numbers", test_numbers },
-        { "whole numbers", test_whole },
+        { "whole numbers", test_whole }, { "series", test_series },
     };
 
     return TAP_RUN("shared", tests);
