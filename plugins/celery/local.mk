@@ -17,7 +17,7 @@ SOURCES_CELERY = plugins/celery/amqp.c \
 	plugins/celery/state.c plugins/celery/state.h \
 	plugins/celery/table.c plugins/celery/table.h \
 	plugins/celery/tasks.c plugins/celery/tasks.h \
-	plugins/celery/transport.h
+	plugins/celery/transport.h plugins/shared/wire.c plugins/shared/wire.h
 
 if PLUGIN_CELERY
 plugin_LTLIBRARIES += plugins/celery/celery.la

@@ -110,7 +110,7 @@ static sonde_code redis_subscribe(struct transport *t, sonde_msec deadline,
                        text_str(&pattern))
             : no_memory(err);
     if (rc == SONDE_OK)
-        rc = resp_send(&r->events, deadline, err);
+        rc = wire_send(&r->events.wire, deadline, err);
     if (rc == SONDE_OK)
         rc = redis_expect_ok(&r->events, "PSUBSCRIBE", deadline, err);
     text_fini(&pattern);
@@ -135,7 +135,7 @@ static sonde_code check_peer(struct redis *r, sonde_msec now,
         return SONDE_OK;
     r->pinged = now;
     rc = RESP_ADD(&r->events, err, sonde_cstr("PING"));
-    return rc == SONDE_OK ? resp_send(&r->events, now + 1000, err) : rc;
+    return rc == SONDE_OK ? wire_send(&r->events.wire, now + 1000, err) : rc;
 }
 
 static void unwrap(struct redis *r, sonde_str payload, enum message_kind kind,
@@ -189,7 +189,7 @@ static sonde_code redis_next(struct transport *t, sonde_msec deadline,
     rc = check_peer(r, now, err);
     if (rc == SONDE_OK)
         rc = read_event(r, until, out, err);
-    if (rc == SONDE_ETIMEOUT && r->events.stream &&
+    if (rc == SONDE_ETIMEOUT && r->events.wire.stream &&
         !(r->pinged && r->config.host->monotonic() - r->pinged > PING_WAIT))
         return SONDE_EAGAIN;
     if (rc != SONDE_OK)
@@ -207,10 +207,10 @@ static void redis_wake(struct transport *t)
     (void)pthread_mutex_lock(&r->wake_lock);
     r->stopped = true;
     if (SONDE_HAS(struct sonde_host, host, stream_shut)) {
-        if (r->events.stream)
-            host->stream_shut(r->events.stream);
-        if (r->control.stream)
-            host->stream_shut(r->control.stream);
+        if (r->events.wire.stream)
+            host->stream_shut(r->events.wire.stream);
+        if (r->control.wire.stream)
+            host->stream_shut(r->control.wire.stream);
     }
     (void)pthread_mutex_unlock(&r->wake_lock);
 }
@@ -248,9 +248,10 @@ sonde_code redis_transport(const struct transport_config *c,
         .close = redis_close,
     };
     struct redis *r = calloc(1, sizeof(*r));
-    struct resp fresh = { .host = c->host,
-                          .target = c->target,
-                          .limit = (size_t)c->options->message_limit };
+    struct resp fresh = { .wire = { .host = c->host,
+                                    .target = c->target,
+                                    .limit =
+                                        (size_t)c->options->message_limit } };
 
     if (!r)
         return no_memory(err);

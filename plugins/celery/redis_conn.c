@@ -65,14 +65,14 @@ static sonde_code greet(struct redis *r, struct resp *c, const struct login *l,
         rc = RESP_ADD(c, err, sonde_cstr("CLIENT"), sonde_cstr("SETNAME"),
                       sonde_cstr("sonde-celery"));
     if (rc == SONDE_OK)
-        rc = resp_send(c, deadline, err);
+        rc = wire_send(&c->wire, deadline, err);
     if (rc == SONDE_OK && l->password)
         rc = redis_expect_ok(c, "AUTH", deadline, err);
     if (rc == SONDE_OK)
         rc = redis_expect_ok(c, "SELECT", deadline, err);
     if (rc == SONDE_OK) {
         rc = redis_expect_ok(c, "CLIENT SETNAME", deadline, err);
-        if (rc == SONDE_EPROTO && c->answered) /* an ACL may not have it */
+        if (rc == SONDE_EPROTO && c->wire.answered) /* an ACL may not have it */
             rc = SONDE_OK;
     }
     return rc;
@@ -86,17 +86,16 @@ static sonde_code dial(struct redis *r, struct resp *c, sonde_str address,
     struct resp fresh = *c;
     sonde_code rc;
 
-    fresh.stream = NULL;
-    fresh.reader = NULL;
-    fresh.out = (struct text){ 0 };
+    fresh.wire.stream = NULL;
+    fresh.wire.reader = NULL;
+    fresh.wire.out = (struct text){ 0 };
     rc = resp_open(&fresh, address, r->config.broker->tls ? &tls : NULL,
                    deadline, err);
     if (rc != SONDE_OK)
         return rc;
     (void)pthread_mutex_lock(&r->wake_lock);
     *c = fresh;
-    if (c->reader)
-        c->reader->privdata = c;
+    c->wire.reader->privdata = c;
     rc = r->stopped ? sonde_err_set(err, SONDE_ECANCELED, "stopped") : SONDE_OK;
     (void)pthread_mutex_unlock(&r->wake_lock);
     return rc;
@@ -115,9 +114,9 @@ static sonde_code ask_sentinel(struct redis *r, const char *sentinel,
                                struct sonde_err *err)
 {
     const struct celery_options *o = r->config.options;
-    struct resp c = { .host = r->config.host,
-                      .target = r->config.target,
-                      .limit = 65536 };
+    struct resp c = { .wire = { .host = r->config.host,
+                                .target = r->config.target,
+                                .limit = 65536 } };
     struct reply *reply = NULL;
     sonde_str host;
     sonde_code rc = resp_open(&c, sonde_cstr(sentinel), NULL, deadline, err);
@@ -128,7 +127,7 @@ static sonde_code ask_sentinel(struct redis *r, const char *sentinel,
         rc = RESP_ADD(&c, err, sonde_cstr("SENTINEL"),
                       sonde_cstr("get-master-addr-by-name"), o->master_name);
     if (rc == SONDE_OK)
-        rc = resp_send(&c, deadline, err);
+        rc = wire_send(&c.wire, deadline, err);
     if (rc == SONDE_OK && o->sentinel_password.len)
         rc = redis_expect_ok(&c, "AUTH", deadline, err);
     if (rc == SONDE_OK)

@@ -14,8 +14,9 @@
 sonde_code redis_control(struct redis *r, sonde_msec deadline,
                          struct sonde_err *err)
 {
-    return r->control.stream ? SONDE_OK
-                             : redis_connect(r, &r->control, deadline, err);
+    return r->control.wire.stream
+               ? SONDE_OK
+               : redis_connect(r, &r->control, deadline, err);
 }
 
 /* Sends what was added and reads `n` replies that must be no errors. */
@@ -23,7 +24,8 @@ static sonde_code control_trip(struct redis *r, size_t n, const char *what,
                                sonde_msec deadline, struct sonde_err *err)
 {
     struct sonde_err first = { 0 };
-    sonde_code rc = resp_send(&r->control, deadline, err), refusal = SONDE_OK;
+    sonde_code rc = wire_send(&r->control.wire, deadline, err),
+               refusal = SONDE_OK;
 
     for (size_t i = 0; i < n && rc == SONDE_OK; i++) {
         struct reply *reply = NULL;
@@ -124,7 +126,7 @@ sonde_code redis_poll(struct redis *r, sonde_msec now, struct sonde_err *err)
         rc = RESP_ADD(&r->control, err, sonde_cstr("RPOP"),
                       text_str(&r->reply_queue));
     if (rc == SONDE_OK)
-        rc = resp_send(&r->control, now + 1000, err);
+        rc = wire_send(&r->control.wire, now + 1000, err);
     for (size_t i = 0; i < REPLY_BATCH && rc == SONDE_OK; i++) {
         struct reply *reply = NULL;
 

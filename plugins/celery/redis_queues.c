@@ -39,7 +39,7 @@ sonde_code redis_discover(struct transport *t, sonde_msec deadline,
     if (rc == SONDE_OK)
         rc = RESP_ADD(&r->control, err, sonde_cstr("SMEMBERS"), text_str(&key));
     if (rc == SONDE_OK)
-        rc = resp_send(&r->control, deadline, err);
+        rc = wire_send(&r->control.wire, deadline, err);
     if (rc == SONDE_OK)
         rc = resp_read(&r->control, deadline, &reply, err);
     text_fini(&key);
@@ -75,7 +75,7 @@ sonde_code redis_tail(struct transport *t, sonde_str queue, sonde_msec deadline,
                             text_str(&key), sonde_cstr("-1"))
                  : no_memory(err);
     if (rc == SONDE_OK)
-        rc = resp_send(&r->control, deadline, err);
+        rc = wire_send(&r->control.wire, deadline, err);
     for (size_t i = 0; i < r->step_count && rc == SONDE_OK; i++) {
         struct reply *reply = NULL;
 
@@ -169,13 +169,13 @@ static sonde_code measure_once(struct redis *r, struct sizes *s,
 {
     sonde_code rc = SONDE_OK;
 
-    if (!r->meter.stream)
+    if (!r->meter.wire.stream)
         rc = redis_connect(r, &r->meter, deadline, err);
-    r->meter.answered = false;
+    r->meter.wire.answered = false;
     if (rc == SONDE_OK)
         rc = add_lengths(r, s, err);
     if (rc == SONDE_OK)
-        rc = resp_send(&r->meter, deadline, err);
+        rc = wire_send(&r->meter.wire, deadline, err);
     if (rc == SONDE_OK)
         return read_lengths(r, s, deadline, err);
     redis_hang_up(r, &r->meter);
@@ -187,10 +187,11 @@ sonde_code redis_measure(struct transport *t, struct sizes *s,
                          sonde_msec deadline, struct sonde_err *err)
 {
     struct redis *r = redis_of(t);
-    bool kept = r->meter.stream != NULL;
+    bool kept = r->meter.wire.stream != NULL;
     sonde_code rc = measure_once(r, s, deadline, err);
 
-    if (kept && !r->meter.stream && !r->meter.answered && rc != SONDE_ETIMEOUT)
+    if (kept && !r->meter.wire.stream && !r->meter.wire.answered &&
+        rc != SONDE_ETIMEOUT)
         rc = measure_once(r, s, deadline, err);
     return rc;
 }

@@ -3,13 +3,8 @@
 #ifndef PLUGINS_CELERY_RESP_H
 #define PLUGINS_CELERY_RESP_H
 
-#include <hiredis/hiredis.h>
-
-#include <sonde/plugin.h>
-
 #include "encodings.h"
-
-#define RESP_ITEMS_MAX 65536 /* of one reply */
+#include "shared/wire.h"
 
 struct reply {
     int type; /* REDIS_REPLY_... */
@@ -23,15 +18,8 @@ void reply_free(struct reply *r); /* NULL is fine */
 sonde_str reply_item(const struct reply *r, size_t i);
 
 struct resp {
-    const struct sonde_host *host;
-    const struct sonde_target *target;
-    size_t limit; /* bytes of one reply */
-    struct sonde_stream *stream;
-    redisReader *reader;
-    struct text out;     /* commands not sent yet             */
-    size_t bytes, items; /* of the reply that is being read   */
-    bool answered;       /* something came since resp_open    */
-    bool too_long;
+    struct wire wire;
+    size_t items; /* of the reply that is being read */
 };
 
 SONDE_NODISCARD sonde_code resp_open(struct resp *c, sonde_str address,
@@ -39,15 +27,11 @@ SONDE_NODISCARD sonde_code resp_open(struct resp *c, sonde_str address,
                                      sonde_msec deadline,
                                      struct sonde_err *err);
 void resp_close(struct resp *c);
-/* Adds a command to those that are sent next. */
-SONDE_NODISCARD sonde_code resp_add(struct resp *c, const sonde_str *args,
-                                    size_t count, struct sonde_err *err);
+/* Adds a command to those that wire_send sends. */
 #define RESP_ADD(c, err, ...)                                                  \
-    resp_add((c), ((const sonde_str[]){ __VA_ARGS__ }),                        \
+    wire_add(&(c)->wire, ((const sonde_str[]){ __VA_ARGS__ }),                 \
              sizeof((const sonde_str[]){ __VA_ARGS__ }) / sizeof(sonde_str),   \
              (err))
-SONDE_NODISCARD sonde_code resp_send(struct resp *c, sonde_msec deadline,
-                                     struct sonde_err *err);
 /* The next reply, for reply_free. SONDE_ETIMEOUT: not there yet, and nothing
  * is lost; after any other failure close. */
 SONDE_NODISCARD sonde_code resp_read(struct resp *c, sonde_msec deadline,

@@ -3,11 +3,7 @@
 #ifndef PLUGINS_REDIS_CONN_H
 #define PLUGINS_REDIS_CONN_H
 
-#include <hiredis/hiredis.h>
-
-#include <sonde/plugin.h>
-
-#include "shared/text.h"
+#include "shared/wire.h"
 
 /* ---- address.c ----------------------------------------------------------- */
 
@@ -39,7 +35,6 @@ void arena_fini(struct redis_arena *a);
 
 /* Bounds on what a server can make us hold in one round trip. */
 #define REDIS_OBJECTS_MAX 262144
-#define REDIS_LINE_MAX    65536 /* a status, error or length line */
 
 /* Lives until the connection's next conn_begin. */
 struct redis_reply {
@@ -51,17 +46,10 @@ struct redis_reply {
 };
 
 struct redis_conn {
-    const struct sonde_host *host;
-    const struct sonde_target *target;
-    struct sonde_stream *stream; /* NULL: not connected */
-    redisReader *reader;
-    struct text out; /* commands not sent yet */
-    size_t waiting;  /* replies that are due  */
+    struct wire wire;
+    size_t waiting; /* replies that are due */
     struct redis_arena arena;
-    size_t objects, bytes; /* of the replies since conn_begin */
-    size_t bytes_max;
-    bool answered;    /* bytes came since conn_begin */
-    bool too_much;    /* REDIS_OBJECTS_MAX was passed */
+    size_t objects;   /* of the replies since conn_begin */
     int64_t database; /* that is selected; -1: not known */
 };
 
@@ -76,7 +64,7 @@ void conn_fini(struct redis_conn *c);
  * one is an error. */
 SONDE_NODISCARD sonde_code conn_begin(struct redis_conn *c,
                                       struct sonde_err *err);
-/* Adds a command to those that conn_send sends. */
+/* Adds a command to those that wire_send sends. */
 SONDE_NODISCARD sonde_code conn_command(struct redis_conn *c,
                                         const sonde_str *args, size_t n,
                                         struct sonde_err *err);
@@ -87,8 +75,6 @@ SONDE_NODISCARD sonde_code conn_command(struct redis_conn *c,
 /* Adds SELECT if another database is selected; *asked tells. */
 SONDE_NODISCARD sonde_code conn_select(struct redis_conn *c, int64_t database,
                                        bool *asked, struct sonde_err *err);
-SONDE_NODISCARD sonde_code conn_send(struct redis_conn *c, sonde_msec deadline,
-                                     struct sonde_err *err);
 /* The next reply. */
 SONDE_NODISCARD sonde_code conn_read(struct redis_conn *c, sonde_msec deadline,
                                      struct redis_reply **out,

@@ -14,7 +14,7 @@ SOURCES_REDIS = plugins/redis/address.c plugins/redis/arena.c \
 	plugins/redis/redis.h plugins/redis/scripts.c \
 	plugins/redis/search.c plugins/redis/sentinel.c \
 	plugins/redis/settings.c plugins/redis/streams.c \
-	plugins/redis/walk.c
+	plugins/redis/walk.c plugins/shared/wire.c plugins/shared/wire.h
 CFLAGS_REDIS = -I$(srcdir)/plugins $(REDIS_PLUGIN_CFLAGS) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS)
 LIBS_REDIS = plugins/shared/libshared.la $(REDIS_PLUGIN_LIBS) $(JANSSON_LIBS) $(PCRE2_LIBS) -lm
 FUZZ_REDIS = tests/fuzz/redis_args tests/fuzz/redis_clients \

@@ -191,7 +191,7 @@ static sonde_code greet(struct sonde_instance *i, struct redis_conn *c,
     if (rc == SONDE_OK)
         rc = auth_add(i, c, &g, err);
     if (rc == SONDE_OK && c->waiting)
-        rc = conn_send(c, deadline, err);
+        rc = wire_send(&c->wire, deadline, err);
     if (rc == SONDE_OK)
         rc = auth_read(c, &g, deadline, err);
     auth_forget(&g);
@@ -214,11 +214,11 @@ sonde_code nodes_conn(struct sonde_instance *i, size_t node,
     if (!n->conn)
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
     *out = c = n->conn;
-    if (c->stream)
+    if (c->wire.stream)
         return SONDE_OK;
-    c->host = i->host;
-    c->target = i->open->target;
-    c->bytes_max = i->conn.bytes_max;
+    c->wire.host = i->host;
+    c->wire.target = i->open->target;
+    c->wire.limit = i->conn.wire.limit;
     rc = conn_open(c, n->address, redis_tls(i), deadline, err);
     if (rc == SONDE_OK)
         rc = greet(i, c, deadline, err);

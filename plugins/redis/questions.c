@@ -319,7 +319,7 @@ static sonde_code first_trip(struct sonde_instance *i, uint32_t *done,
                              struct redis_greeting *g, sonde_msec deadline,
                              struct sonde_err *err)
 {
-    bool fresh = !i->conn.stream;
+    bool fresh = !i->conn.wire.stream;
     sonde_code rc = SONDE_OK;
 
     *done = 0;
@@ -335,7 +335,7 @@ static sonde_code first_trip(struct sonde_instance *i, uint32_t *done,
     if (rc == SONDE_OK)
         rc = add_wanted(i, done, 0, err);
     if (rc == SONDE_OK)
-        rc = conn_send(&i->conn, deadline, err);
+        rc = wire_send(&i->conn.wire, deadline, err);
     if (rc == SONDE_OK)
         rc = auth_read(&i->conn, g, deadline, err);
     return rc == SONDE_OK ? read_replies(i, *done, deadline, err) : rc;
@@ -358,13 +358,13 @@ static bool worth_another(struct sonde_instance *i, bool kept, sonde_code rc,
     if (!kept)
         return false;
     return rc == SONDE_OK ? reply_is_error(i->replies[Q_INFO], "NOAUTH")
-                          : !i->conn.answered && rc != SONDE_ETIMEOUT;
+                          : !i->conn.wire.answered && rc != SONDE_ETIMEOUT;
 }
 
 static sonde_code trip_with_retry(struct sonde_instance *i, uint32_t *done,
                                   sonde_msec deadline, struct sonde_err *err)
 {
-    bool kept = i->conn.stream != NULL;
+    bool kept = i->conn.wire.stream != NULL;
     struct redis_greeting g;
     sonde_code rc = first_trip(i, done, &g, deadline, err);
 
@@ -387,7 +387,7 @@ static sonde_code next_trip(struct sonde_instance *i, uint32_t *done,
     *done |= asked;
     if (rc != SONDE_OK || !asked)
         return rc;
-    rc = conn_send(&i->conn, deadline, err);
+    rc = wire_send(&i->conn.wire, deadline, err);
     return rc == SONDE_OK ? read_replies(i, asked, deadline, err) : rc;
 }
 
@@ -399,7 +399,7 @@ static sonde_code ping(struct sonde_instance *i, sonde_msec deadline,
     sonde_code rc = conn_add(&i->conn, err, SONDE_STR("PING"));
 
     if (rc == SONDE_OK)
-        rc = conn_send(&i->conn, deadline, err);
+        rc = wire_send(&i->conn.wire, deadline, err);
     if (rc == SONDE_OK)
         rc = conn_read(&i->conn, deadline, &r, err);
     if (rc == SONDE_OK)

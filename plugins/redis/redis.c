@@ -89,7 +89,7 @@ sonde_code redis_conn_for(struct sonde_instance *i, struct redis_conn **out,
                           struct sonde_err *err)
 {
     *out = &i->conn;
-    if (i->conn.stream)
+    if (i->conn.wire.stream)
         return SONDE_OK;
     return sonde_err_set(err, SONDE_ECONNECT,
                          "the connection was lost in an earlier part");
@@ -276,11 +276,11 @@ static sonde_code redis_open(const struct sonde_host *host,
     if (!i)
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
     *out = i;
-    i->host = i->emit.host = i->conn.host = host;
+    i->host = i->emit.host = i->conn.wire.host = host;
     i->open = open;
     i->options = open->options;
-    i->conn.target = open->target;
-    i->conn.bytes_max = (size_t)i->options->reply_limit;
+    i->conn.wire.target = open->target;
+    i->conn.wire.limit = (size_t)i->options->reply_limit;
     i->conn.database = -1;
     i->commands = commands_new();
     i->databases = calloc(REDIS_DATABASES_MAX, 1);
