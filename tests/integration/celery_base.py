@@ -6,6 +6,7 @@ import base64
 import uuid
 
 from harness import *
+from redis_servers import Connection, start_redis
 
 PYTHON = os.environ.get("SONDE_CELERY_PYTHON", sys.executable)
 
@@ -74,19 +75,12 @@ class Redis:
     """A redis-server, and as much of a client as the tests need."""
 
     def __init__(self, case, *flags, port=None):
-        need(shutil.which("redis-server"), "redis-server is not installed")
         self.case, self.flags = case, flags
         self.port = port or free_port()
-        self.socket = None
         self.start()
 
     def start(self):
-        self.process = Process(
-            self.case, ["redis-server", "--port", str(self.port), "--bind",
-                        "127.0.0.1", "--save", "", "--dir", self.case.dir,
-                        *self.flags], "redis")
-        wait_for("Redis", lambda: socket.create_connection(
-            ("127.0.0.1", self.port), 1).close() is None)
+        self.process = start_redis(self.case, *self.flags, port=self.port)
         return self
 
     def connect(self):
@@ -96,38 +90,13 @@ class Redis:
         return f"redis://127.0.0.1:{self.port}/{db}"
 
 
-class RedisClient:
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
-        self.file = self.socket.makefile("rb")
-
-    @staticmethod
-    def encode(args):
-        out = [b"*%d\r\n" % len(args)]
-        for a in args:
-            a = a if isinstance(a, bytes) else str(a).encode()
-            out.append(b"$%d\r\n%s\r\n" % (len(a), a))
-        return b"".join(out)
+class RedisClient(Connection):
+    """One whose errors fail the test."""
 
     def reply(self):
-        line = self.file.readline().rstrip(b"\r\n")
-        kind, rest = line[:1], line[1:]
-        if kind == b"-":
-            raise AssertionError(rest.decode())
-        if kind == b":":
-            return int(rest)
-        if kind == b"$":
-            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
-        if kind == b"*":
-            return [self.reply() for _ in range(int(rest))]
-        return rest
-
-    def __call__(self, *args):
-        return self.pipeline([args])[0]
-
-    def pipeline(self, commands):
-        self.socket.sendall(b"".join(self.encode(c) for c in commands))
-        return [self.reply() for _ in commands]
+        r = super().reply()
+        need(not isinstance(r, str) or not r.startswith("-"), r)
+        return r
 
 
 class Group(Process):

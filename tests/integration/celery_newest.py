@@ -8,16 +8,6 @@ PACKAGES = ("python3-celery", "python3-kombu", "python3-billiard",
             "redis-server")
 
 
-def fetch(package):
-    """The folder of Debian sid's programs; its Python packages are beside."""
-    tool = os.path.join(SRC, "tests/tools/newer-debian")
-    out = subprocess.run([tool, "sid", package], capture_output=True,
-                         text=True)
-    if out.returncode != 0:
-        raise Skip(f"{package} of Debian sid: {out.stderr.strip()[-200:]}")
-    return out.stdout.strip()
-
-
 def probe(packages):
     return subprocess.run(
         [PYTHON, "-c", "import celery, kombu, billiard, vine, amqp, redis, "
@@ -27,14 +17,14 @@ def probe(packages):
 
 def unpacked():
     """(programs, Python packages, Celery's version)"""
-    run_dir = fetch(PACKAGES[0])
+    run_dir = newest_folder(PACKAGES[0])
     root = os.path.join(os.path.dirname(run_dir), "root")
     packages = os.path.join(root, "usr/lib/python3/dist-packages")
     if not all(os.path.exists(os.path.join(packages, p.split("-")[1]))
                for p in PACKAGES[:-1]) or \
             not os.path.exists(os.path.join(run_dir, "redis-server")):
         for package in PACKAGES[1:]:
-            fetch(package)
+            newest_folder(package)
     out = probe(packages)
     if out.returncode != 0:
         raise Skip("Celery of Debian sid does not run with this Python: " +

@@ -2,6 +2,7 @@
 """sonde in celery-exporter's place: its flags, its variables, its page."""
 from celery_base import *
 from celery_redis import page_families
+from pages import page_text
 
 PLUGINS = os.path.join(BUILD, "plugins/celery/.libs")
 
@@ -22,9 +23,7 @@ def sidecar(case, *flags, **env):
 
 def series(url):
     """{name and labels: value} of the page."""
-    return {key: float(value) for key, value in (
-        line.rsplit(" ", 1) for line in get(url + "/metrics")[1].splitlines()
-        if line and not line.startswith("#"))}
+    return page_text(get(url + "/metrics")[1])[1]
 
 
 def has(url, family, want, /, **labels):

@@ -5,16 +5,8 @@ import subprocess
 import time
 
 from harness import *
-
-
-def start_redis(case, *flags):
-    port = free_port()
-    need(shutil.which("redis-server"), "redis-server is not installed")
-    Process(case, ["redis-server", "--port", str(port), "--bind", "127.0.0.1",
-                   "--save", "", "--dir", case.dir, *flags], "redis")
-    wait_for("Redis", lambda: socket.create_connection(
-        ("127.0.0.1", port), 1).close() is None)
-    return port
+from pages import page_text
+from redis_servers import start_redis
 
 
 def redis(port, *commands):
@@ -24,22 +16,9 @@ def redis(port, *commands):
             s.recv(65536)
 
 
-def parse(page):
-    """{family: type} and {(name, labels)} of a text page."""
-    types, series = {}, {}
-    for line in page.splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            types[name] = kind
-        elif line and not line.startswith("#"):
-            key, value = line.rsplit(" ", 1)
-            series[key] = value
-    return types, series
-
-
 def test_redis_is_scraped(case):
     """a real Redis: up, INFO families, keyspace; down and up again"""
-    port = start_redis(case)
+    port = start_redis(case).port
     redis(port, "SELECT 3", "SET a 1")
     redis(port, "GET a", "GET b")
     s = case.sonde(config(job("redis", f"127.0.0.1:{port}", plugin="redis",
@@ -59,7 +38,7 @@ def test_redis_is_scraped(case):
 
 def test_redis_password(case):
     """a password comes from a file and is in no message"""
-    port = start_redis(case, "--requirepass", "hunter2-right")
+    port = start_redis(case, "--requirepass", "hunter2-right").port
     good = case.write("good", "hunter2-right\n")
     bad = case.write("bad", "hunter2-wrong\n")
     s = case.sonde(config(
@@ -85,17 +64,17 @@ def test_redis_parity(case):
     """names, types and labels are those of Debian's redis exporter"""
     exporter = shutil.which("prometheus-redis-exporter")
     need(exporter, "prometheus-redis-exporter is not installed")
-    port = start_redis(case)
+    port = start_redis(case).port
     redis(port, "SET a 1", "GET a", "BAD")
     web = free_port()
     Process(case, [exporter, "-redis.addr", f"redis://127.0.0.1:{port}",
                    "-web.listen-address", f"127.0.0.1:{web}"], "exporter")
     url = f"http://127.0.0.1:{web}/metrics"
-    theirs = wait_for("the exporter", lambda: parse(get(url)[1]))
+    theirs = wait_for("the exporter", lambda: page_text(get(url)[1]))
     out = subprocess.run([SONDE, "scrape", "redis", f"127.0.0.1:{port}"],
                          capture_output=True, text=True, timeout=PATIENCE)
     equal(out.returncode, 0, out.stderr)
-    ours = parse(out.stdout)
+    ours = page_text(out.stdout)
     wrong = []
     for family, kind in theirs[0].items():
         if not family.startswith("redis_") or NOT_COMPARED.match(family):

@@ -8,6 +8,7 @@ import time
 
 from harness import *
 from nginx_server import Nginx, SITE
+from redis_servers import start_redis
 
 PROGRAM = os.path.abspath(SONDE)
 # Of a Go process, and what each exporter says of itself.
@@ -76,18 +77,9 @@ def compare(case, theirs, ours, known="$."):
     equal(ours.stop(), 0, ours.log()[-2000:])
 
 
-def start_redis(case, *flags):
-    port = free_port()
-    Process(case, ["redis-server", "--port", str(port), "--bind", "127.0.0.1",
-                   "--save", "", "--dir", case.dir, *flags], "redis")
-    wait_for("Redis", lambda: socket.create_connection(
-        ("127.0.0.1", port), 1).close() is None)
-    return port
-
-
 def test_redis(case):
     """redis_exporter's arguments and variables"""
-    port = start_redis(case, "--requirepass", "geheim")
+    port = start_redis(case, "--requirepass", "geheim").port
     with socket.create_connection(("127.0.0.1", port), 5) as c:
         c.sendall(b"AUTH geheim\r\nSET a 1\r\nSET b 2\r\n")
         need(c.recv(100), "Redis does not answer")
@@ -118,7 +110,7 @@ def test_redis_down(case):
 
 def test_redis_targets(case):
     """What /scrape reaches is limited; --allow opens it"""
-    one, two = start_redis(case), start_redis(case)
+    one, two = start_redis(case).port, start_redis(case).port
     flag = (lambda port: [f"--web.listen-address=127.0.0.1:{port}"])
     argv = [PROGRAM, "exporter", "redis", "--redis.addr=",
             "--redis.password=geheim"]
@@ -226,7 +218,7 @@ def test_postgres(case):
 
 def test_celery(case):
     """celery-exporter's arguments; /health tells of the broker"""
-    port = start_redis(case)
+    port = start_redis(case).port
     e = Exporter(case, [PROGRAM, "exporter", "celery",
                         f"--broker-url=redis://127.0.0.1:{port}/0",
                         "--metric-prefix=celery_"], "celery",

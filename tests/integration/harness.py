@@ -321,15 +321,23 @@ def equal_dumps(got, want, what):
               f"{what}: {labels}: time, value there, samples in all")
 
 
-def newest(name):
-    """A program of Debian sid, unpacked beside the system; Skip if none."""
+def newest_folder(package):
+    """The folder of the programs of a package of Debian sid, unpacked beside
+    the system (its files are in ../root); Skip if there is none."""
     tool = os.path.join(SRC, "tests/tools/newer-debian")
-    package = {"prometheus": "prometheus", "promtool": "promtool"}[name]
     out = subprocess.run([tool, "sid", package], capture_output=True,
                          text=True)
-    path = os.path.join(out.stdout.strip(), name)
-    if out.returncode != 0 or not os.path.exists(path):
-        raise Skip(f"{name} of Debian sid: {out.stderr.strip()[-200:]}")
+    if out.returncode != 0:
+        raise Skip(f"{package} of Debian sid: {out.stderr.strip()[-200:]}")
+    return out.stdout.strip()
+
+
+def newest(program, package=None):
+    """A program of Debian sid; Skip if there is none."""
+    package = package or {"promtool": "prometheus"}.get(program, program)
+    path = os.path.join(newest_folder(package), program)
+    if not os.path.exists(path):
+        raise Skip(f"{program} of Debian sid is not there")
     return path
 
 

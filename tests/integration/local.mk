@@ -30,6 +30,7 @@ INTEGRATION = \
 TESTS += $(INTEGRATION)
 EXTRA_DIST += $(INTEGRATION) tests/integration/api_pair.py tests/integration/faultio.py \
 	tests/integration/harness.py \
+	tests/integration/pages.py \
 	tests/integration/promql_queries.py \
 	tests/integration/remote_body.py
 $(INTEGRATION:.py=.log): sonde tests/tools/libfaultio.la

@@ -16,7 +16,7 @@ def exporter(case, binary, uri, *flags):
                    f"{dash}web.listen-address=127.0.0.1:{web}", *flags],
             "exporter")
     url = f"http://127.0.0.1:{web}/metrics"
-    wait_for("the exporter", lambda: page_of(get(url)[1])[1].get(
+    wait_for("the exporter", lambda: page_text(get(url)[1])[1].get(
         "nginx_up") is not None)
     return url
 
@@ -32,9 +32,9 @@ def compare(case, nginx, binary, title):
     url = exporter(case, binary, f"http://127.0.0.1:{port}/stub_status")
     load = Load(port)
     wait_for("some load", lambda: load.done > 200)
-    before = page_of(get(url)[1])
+    before = page_text(get(url)[1])
     ours = scrape(f"127.0.0.1:{port}")
-    after = page_of(get(url)[1])
+    after = page_text(get(url)[1])
     load.stop()
     families = differences = 0
     wrong = []
@@ -71,14 +71,14 @@ def test_debian(case):
 def test_newest_exporter(case):
     """Debian's nginx and the newest exporter"""
     compare(case, installed("nginx"),
-            newer("prometheus-nginx-exporter", "prometheus-nginx-exporter"),
+            newest("prometheus-nginx-exporter"),
             "nginx 1.22, exporter 1.5")
 
 
 def test_newest(case):
     """the newest nginx and the newest exporter"""
-    compare(case, newer("nginx", "nginx"),
-            newer("prometheus-nginx-exporter", "prometheus-nginx-exporter"),
+    compare(case, newest("nginx"),
+            newest("prometheus-nginx-exporter"),
             "nginx of sid, exporter 1.5")
 
 
@@ -101,8 +101,8 @@ def test_down_as_exporter(case):
                    f"http://127.0.0.1:{port}/stub_status")
     n.kill()
     n.end_workers()
-    wait_for("nginx_up 0", lambda: page_of(get(url)[1])[1]["nginx_up"] == 0)
-    theirs = {k for k in page_of(get(url)[1])[1] if k.startswith("nginx_")}
+    wait_for("nginx_up 0", lambda: page_text(get(url)[1])[1]["nginx_up"] == 0)
+    theirs = {k for k in page_text(get(url)[1])[1] if k.startswith("nginx_")}
     ours = {k for k in scrape(f"127.0.0.1:{port}")[1]
             if k.startswith("nginx_") and "build_info" not in k}
     equal(ours, theirs)
@@ -125,13 +125,13 @@ def test_sidecar(case):
     _, url = sidecar(case, f"--nginx.scrape-uri={uri}",
                      "--prometheus.const-label=site=a", "--nginx.timeout=3s")
     page = wait_for("nginx_up 1", lambda: (lambda p: p if p[1].get(
-        'nginx_up{site="a"}') == 1 else None)(page_of(get(url)[1])))
+        'nginx_up{site="a"}') == 1 else None)(page_text(get(url)[1])))
     equal(page[0]["nginx_connections_accepted"], "counter")
     _, url = sidecar(case, env={"SCRAPE_URI": uri})
-    wait_for("nginx_up 1", lambda: page_of(get(url)[1])[1].get(
+    wait_for("nginx_up 1", lambda: page_text(get(url)[1])[1].get(
         "nginx_up") == 1)
     _, url = sidecar(case, f"-nginx.scrape-uri={uri}") # as before 1.0
-    wait_for("nginx_up 1", lambda: page_of(get(url)[1])[1].get(
+    wait_for("nginx_up 1", lambda: page_text(get(url)[1])[1].get(
         "nginx_up") == 1)
 
 
@@ -147,7 +147,7 @@ def test_sidecar_several(case):
     _, url = sidecar(case, *flags)
 
     def both():
-        page = page_of(get(url)[1])[1]
+        page = page_text(get(url)[1])[1]
         up = {k: v for k, v in page.items() if k.startswith("nginx_up")}
         return up if len(up) == 2 and all(up.values()) else None
     equal(set(wait_for("both", both)),

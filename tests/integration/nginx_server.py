@@ -5,6 +5,7 @@ import subprocess
 import threading
 
 from harness import *
+from pages import page_text
 
 CONF = """daemon off; pid %(dir)s/nginx.pid; error_log %(dir)s/error.log;
 worker_processes 2;
@@ -27,18 +28,6 @@ SITE = """  server {
 %(server)s
   }
 """
-
-
-def newer(program, package):
-    """A program of Debian sid, unpacked beside the system; Skip if none."""
-    tool = os.path.join(SRC, "tests/tools/newer-debian")
-    out = subprocess.run([tool, "sid", package], capture_output=True,
-                         text=True)
-    path = os.path.join(out.stdout.strip().splitlines()[-1]
-                        if out.stdout.strip() else "", program)
-    if out.returncode != 0 or not os.path.exists(path):
-        raise Skip(f"{program} of Debian sid: {out.stderr.strip()[-200:]}")
-    return path
 
 
 def installed(program):
@@ -173,22 +162,9 @@ def certificates(case):
                 "-copy_extensions", "copyall", "-out", f"{name}.pem")
 
 
-def page_of(text):
-    """{family: type} and {series: value} of a text page."""
-    types, series = {}, {}
-    for line in text.splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            types[name] = kind
-        elif line and not line.startswith("#"):
-            key, value = line.rsplit(" ", 1)
-            series[key] = float(value)
-    return types, series
-
-
 def scrape(*args):
     """One collection by `sonde scrape nginx`."""
     out = subprocess.run([SONDE, "scrape", "nginx", *args],
                          capture_output=True, text=True, timeout=PATIENCE)
     need(out.returncode == 0, out.stderr)
-    return page_of(out.stdout)
+    return page_text(out.stdout)

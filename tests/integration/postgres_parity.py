@@ -233,12 +233,7 @@ SLOT = [(r"^pg_replication_slot_", "pg_replication_slots_")]
 
 def check_newest(case, which):
     server = world(which).server
-    tool = os.path.join(SRC, "tests/tools/newer-debian")
-    out = subprocess.run([tool, "sid", "prometheus-postgres-exporter"],
-                         capture_output=True, text=True)
-    binary = os.path.join(out.stdout.strip(), "prometheus-postgres-exporter")
-    if out.returncode != 0 or not os.path.exists(binary):
-        raise Skip(f"the newest exporter: {out.stderr.strip()[-200:]}")
+    binary = newest("prometheus-postgres-exporter")
     on = [c for c in ALL if c != "xlog_location"]
     exporter = Exporter(
         case, binary, server, *[f"--collector.{c}" for c in on],

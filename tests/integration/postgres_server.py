@@ -8,6 +8,7 @@ import pwd
 import psycopg2
 
 from harness import *
+from pages import parse
 
 DEBIAN = "/usr/lib/postgresql/15/bin"
 
@@ -33,13 +34,10 @@ def newer_server(case):
 
     They look for their files beside themselves, so they get a tree of their
     own: wrappers that name the newer loader, and links to the rest."""
-    tool = os.path.join(SRC, "tests/tools/newer-debian")
-    out = subprocess.run([tool, "sid", "postgresql-18"], capture_output=True,
-                         text=True)
-    root = os.path.join(os.path.dirname(out.stdout.strip()), "root")
+    root = os.path.join(os.path.dirname(newest_folder("postgresql-18")), "root")
     programs = os.path.join(root, "usr/lib/postgresql/18")
-    if out.returncode != 0 or not os.path.exists(programs):
-        raise Skip(f"PostgreSQL 18 of Debian sid: {out.stderr.strip()[-200:]}")
+    if not os.path.exists(programs):
+        raise Skip("PostgreSQL 18 of Debian sid is not there")
     libraries = [os.path.join(root, "usr/lib", d)
                  for d in os.listdir(os.path.join(root, "usr/lib"))
                  if d.endswith("-linux-gnu")]
@@ -186,25 +184,6 @@ def scrape(address, *options, env=None):
     need(out.returncode == 0, f"scrape: {out.stderr[-2000:]}")
     types, series = parse(out.stdout)
     return types, series, out.stderr
-
-
-def parse(page):
-    types, series = {}, {}
-    for line in page.splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            types[name] = kind
-        elif line and not line.startswith("#"):
-            key, value = line.rsplit(" ", 1)
-            series[split_key(key)] = float(value)
-    return types, series
-
-
-def split_key(key):
-    """(name, labels as a sorted tuple); an empty label is none."""
-    name, _, rest = key.partition("{")
-    labels = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', rest)
-    return name, tuple(sorted((k, v) for k, v in labels if v))
 
 
 ALL = ["buffercache_summary", "database_wraparound",

@@ -193,12 +193,7 @@ def test_native_histograms_2(case):
 
 def test_vmagent(case):
     """vmagent sends 1.0"""
-    tool = os.path.join(SRC, "tests/tools/newer-debian")
-    out = subprocess.run([tool, "sid", "victoria-metrics"],
-                         capture_output=True, text=True)
-    path = os.path.join(out.stdout.strip(), "vmagent")
-    if out.returncode != 0 or not os.path.exists(path):
-        raise Skip("vmagent of Debian sid is not there")
+    path = newest("vmagent", "victoria-metrics")
     s = case.sonde("global: {}\n", RECEIVER)
     body = Counter()
     t = case.target(body)

@@ -97,7 +97,7 @@ def exporter_path(version):
         path = shutil.which("prometheus-redis-exporter")
         need(path, "prometheus-redis-exporter is not installed")
         return path
-    return newer("prometheus-redis-exporter", "prometheus-redis-exporter")
+    return newest("prometheus-redis-exporter")
 
 
 class Exporter:

@@ -7,17 +7,7 @@ import subprocess
 import threading
 
 from harness import *
-
-
-def newer(package, program):
-    """A program of Debian sid, unpacked beside the system; Skip if none."""
-    tool = os.path.join(SRC, "tests/tools/newer-debian")
-    out = subprocess.run([tool, "sid", package], capture_output=True,
-                         text=True)
-    path = os.path.join(out.stdout.strip(), program)
-    if out.returncode != 0 or not os.path.exists(path):
-        raise Skip(f"{program} of Debian sid: {out.stderr.strip()[-200:]}")
-    return path
+from pages import parse
 
 
 def program(name):
@@ -27,8 +17,21 @@ def program(name):
         need(path, "the Debian package redis-server is not installed")
         return path
     if name == "redis8":
-        return newer("redis-server", "redis-server")
-    return newer("valkey-server", "valkey-server")
+        return newest("redis-server")
+    return newest("valkey-server")
+
+
+def start_redis(case, *flags, port=None):
+    """Debian's server, by its name in the PATH; a process with a `port`."""
+    need(shutil.which("redis-server"), "redis-server is not installed")
+    port = port or free_port()
+    p = Process(case, ["redis-server", "--port", str(port), "--bind",
+                       "127.0.0.1", "--save", "", "--dir", case.dir, *flags],
+                "redis")
+    p.port = port
+    wait_for("Redis", lambda: socket.create_connection(
+        ("127.0.0.1", port), 1).close() is None)
+    return p
 
 
 class Connection:
@@ -41,12 +44,19 @@ class Connection:
             self("AUTH", password)
 
     def __call__(self, *words):
-        out = b"*%d\r\n" % len(words)
+        return self.pipeline([words])[0]
+
+    def pipeline(self, commands):
+        self.s.sendall(b"".join(self.encode(c) for c in commands))
+        return [self.reply() for _ in commands]
+
+    @staticmethod
+    def encode(words):
+        out = [b"*%d\r\n" % len(words)]
         for w in words:
             w = w if isinstance(w, bytes) else str(w).encode()
-            out += b"$%d\r\n%s\r\n" % (len(w), w)
-        self.s.sendall(out)
-        return self.reply()
+            out.append(b"$%d\r\n%s\r\n" % (len(w), w))
+        return b"".join(out)
 
     def reply(self):
         line = self.f.readline()
@@ -164,21 +174,3 @@ def scrape(address, *options, timeout="10s"):
                          capture_output=True, text=True, timeout=PATIENCE)
     equal(out.returncode, 0, out.stderr)
     return parse(out.stdout)
-
-
-def parse(page):
-    """{family: type}, {(name, labels): value} of a page in text format."""
-    types, series = {}, {}
-    for line in page.splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            types[name] = kind
-        elif line and not line.startswith("#"):
-            m = re.match(r'^(\w+)(?:\{(.*)\})? (\S+)(?: \d+)?$', line)
-            need(m, f"not a line of the text format: {line!r}")
-            labels = tuple(sorted(
-                (k, v) for k, v in
-                re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', m.group(2) or "")
-                if v != ""))
-            series[(m.group(1), labels)] = float(m.group(3))
-    return types, series
