@@ -17,6 +17,7 @@
 #include "emit.h"
 #include "exporter.h"
 #include "listener.h"
+#include "shared/clock.h"
 
 enum {
     PART_QUEUES,
@@ -133,20 +134,11 @@ static void collect_workers(struct sonde_instance *i, const struct emit *e)
     }
 }
 
-/* A little before the host's deadline: a twentieth, 100 ms at most. */
-static sonde_msec own_deadline(const struct sonde_host *host,
-                               sonde_msec deadline)
-{
-    sonde_msec margin = (deadline - host->monotonic()) / 20;
-
-    return deadline - (margin < 0 ? 0 : margin > 100 ? 100 : margin);
-}
-
 static sonde_code celery_collect(struct sonde_instance *i,
                                  struct sonde_sink *sink, sonde_msec deadline,
                                  struct sonde_err *err)
 {
-    sonde_msec own = own_deadline(i->host, deadline);
+    sonde_msec own = clock_before(i->host, deadline, 100);
     struct emit e = { .host = i->host, .sink = sink };
     sonde_code rc = listener_start(&i->listener, own, err);
 

@@ -17,7 +17,8 @@
 #include "listener.h"
 
 #include <signal.h>
-#include <time.h>
+
+#include "shared/clock.h"
 
 #define CONNECT_TIMEOUT 5000 /* ms */
 #define BACKOFF_FIRST   1000
@@ -303,16 +304,9 @@ sonde_msec listener_step(struct listener *l)
 /* False when the thread is to end. */
 static bool pause_for(struct listener *l, sonde_msec ms)
 {
-    struct timespec end;
+    struct timespec end = clock_after(ms);
     bool go;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += ms / 1000;
-    end.tv_nsec += ms % 1000 * 1000000;
-    if (end.tv_nsec >= 1000000000) {
-        end.tv_sec++;
-        end.tv_nsec -= 1000000000;
-    }
     (void)pthread_mutex_lock(&l->lock);
     while (!l->stop && ms > 0 &&
            pthread_cond_timedwait(&l->changed, &l->lock, &end) == 0)
@@ -365,20 +359,12 @@ static int spawn(struct listener *l)
 sonde_code listener_start(struct listener *l, sonde_msec deadline,
                           struct sonde_err *err)
 {
-    sonde_msec left = deadline - l->host->monotonic();
-    struct timespec end;
+    struct timespec end = clock_after(deadline - l->host->monotonic());
 
     if (!l->running && spawn(l) != 0)
         return sonde_err_set(err, SONDE_EUNAVAILABLE,
                              "no thread for the events can be started");
     l->running = true;
-    (void)clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += left > 0 ? left / 1000 : 0;
-    end.tv_nsec += left > 0 ? left % 1000 * 1000000 : 0;
-    if (end.tv_nsec >= 1000000000) {
-        end.tv_sec++;
-        end.tv_nsec -= 1000000000;
-    }
     (void)pthread_mutex_lock(&l->lock);
     while (!l->tried &&
            pthread_cond_timedwait(&l->changed, &l->lock, &end) == 0)

@@ -42,7 +42,8 @@ tests_plugins_celery_test_SOURCES = tests/plugins/celery_test.c
 tests_plugins_celery_test_CPPFLAGS = $(CPPFLAGS_UNIT) \
 	$(CELERY_PLUGIN_CFLAGS) -I$(srcdir)/plugins
 tests_plugins_celery_test_LDADD = $(LIBS_UNIT) plugins/celery/libcelery.la
-tests_plugins_celery_state_test_SOURCES = tests/plugins/celery_state_test.c
+tests_plugins_celery_state_test_SOURCES = tests/plugins/celery_state_test.c \
+	tests/plugins/said.h
 tests_plugins_celery_state_test_CPPFLAGS = $(CPPFLAGS_UNIT) \
 	$(CELERY_PLUGIN_CFLAGS) -I$(srcdir)/plugins
 tests_plugins_celery_state_test_LDADD = $(LIBS_UNIT) \

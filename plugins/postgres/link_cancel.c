@@ -15,9 +15,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define PATIENCE_NS 250000000L
+#include "shared/clock.h"
+
+#define PATIENCE_MS 250
 
 struct request {
     PGcancel *cancel;
@@ -79,14 +80,8 @@ static struct request *new_request(PGconn *conn)
 
 static void wait_a_moment(struct request *r)
 {
-    struct timespec until;
+    struct timespec until = clock_after(PATIENCE_MS);
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += PATIENCE_NS;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
     (void)pthread_mutex_lock(&r->lock);
     while (!r->done) {
         if (pthread_cond_timedwait(&r->heard, &r->lock, &until) != 0)

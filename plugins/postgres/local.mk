@@ -41,7 +41,8 @@ TESTS_POSTGRES = tests/plugins/postgres_test tests/plugins/postgres_text_test
 check_PROGRAMS += $(TESTS_POSTGRES)
 TESTS += $(TESTS_POSTGRES)
 CPPFLAGS_POSTGRES = $(POSTGRES_PLUGIN_CFLAGS) -I$(srcdir)/plugins
-tests_plugins_postgres_test_SOURCES = tests/plugins/postgres_test.c
+tests_plugins_postgres_test_SOURCES = tests/plugins/postgres_test.c \
+	tests/plugins/said.h
 tests_plugins_postgres_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(CPPFLAGS_POSTGRES)
 tests_plugins_postgres_test_LDADD = $(LIBS_UNIT) \
 	plugins/postgres/libpostgres.la

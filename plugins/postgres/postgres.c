@@ -23,30 +23,12 @@
 #include "postgres.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "exporter.h"
 #include "families.h"
 #include "report.h"
 
-double seconds_now(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 /* ---- collection ---------------------------------------------------------- */
-
-/* A little before the host's deadline: a twentieth, 250 ms at most. */
-static sonde_msec own_deadline(const struct sonde_instance *i,
-                               sonde_msec deadline)
-{
-    sonde_msec margin = (deadline - i->host->monotonic()) / 20;
-
-    return deadline - (margin < 0 ? 0 : margin > 250 ? 250 : margin);
-}
 
 static bool too_old(const struct sonde_instance *i, const struct session *s)
 {
@@ -103,11 +85,11 @@ static void say_dropped(struct sonde_instance *i)
 static sonde_code pg_collect(struct sonde_instance *i, struct sonde_sink *sink,
                              sonde_msec deadline, struct sonde_err *err)
 {
-    const sonde_msec end = own_deadline(i, deadline);
+    const sonde_msec end = clock_before(i->host, deadline, 250);
     struct visit v = {
         .session = &i->main, .main = true, .fast = true, .deadline = end
     };
-    double began = seconds_now();
+    double began = clock_seconds();
     struct sonde_err why = { 0 };
     sonde_code rc;
 
@@ -124,7 +106,7 @@ static sonde_code pg_collect(struct sonde_instance *i, struct sonde_sink *sink,
         i->host->discard(sink);
     if (!i->answered)
         emit_begin(&i->emit, i->host, sink);
-    report_emit(i, i->answered, seconds_now() - began);
+    report_emit(i, i->answered, clock_seconds() - began);
     say_state(i, i->answered, why.text);
     say_dropped(i);
     return SONDE_OK;

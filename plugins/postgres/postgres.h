@@ -8,6 +8,7 @@
 #include "dsn.h"
 #include "options.h"
 #include "queries.h"
+#include "shared/clock.h"
 
 enum {
     SESSIONS_MAX = 100,   /* kept open, option max_connections at most     */
@@ -127,8 +128,6 @@ void databases_visit(struct sonde_instance *i, sonde_msec deadline);
 void databases_fini(struct sonde_instance *i);
 
 /* ---- postgres.c ---------------------------------------------------------- */
-
-double seconds_now(void);
 
 /* What is known of a part. */
 struct part {

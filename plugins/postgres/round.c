@@ -90,7 +90,7 @@ static sonde_code read_from(struct sonde_instance *i, struct session *s,
 {
     while (*at < r->count) {
         struct rows rows = { 0 };
-        double began = seconds_now();
+        double began = clock_seconds();
         sonde_code rc = s->link->ops->next(s->link, deadline, &rows, err);
 
         if (s->link->lost)
@@ -100,7 +100,7 @@ static sonde_code read_from(struct sonde_instance *i, struct session *s,
         if (rc == SONDE_ECANCELED)
             not_run(r, *at, again);
         else
-            tell(i, s, &r->tasks[*at], rc, &rows, seconds_now() - began, err);
+            tell(i, s, &r->tasks[*at], rc, &rows, clock_seconds() - began, err);
         ++*at;
     }
     return SONDE_OK;

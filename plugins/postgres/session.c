@@ -311,7 +311,7 @@ static sonde_code try_login(struct sonde_instance *i, struct session *s,
     struct keywords k;
     char address[NI_MAXHOST];
     struct login login = { .keys = k.keys, .values = k.values };
-    double began = seconds_now();
+    double began = clock_seconds();
     sonde_code rc;
 
     make_keywords(i, s, c, &k, address);
@@ -324,7 +324,7 @@ static sonde_code try_login(struct sonde_instance *i, struct session *s,
     if (rc == SONDE_OK)
         rc = greet(i, s, deadline, err);
     if (s == &i->main)
-        i->connect_seconds = seconds_now() - began;
+        i->connect_seconds = clock_seconds() - began;
     if (rc != SONDE_OK)
         session_close(s);
     return rc;

@@ -36,11 +36,13 @@ plugins_redis_libredis_la_LIBADD = $(LIBS_REDIS)
 
 check_PROGRAMS += tests/plugins/redis_test tests/plugins/redis_parts_test
 TESTS += tests/plugins/redis_test tests/plugins/redis_parts_test
-tests_plugins_redis_test_SOURCES = tests/plugins/redis_test.c
+tests_plugins_redis_test_SOURCES = tests/plugins/redis_test.c \
+	tests/plugins/said.h
 tests_plugins_redis_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(CFLAGS_REDIS) \
 	-I$(srcdir)/plugins
 tests_plugins_redis_test_LDADD = $(LIBS_UNIT) plugins/redis/libredis.la
-tests_plugins_redis_parts_test_SOURCES = tests/plugins/redis_parts_test.c
+tests_plugins_redis_parts_test_SOURCES = tests/plugins/redis_parts_test.c \
+	tests/plugins/said.h
 tests_plugins_redis_parts_test_CPPFLAGS = $(CPPFLAGS_UNIT) $(CFLAGS_REDIS) \
 	-I$(srcdir)/plugins
 tests_plugins_redis_parts_test_LDADD = $(LIBS_UNIT) plugins/redis/libredis.la

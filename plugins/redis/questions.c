@@ -306,12 +306,12 @@ static sonde_code read_replies(struct sonde_instance *i, uint32_t asked,
 static sonde_code connect_now(struct sonde_instance *i, sonde_msec deadline,
                               struct sonde_err *err)
 {
-    double from = redis_clock();
+    double from = clock_seconds();
     sonde_code rc;
 
     redis_forget(i);
     rc = conn_open(&i->conn, i->address.stream, redis_tls(i), deadline, err);
-    i->connect_seconds = redis_clock() - from;
+    i->connect_seconds = clock_seconds() - from;
     return rc;
 }
 
@@ -394,7 +394,7 @@ static sonde_code next_trip(struct sonde_instance *i, uint32_t *done,
 static sonde_code ping(struct sonde_instance *i, sonde_msec deadline,
                        struct sonde_err *err)
 {
-    double from = redis_clock();
+    double from = clock_seconds();
     struct redis_reply *r;
     sonde_code rc = conn_add(&i->conn, err, SONDE_STR("PING"));
 
@@ -404,7 +404,7 @@ static sonde_code ping(struct sonde_instance *i, sonde_msec deadline,
         rc = conn_read(&i->conn, deadline, &r, err);
     if (rc == SONDE_OK)
         i->ping_seconds =
-            r->type == REDIS_REPLY_ERROR ? -1 : redis_clock() - from;
+            r->type == REDIS_REPLY_ERROR ? -1 : clock_seconds() - from;
     return rc;
 }
 

@@ -23,7 +23,6 @@
 #include "redis.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "options.h"
 
@@ -60,23 +59,6 @@ void part_end(struct sonde_instance *i, sonde_code code,
 }
 
 /* ---- small parts --------------------------------------------------------- */
-
-double redis_clock(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-/* A little before the host's deadline: a twentieth, 100 ms at most. */
-static sonde_msec own_deadline(const struct sonde_host *host,
-                               sonde_msec deadline)
-{
-    sonde_msec margin = (deadline - host->monotonic()) / 20;
-
-    return deadline - (margin < 0 ? 0 : margin > 100 ? 100 : margin);
-}
 
 const struct sonde_tls *redis_tls(const struct sonde_instance *i)
 {
@@ -215,14 +197,14 @@ static sonde_code redis_collect(struct sonde_instance *i,
                                 struct sonde_err *err)
 {
     struct sonde_err why = { 0 };
-    double from = redis_clock();
+    double from = clock_seconds();
     sonde_code rc;
 
     (void)err;
     i->sink = sink;
     i->ping_seconds = -1;
     emit_begin(&i->emit, sink);
-    deadline = own_deadline(i->host, deadline);
+    deadline = clock_before(i->host, deadline, 100);
     rc = questions_ask(i, deadline, &why);
     if (rc == SONDE_OK)
         rc = count_databases(i, &why);
@@ -233,7 +215,7 @@ static sonde_code redis_collect(struct sonde_instance *i,
         if (SONDE_HAS(struct sonde_host, i->host, discard))
             i->host->discard(sink);
     }
-    emit_self(i, redis_clock() - from, rc == SONDE_OK ? "" : why.text);
+    emit_self(i, clock_seconds() - from, rc == SONDE_OK ? "" : why.text);
     tell_change(i, rc == SONDE_OK ? "" : why.text);
     arena_reset(&i->conn.arena);
     return SONDE_OK;

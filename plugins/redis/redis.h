@@ -8,6 +8,7 @@
 
 #include "conn.h"
 #include "emit.h"
+#include "shared/clock.h"
 #include "shared/text.h"
 
 /* Bounds on what one collection holds. */
@@ -360,8 +361,6 @@ SONDE_NODISCARD sonde_code redis_conn_for(struct sonde_instance *i,
                                           struct sonde_err *err);
 /* The job's TLS settings if the address wants TLS, or NULL. */
 const struct sonde_tls *redis_tls(const struct sonde_instance *i);
-/* Seconds of a clock that never jumps. */
-double redis_clock(void);
 /* What was learnt of a connection is forgotten with it. */
 void redis_forget(struct sonde_instance *i);
 

@@ -427,7 +427,7 @@ static void begin(struct sonde_instance *i)
     w->running = true;
     w->with_patterns = !i->options->skip_checkkeys_for_role_master ||
                        strcmp(i->facts.role_text, "slave") == 0;
-    w->began = redis_clock();
+    w->began = clock_seconds();
     w->db = 0;
     w->node = 0;
     (void)strcpy(w->cursor, "0");
@@ -519,7 +519,7 @@ static void emit_results(struct sonde_instance *i)
 {
     struct redis_walk *w = i->walk;
     const struct redis_key_list *counts = &i->count_patterns;
-    double seconds = redis_clock() - w->began;
+    double seconds = clock_seconds() - w->began;
     char label[32];
 
     kept_emit(&w->kept, &i->emit);

@@ -11,6 +11,7 @@
 
 #include "celery/emit.h"
 #include "celery/listener.h"
+#include "plugins/said.h"
 #include "unit/tap.h"
 
 /* ---- a state with a sink ------------------------------------------------- */
@@ -60,16 +61,6 @@ static void show(struct bench *b)
     CU_ASSERT_EQUAL(b->fake.sink.code, SONDE_OK);
 }
 
-static bool is(const struct bench *b, const char *series, double want)
-{
-    double got = sonde_fake_value(&b->fake, series);
-    bool ok = isnan(want) ? isnan(got) : fabs(got - want) < 1e-9;
-
-    if (!ok)
-        tap_note("%s: got %g, want %g", series, got, want);
-    return ok;
-}
-
 #define EVENT(type, uuid, host, rest)                                          \
     "{\"type\":\"" type "\",\"uuid\":\"" uuid "\",\"hostname\":\"" host        \
     "\",\"timestamp\":1000.5" rest "}"
@@ -89,8 +80,8 @@ static void test_counters(void)
     hear(&b, "{\"type\":\"task-sent\",\"uuid\":\"u\",\"hostname\":\"gen@web\","
              "\"timestamp\":1000,\"name\":\"app.add\",\"queue\":\"q\"}");
     show(&b);
-    CU_ASSERT(is(&b, "celery_task_sent_total" ADD("web"), 1));
-    CU_ASSERT(is(&b, "celery_task_received_total" ADD("web"), 0));
+    CU_ASSERT(is(&b.fake, "celery_task_sent_total" ADD("web"), 1));
+    CU_ASSERT(is(&b.fake, "celery_task_received_total" ADD("web"), 0));
     hear(&b,
          "[" EVENT(
              "task-received", "u", "w1@vm",
@@ -100,25 +91,25 @@ static void test_counters(void)
                                                               ",\"runtime\":0."
                                                               "02") "]");
     show(&b);
-    CU_ASSERT(is(&b, "celery_task_received_total" ADD("vm"), 1));
-    CU_ASSERT(is(&b, "celery_task_succeeded_total" ADD("vm"), 1));
-    CU_ASSERT(is(&b, "celery_task_retried_total" ADD("vm"), 0));
-    CU_ASSERT(is(&b, "celery_task_sent_total" ADD("vm"), NAN));
-    CU_ASSERT(is(&b,
+    CU_ASSERT(is(&b.fake, "celery_task_received_total" ADD("vm"), 1));
+    CU_ASSERT(is(&b.fake, "celery_task_succeeded_total" ADD("vm"), 1));
+    CU_ASSERT(is(&b.fake, "celery_task_retried_total" ADD("vm"), 0));
+    CU_ASSERT(is(&b.fake, "celery_task_sent_total" ADD("vm"), NAN));
+    CU_ASSERT(is(&b.fake,
                  "celery_task_failed_total{name=\"app.add\",hostname=\"vm\","
                  "queue_name=\"q\"}",
                  0));
-    CU_ASSERT(is(&b,
+    CU_ASSERT(is(&b.fake,
                  "celery_task_runtime_bucket{name=\"app.add\",hostname=\"vm\","
                  "queue_name=\"q\",le=\"0.01\"}",
                  0));
-    CU_ASSERT(is(&b,
+    CU_ASSERT(is(&b.fake,
                  "celery_task_runtime_bucket{name=\"app.add\",hostname=\"vm\","
                  "queue_name=\"q\",le=\"0.025\"}",
                  1));
-    CU_ASSERT(is(&b, "celery_task_queue_wait_time_sum" ADD("vm"), 0.5));
-    CU_ASSERT(is(&b, "celery_tasks_remembered", 0));
-    CU_ASSERT(is(&b, "celery_task_sent_created" ADD("web"), NAN));
+    CU_ASSERT(is(&b.fake, "celery_task_queue_wait_time_sum" ADD("vm"), 0.5));
+    CU_ASSERT(is(&b.fake, "celery_tasks_remembered", 0));
+    CU_ASSERT(is(&b.fake, "celery_task_sent_created" ADD("web"), NAN));
     tear_down(&b);
 }
 
@@ -130,15 +121,15 @@ static void test_failures(void)
     hear(&b, EVENT("task-failed", "u", "w1@vm",
                    ",\"exception\":\"ValueError('x')\""));
     show(&b);
-    CU_ASSERT(is(&b,
+    CU_ASSERT(is(&b.fake,
                  "celery_task_failed_total{name=\"None\",hostname=\"vm\","
                  "exception=\"ValueError\",queue_name=\"celery\"}",
                  1));
-    CU_ASSERT(is(&b,
+    CU_ASSERT(is(&b.fake,
                  "celery_task_failed_created{name=\"None\",hostname=\"vm\","
                  "exception=\"ValueError\",queue_name=\"celery\"}",
                  1000));
-    CU_ASSERT(is(&b, "celery_events_unnamed_total", 1));
+    CU_ASSERT(is(&b.fake, "celery_events_unnamed_total", 1));
     tear_down(&b);
 }
 
@@ -157,24 +148,24 @@ static void test_generic(void)
     hear(&b, sent);
     hear(&b, EVENT("task-started", "u", "w1@vm", ""));
     show(&b);
-    CU_ASSERT(is(&b, "celery_task_sent_total" ADD("generic"), 1));
-    CU_ASSERT(is(&b, "celery_task_started_total" ADD("generic"), 1));
+    CU_ASSERT(is(&b.fake, "celery_task_sent_total" ADD("generic"), 1));
+    CU_ASSERT(is(&b.fake, "celery_task_started_total" ADD("generic"), 1));
     CU_ASSERT(!strstr(b.fake.text.ptr, "hostname=\"vm\""));
     tear_down(&b);
 
     set_up(&b, both + 2);
     hear(&b, sent);
     show(&b);
-    CU_ASSERT(is(&b, "celery_task_sent_total" ADD("web"), 1));
-    CU_ASSERT(is(&b, "celery_task_started_total" ADD("generic"), 0));
-    CU_ASSERT(is(&b, "celery_task_started_total" ADD("web"), NAN));
+    CU_ASSERT(is(&b.fake, "celery_task_sent_total" ADD("web"), 1));
+    CU_ASSERT(is(&b.fake, "celery_task_started_total" ADD("generic"), 0));
+    CU_ASSERT(is(&b.fake, "celery_task_started_total" ADD("web"), NAN));
     tear_down(&b);
 
     set_up(&b, (const char *const[]){ "node_names", "true", NULL });
     hear(&b, sent);
     hear(&b, EVENT("task-started", "u", "w1@vm", ""));
     show(&b);
-    CU_ASSERT(is(&b, "celery_task_started_total" ADD("w1@vm"), 1));
+    CU_ASSERT(is(&b.fake, "celery_task_started_total" ADD("w1@vm"), 1));
     tear_down(&b);
 }
 
@@ -190,7 +181,7 @@ static void test_wait(void)
                    "\"eta\":\"1970-01-01T00:16:40+00:00\""));
     hear(&b, EVENT("task-started", "u", "w1@vm", ""));
     show(&b); /* sent at 900 for 1000, started at 1000.5 */
-    CU_ASSERT(is(&b, "celery_task_queue_wait_time_sum" ADD("vm"), 0.5));
+    CU_ASSERT(is(&b.fake, "celery_task_queue_wait_time_sum" ADD("vm"), 0.5));
     tear_down(&b);
 }
 
@@ -211,13 +202,14 @@ static void test_limits_and_garbage(void)
         state_message(&b.state, sonde_cstr(type), SONDE_STR("\x80"), b.at);
     }
     show(&b);
-    CU_ASSERT(is(&b, "celery_events_dropped_total{reason=\"limit\"}", 1));
-    CU_ASSERT(is(&b, "celery_events_dropped_total{reason=\"malformed\"}", 4));
+    CU_ASSERT(is(&b.fake, "celery_events_dropped_total{reason=\"limit\"}", 1));
     CU_ASSERT(
-        is(&b, "celery_events_dropped_total{reason=\"content_type\"}", 40));
-    CU_ASSERT(is(&b, "celery_events_total{type=\"other\"}", 1));
-    CU_ASSERT(
-        is(&b, "celery_events_undecoded_total{content_type=\"other\"}", 25));
+        is(&b.fake, "celery_events_dropped_total{reason=\"malformed\"}", 4));
+    CU_ASSERT(is(&b.fake,
+                 "celery_events_dropped_total{reason=\"content_type\"}", 40));
+    CU_ASSERT(is(&b.fake, "celery_events_total{type=\"other\"}", 1));
+    CU_ASSERT(is(&b.fake,
+                 "celery_events_undecoded_total{content_type=\"other\"}", 25));
     tear_down(&b);
 }
 
@@ -237,22 +229,22 @@ static void test_timeout_and_purge(void)
     hear(&b, BEAT("w1@vm", "3"));
     hear(&b, EVENT("task-started", "u", "w1@vm", ""));
     show(&b);
-    CU_ASSERT(is(&b, "celery_worker_up{hostname=\"vm\"}", 1));
-    CU_ASSERT(is(&b, "celery_worker_tasks_active{hostname=\"vm\"}", 3));
+    CU_ASSERT(is(&b.fake, "celery_worker_up{hostname=\"vm\"}", 1));
+    CU_ASSERT(is(&b.fake, "celery_worker_tasks_active{hostname=\"vm\"}", 3));
     CU_ASSERT(
-        is(&b, "celery_worker_tasks_processed_total{hostname=\"vm\"}", 7));
+        is(&b.fake, "celery_worker_tasks_processed_total{hostname=\"vm\"}", 7));
     pass(&b, 300000);
     show(&b);
-    CU_ASSERT(is(&b, "celery_worker_up{hostname=\"vm\"}", 1));
-    CU_ASSERT(
-        is(&b, "celery_worker_heartbeat_age_seconds{hostname=\"vm\"}", 300));
+    CU_ASSERT(is(&b.fake, "celery_worker_up{hostname=\"vm\"}", 1));
+    CU_ASSERT(is(&b.fake,
+                 "celery_worker_heartbeat_age_seconds{hostname=\"vm\"}", 300));
     pass(&b, 1);
     show(&b);
-    CU_ASSERT(is(&b, "celery_worker_up{hostname=\"vm\"}", 0));
-    CU_ASSERT(is(&b, "celery_worker_tasks_active{hostname=\"vm\"}", 0));
+    CU_ASSERT(is(&b.fake, "celery_worker_up{hostname=\"vm\"}", 0));
+    CU_ASSERT(is(&b.fake, "celery_worker_tasks_active{hostname=\"vm\"}", 0));
     pass(&b, 300000);
     show(&b);
-    CU_ASSERT(is(&b, "celery_worker_up{hostname=\"vm\"}", NAN));
+    CU_ASSERT(is(&b.fake, "celery_worker_up{hostname=\"vm\"}", NAN));
     CU_ASSERT(!strstr(b.fake.text.ptr, "hostname=\"vm\""));
     tear_down(&b);
 }
@@ -267,15 +259,15 @@ static void test_never(void)
     hear(&b, BEAT("w1@vm", "0"));
     pass(&b, 100000000);
     show(&b);
-    CU_ASSERT(is(&b, "celery_worker_up{hostname=\"vm\"}", 1));
+    CU_ASSERT(is(&b.fake, "celery_worker_up{hostname=\"vm\"}", 1));
     hear(&b, "{\"type\":\"worker-offline\",\"hostname\":\"w1@vm\"}");
     show(&b);
-    CU_ASSERT(is(&b, "celery_worker_up{hostname=\"vm\"}", 0));
-    CU_ASSERT(
-        is(&b, "celery_worker_heartbeat_age_seconds{hostname=\"vm\"}", NAN));
+    CU_ASSERT(is(&b.fake, "celery_worker_up{hostname=\"vm\"}", 0));
+    CU_ASSERT(is(&b.fake,
+                 "celery_worker_heartbeat_age_seconds{hostname=\"vm\"}", NAN));
     hear(&b, "{\"type\":\"worker-online\",\"hostname\":\"w1@vm\"}");
     show(&b);
-    CU_ASSERT(is(&b, "celery_worker_up{hostname=\"vm\"}", 1));
+    CU_ASSERT(is(&b.fake, "celery_worker_up{hostname=\"vm\"}", 1));
     tear_down(&b);
 }
 
@@ -290,19 +282,19 @@ static void test_shared_host(void)
     pass(&b, 200000);
     hear(&b, BEAT("w2@vm", "2"));
     show(&b);
-    CU_ASSERT(is(&b, "celery_worker_tasks_active{hostname=\"vm\"}", 3));
+    CU_ASSERT(is(&b.fake, "celery_worker_tasks_active{hostname=\"vm\"}", 3));
     pass(&b, 200000);
     hear(&b, BEAT("w2@vm", "2"));
     show(&b); /* w1 has timed out, w2 has not */
-    CU_ASSERT(is(&b, "celery_worker_up{hostname=\"vm\"}", 1));
-    CU_ASSERT(is(&b, "celery_worker_tasks_active{hostname=\"vm\"}", 2));
-    CU_ASSERT(
-        is(&b, "celery_worker_heartbeat_age_seconds{hostname=\"vm\"}", 400));
+    CU_ASSERT(is(&b.fake, "celery_worker_up{hostname=\"vm\"}", 1));
+    CU_ASSERT(is(&b.fake, "celery_worker_tasks_active{hostname=\"vm\"}", 2));
+    CU_ASSERT(is(&b.fake,
+                 "celery_worker_heartbeat_age_seconds{hostname=\"vm\"}", 400));
     pass(&b, 250000);
     show(&b); /* w1 is purged, its host is not */
-    CU_ASSERT(
-        is(&b, "celery_worker_heartbeat_age_seconds{hostname=\"vm\"}", 250));
-    CU_ASSERT(is(&b,
+    CU_ASSERT(is(&b.fake,
+                 "celery_worker_heartbeat_age_seconds{hostname=\"vm\"}", 250));
+    CU_ASSERT(is(&b.fake,
                  "celery_task_started_total{name=\"None\",hostname=\"vm\","
                  "queue_name=\"celery\"}",
                  1));
@@ -330,25 +322,27 @@ static void test_inspection(void)
     reply(&b, "[]");
     fleet_end(&b.state.fleet);
     show(&b);
-    CU_ASSERT(is(&b, "celery_active_worker_count{queue_name=\"q\"}", 2));
-    CU_ASSERT(is(&b, "celery_active_process_count{queue_name=\"q\"}", 6));
-    CU_ASSERT(is(&b, "celery_active_process_count{queue_name=\"r\"}", 2));
-    CU_ASSERT(is(&b, "celery_active_worker_count{queue_name=\"idle\"}", 0));
-    CU_ASSERT(is(&b, "celery_worker_pool_size{hostname=\"vm\"}", 6));
-    CU_ASSERT(is(&b, "celery_worker_max_resident_memory_bytes{hostname=\"vm\"}",
+    CU_ASSERT(is(&b.fake, "celery_active_worker_count{queue_name=\"q\"}", 2));
+    CU_ASSERT(is(&b.fake, "celery_active_process_count{queue_name=\"q\"}", 6));
+    CU_ASSERT(is(&b.fake, "celery_active_process_count{queue_name=\"r\"}", 2));
+    CU_ASSERT(
+        is(&b.fake, "celery_active_worker_count{queue_name=\"idle\"}", 0));
+    CU_ASSERT(is(&b.fake, "celery_worker_pool_size{hostname=\"vm\"}", 6));
+    CU_ASSERT(is(&b.fake,
+                 "celery_worker_max_resident_memory_bytes{hostname=\"vm\"}",
                  1024000));
-    CU_ASSERT(is(&b, "celery_inspect_workers", 2));
-    CU_ASSERT(is(&b, "celery_worker_up{hostname=\"vm\"}", NAN));
+    CU_ASSERT(is(&b.fake, "celery_inspect_workers", 2));
+    CU_ASSERT(is(&b.fake, "celery_worker_up{hostname=\"vm\"}", NAN));
     fleet_begin(&b.state.fleet);
     fleet_end(&b.state.fleet); /* nobody answers */
     show(&b);
-    CU_ASSERT(is(&b, "celery_active_worker_count{queue_name=\"q\"}", 0));
+    CU_ASSERT(is(&b.fake, "celery_active_worker_count{queue_name=\"q\"}", 0));
     for (int i = 0; i < 3; i++) {
         fleet_begin(&b.state.fleet);
         fleet_end(&b.state.fleet);
     }
     show(&b); /* forgotten, for no event of theirs was ever heard */
-    CU_ASSERT(is(&b, "celery_worker_pool_size{hostname=\"vm\"}", NAN));
+    CU_ASSERT(is(&b.fake, "celery_worker_pool_size{hostname=\"vm\"}", NAN));
     tear_down(&b);
 }
 
@@ -364,15 +358,15 @@ static void test_tails(void)
     state_tail(&b.state, SONDE_STR("q"), 0,
                SONDE_STR("{\"body\":\"x\",\"headers\":{\"id\":\"u\"}}"), 1000);
     show(&b); /* sent at 940, as its event said */
-    CU_ASSERT(is(&b, series, 60));
+    CU_ASSERT(is(&b.fake, series, 60));
     state_tail(&b.state, SONDE_STR("q"), 0, SONDE_STR("another"), 1000);
     pass(&b, 5000);
     state_tail(&b.state, SONDE_STR("q"), 0, SONDE_STR("another"), 1005);
     show(&b); /* first seen at 1000 */
-    CU_ASSERT(is(&b, series, 5));
+    CU_ASSERT(is(&b.fake, series, 5));
     state_tail(&b.state, SONDE_STR("q"), 0, (sonde_str){ 0 }, 1005);
     show(&b);
-    CU_ASSERT(is(&b, series, 0));
+    CU_ASSERT(is(&b.fake, series, 0));
     tear_down(&b);
 }
 

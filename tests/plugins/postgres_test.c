@@ -9,6 +9,7 @@
 
 #include <sonde/testing.h>
 
+#include "plugins/said.h"
 #include "postgres/postgres.h"
 #include "unit/tap.h"
 
@@ -251,17 +252,6 @@ static void close_case(struct sonde_fake *f)
     sonde_fake_fini(f);
     CU_ASSERT_EQUAL(server.opened >= server.closed, 1);
     text_fini(&server.said);
-}
-
-static bool is(struct sonde_fake *f, const char *series, double want)
-{
-    double got = sonde_fake_value(f, series);
-    bool ok = isnan(want) ? isnan(got) : fabs(got - want) < 1e-9;
-
-    if (!ok)
-        tap_note("%s is %g, not %g\n%s", series, got, want,
-                 sonde_fake_cstr(&f->text));
-    return ok;
 }
 
 static size_t part_index(const char *name)

@@ -9,26 +9,12 @@
 
 #include <sonde/testing.h>
 
+#include "plugins/said.h"
 #include "redis/pattern.h"
 #include "redis/redis.h"
 #include "unit/tap.h"
 
 /* ---- small parts --------------------------------------------------------- */
-
-static bool is(const struct sonde_fake *f, const char *series, double want)
-{
-    double got = sonde_fake_value(f, series);
-    bool ok = fabs(got - want) < 1e-9;
-
-    if (!ok)
-        tap_note("%s: expected %g, got %g", series, want, got);
-    return ok;
-}
-
-static bool absent(const struct sonde_fake *f, const char *part)
-{
-    return !strstr(sonde_fake_cstr(&f->text), part);
-}
 
 static bool failed(const struct sonde_fake *f, enum redis_part part,
                    sonde_code code, const char *why)

@@ -9,6 +9,7 @@
 
 #include <sonde/testing.h>
 
+#include "plugins/said.h"
 #include "redis/redis.h"
 #include "unit/tap.h"
 
@@ -77,25 +78,6 @@ static sonde_str wire(sonde_str bulk, const char *rest)
 static bool logged(const struct sonde_fake *f, const char *part)
 {
     return strstr(sonde_fake_cstr(&f->log), part) != NULL;
-}
-
-static bool is(const struct sonde_fake *f, const char *series, double want)
-{
-    double got = sonde_fake_value(f, series);
-    bool ok = fabs(got - want) < 1e-9;
-
-    if (!ok)
-        tap_note("%s: expected %g, got %g", series, want, got);
-    return ok;
-}
-
-static bool absent(const struct sonde_fake *f, const char *part)
-{
-    bool ok = !strstr(sonde_fake_cstr(&f->text), part);
-
-    if (!ok)
-        tap_note("%s is there", part);
-    return ok;
 }
 
 static void start(struct sonde_fake *f, const char *address)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What plugins share, by itself: bytes, numbers, series. */
+/* What plugins share, by itself: bytes, numbers, series, clock. */
 #include <math.h>
 #include <stdlib.h>
 
+#include "shared/clock.h"
 #include "shared/unique.h"
 #include "unit/tap.h"
 
@@ -245,6 +246,35 @@ static void test_series(void)
     unique_fini(&s);
 }
 
+/* ---- clock --------------------------------------------------------------- */
+
+static sonde_msec at_7000(void)
+{
+    return 7000;
+}
+
+static void test_clock(void)
+{
+    static const struct {
+        int line;
+        sonde_msec deadline, most, want;
+    } rows[] = {
+        { __LINE__, 8000, 100, 7950 }, /* a twentieth */
+        { __LINE__, 17000, 100, 16900 }, { __LINE__, 17000, 250, 16750 },
+        { __LINE__, 7000, 100, 7000 },   { __LINE__, 6000, 100, 6000 },
+    };
+    struct sonde_host host = { .monotonic = at_7000 };
+    double from = clock_seconds();
+    struct timespec now = clock_after(-5), later = clock_after(90999);
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        ROW_ASSERT(&rows[i], clock_before(&host, rows[i].deadline,
+                                          rows[i].most) == rows[i].want);
+    CU_ASSERT((double)now.tv_sec + 1 >= from);
+    CU_ASSERT(later.tv_sec >= now.tv_sec + 90);
+    CU_ASSERT(later.tv_nsec >= 0 && later.tv_nsec < 1000000000);
+}
+
 int main(void)
 {
     static const struct tap_test tests[] = {
@@ -252,6 +282,7 @@ int main(void)
         { "%XX", test_decoded },         { "a lack of memory", test_failed },
         { "views", test_views },         { "numbers", test_numbers },
         { "whole numbers", test_whole }, { "series", test_series },
+        { "deadlines", test_clock },
     };
 
     return TAP_RUN("shared", tests);
