@@ -15,8 +15,10 @@ SOURCES_REDIS = plugins/redis/address.c plugins/redis/arena.c \
 	plugins/redis/search.c plugins/redis/sentinel.c \
 	plugins/redis/settings.c plugins/redis/streams.c \
 	plugins/redis/walk.c plugins/shared/wire.c plugins/shared/wire.h
-CFLAGS_REDIS = -I$(srcdir)/plugins $(REDIS_PLUGIN_CFLAGS) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS)
-LIBS_REDIS = plugins/shared/libshared.la $(REDIS_PLUGIN_LIBS) $(JANSSON_LIBS) $(PCRE2_LIBS) -lm
+CFLAGS_REDIS = -I$(srcdir)/plugins $(REDIS_PLUGIN_CFLAGS) $(JANSSON_CFLAGS) \
+	$(PCRE2_CFLAGS)
+LIBS_REDIS = plugins/shared/libshared.la $(REDIS_PLUGIN_LIBS) \
+	$(JANSSON_LIBS) $(PCRE2_LIBS) -lm
 FUZZ_REDIS = tests/fuzz/redis_args tests/fuzz/redis_clients \
 	tests/fuzz/redis_info tests/fuzz/redis_lua tests/fuzz/redis_password \
 	tests/fuzz/redis_resp

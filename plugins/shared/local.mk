@@ -1,8 +1,8 @@
 # What plugins share: sources that are compiled into each.
 noinst_LTLIBRARIES += plugins/shared/libshared.la
-plugins_shared_libshared_la_SOURCES = plugins/shared/unique.c \
-	plugins/shared/unique.h plugins/shared/text.c plugins/shared/text.h \
-	plugins/shared/clock.c plugins/shared/clock.h
+plugins_shared_libshared_la_SOURCES = plugins/shared/clock.c \
+	plugins/shared/clock.h plugins/shared/text.c plugins/shared/text.h \
+	plugins/shared/unique.c plugins/shared/unique.h
 plugins_shared_libshared_la_CPPFLAGS = $(CPPFLAGS_PLUGIN) -I$(srcdir)/plugins
 
 check_PROGRAMS += tests/plugins/shared_test

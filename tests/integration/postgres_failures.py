@@ -51,7 +51,7 @@ def test_down_and_back(case):
     need("up" == a.target("pg")["health"], "a fact, not a failed collection")
     s.start()
     up(a)
-    need(a.query("pg_database_size_bytes"), "sizes")
+    wait_for("sizes", lambda: a.query("pg_database_size_bytes"))
     s.process.kill()
     up(a, 0.0)
     wait_for("nothing stale", lambda: not a.query("pg_database_size_bytes") and
