@@ -6,8 +6,9 @@ core_scrape_libscrape_la_SOURCES = \
 	core/scrape/demand.c core/scrape/demand.h \
 	core/scrape/expose_config.c \
 	core/scrape/family_cache.c core/scrape/family_cache.h \
+	core/scrape/fetch.c \
 	core/scrape/job.c core/scrape/job.h \
-	core/scrape/loop.c core/scrape/loop.h \
+	core/scrape/loop.c core/scrape/loop.h core/scrape/loop_int.h \
 	core/scrape/manager.c core/scrape/manager.h \
 	core/scrape/metrics.h \
 	core/scrape/oneshot.c \

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each target has a timer. When it fires, a collection begins: for a fetch
- * plugin the requests of its plan go out one after the other on the target's
- * kept-alive connection, their bodies are read as they arrive; a collect
- * plugin (and a step of a plan that is `collect`) runs on the collectors' pool
- * and hands its text back here. So
- * everything about a target happens on this one thread, and no lock is held
- * while a line is read (but the target's, for the family cache).
+ * Each target has a timer. When it fires, a collection begins: a fetch
+ * plugin's by requests of this thread (fetch.c), a collect plugin's on the
+ * collectors' pool, which hands the text back here. So everything about a
+ * target happens on this one thread, and no lock is held while a line is read
+ * (but the target's, for the family cache).
  *
  * A target never has two collections under way. A fetch can not outlast the
  * interval (its timeout is not longer). A plugin's `collect` can, if it
@@ -19,38 +17,20 @@
  */
 #include "scrape/loop.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "scrape/collection.h"
 #include "scrape/collectors.h"
 #include "scrape/demand.h"
+#include "scrape/loop_int.h"
+#include "scrape/manager.h"
 #include "scrape/metrics.h"
-#include "util/log.h"
 #include "util/mem.h"
-#include "util/str.h"
 
 #define SPARE_COLLECTIONS  8
 #define ALIGN_TOLERANCE_MS 2
 /* A plugin that is this late past its deadline is not waited for. */
 #define COLLECT_GRACE_MS 500
-
-struct scrape_loop {
-    struct net_loop *net;
-    pthread_t thread;
-    bool running; /* the thread has to be joined                            */
-    _Atomic bool stopping;
-    const struct clock *clock;
-    struct storage *storage;
-    struct collectors *collectors;
-
-    /* loop only */
-    struct collection *spare;
-    size_t spare_count;
-    struct target **targets; /* each holds a reference */
-    size_t count, cap;
-};
 
 /* ---- collections in use and spare ---------------------------------------- */
 
@@ -197,7 +177,7 @@ static void go_on(struct target *t)
         arm_idle(t);
 }
 
-static void finish(struct collection *c)
+void scrape_loop_finish(struct collection *c)
 {
     struct target *t = target_ref(c->target);
     struct scrape_loop *l = t->loop;
@@ -210,8 +190,7 @@ static void finish(struct collection *c)
     target_unref(t);
 }
 
-/* The loop has stopped in the middle: the target is neither up nor down. */
-static void drop(struct collection *c)
+void scrape_loop_drop(struct collection *c)
 {
     struct target *t = c->target;
 
@@ -221,269 +200,30 @@ static void drop(struct collection *c)
     give_collection(t->loop, c);
 }
 
-/* The plugin knows of the reloads that this collection saw. */
-static void was_told(struct collection *c)
-{
-    if (!c->reload)
-        c->target->reloads = c->reloads;
-}
-
-/* ---- fetching ------------------------------------------------------------ */
-
-static void next_request(struct collection *c);
-static void start_round(struct collection *c);
-
-static const struct sonde_request *request_of(const struct collection *c)
-{
-    return &c->plan.requests[c->request];
-}
-
-static bool may_fail(const struct collection *c)
-{
-    return request_of(c)->flags & SONDE_FETCH_MAY_FAIL;
-}
-
-static bool on_begin(void *arg, int status, sonde_str content_type)
-{
-    struct collection *c = arg;
-    const struct scrape_config *config = c->target->job->config;
-    enum expo_format format = EXPO_TEXT;
-
-    c->status = status;
-    buf_reset(&c->body);
-    if (request_of(c)->body == SONDE_BODY_PLUGIN)
-        return true;
-    if (status != 200)
-        return true; /* judged when the answer is over */
-    if (expo_format_of(content_type, config->fallback_scrape_protocol, &format,
-                       &c->err) != SONDE_OK)
-        return false;
-    collection_body_begin(c, format);
-    return true;
-}
-
-static bool on_data(void *arg, sonde_str piece)
-{
-    struct collection *c = arg;
-
-    if (request_of(c)->body == SONDE_BODY_EXPOSITION)
-        return c->status != 200 || collection_body(c, piece);
-    c->body.limit = COLLECTION_PLUGIN_BODY_MAX;
-    buf_put(&c->body, piece);
-    return !buf_failed(&c->body);
-}
-
-static void take_exposition(struct collection *c, const struct http_result *r)
-{
-    bool ours = c->err.code != SONDE_OK; /* the scanner or the type refused */
-
-    if (!ours && r->code != SONDE_OK) {
-        c->over_body_limit = r->code == SONDE_ELIMIT;
-        (void)sonde_err_set(&c->err, r->code, "%s", r->error);
-    } else if (!ours && r->status != 200) {
-        (void)sonde_err_set(&c->err, SONDE_EPROTO,
-                            "server returned HTTP status %d", r->status);
-    }
-    (void)collection_body_end(c);
-    if (c->err.code != SONDE_OK && may_fail(c)) {
-        c->err.code = SONDE_OK;
-        collection_forget_part(c);
-    }
-}
-
-static void give_to_plugin(struct collection *c, const struct http_result *r)
-{
-    struct sonde_response response = {
-        .struct_size = sizeof(response),
-        .request = c->request,
-        .code = r->code,
-        .error = r->error,
-        .status = r->status,
-        .content_type = r->content_type,
-        .body = request_of(c)->body == SONDE_BODY_PLUGIN ? buf_str(&c->body)
-                                                         : (sonde_str){ 0 },
-        .duration_seconds = r->seconds,
-    };
-
-    if (r->code != SONDE_OK && !may_fail(c)) {
-        (void)sonde_err_set(&c->err, r->code, "%s", r->error);
-        return;
-    }
-    buf_reset(&c->text);
-    if (plugin_parse(c->target->instance, &response, &c->text, &c->err) ==
-        SONDE_OK) {
-        c->err.code = SONDE_OK;
-        (void)collection_text(c, buf_str(&c->text));
-    }
-}
-
-/* All answers are in: what the plugin's parts have to say comes last. */
-static void complete(struct collection *c)
-{
-    buf_reset(&c->text);
-    if (c->err.code == SONDE_OK &&
-        plugin_planned(c->target->instance, &c->text, &c->err) == SONDE_OK) {
-        c->err.code = SONDE_OK;
-        (void)collection_text(c, buf_str(&c->text));
-    }
-    finish(c);
-}
-
-static void advance(struct collection *c)
-{
-    c->request++;
-    if (c->err.code == SONDE_OK && c->request < c->plan.count) {
-        next_request(c);
-    } else if (c->err.code == SONDE_OK && c->plan.more) {
-        c->plan.round++;
-        start_round(c);
-    } else {
-        complete(c);
-    }
-}
-
-static void on_done(void *arg, const struct http_result *r)
-{
-    struct collection *c = arg;
-    bool exposition = request_of(c)->body == SONDE_BODY_EXPOSITION;
-
-    if (atomic_load(&c->target->loop->stopping)) {
-        drop(c);
-        return;
-    }
-    if (exposition)
-        take_exposition(c, r);
-    if (c->err.code == SONDE_OK && (!exposition || may_fail(c)))
-        give_to_plugin(c, r);
-    advance(c);
-}
-
-static uint64_t body_limit(const struct scrape_config *config)
-{
-    return config->body_size_limit > 0 ? (uint64_t)config->body_size_limit
-                                       : COLLECTION_BODY_MAX;
-}
-
-static void start_request(struct collection *c, sonde_str url,
-                          sonde_str unix_socket, sonde_msec left_ms)
-{
-    struct target *t = c->target;
-    const struct job *job = t->job;
-    char timeout[32];
-    int n = snprintf(timeout, sizeof(timeout), "%g", (double)t->timeout / 1000);
-    const struct http_header headers[] = {
-        { "Accept", request_of(c)->body == SONDE_BODY_EXPOSITION
-                        ? job->accept
-                        : SONDE_STR("*/*") },
-        { "User-Agent", job->agent },
-        { "X-Prometheus-Scrape-Timeout-Seconds", { timeout, (size_t)n } },
-    };
-    const struct http_request request = {
-        .url = url,
-        .unix_socket = unix_socket,
-        .headers = headers,
-        .header_count = sizeof(headers) / sizeof(headers[0]),
-        .timeout_ms = left_ms,
-        .body_limit_bytes = body_limit(job->config),
-        .accept_gzip = job->config->enable_compression,
-        .begin = on_begin,
-        .data = on_data,
-        .error_body = request_of(c)->body == SONDE_BODY_PLUGIN,
-        .done = on_done,
-        .arg = c,
-    };
-
-    c->part_open = false;
-    if (!t->client)
-        t->client = http_client_new(t->loop->net, &job->config->http);
-    http_client_start(t->client, &request);
-}
-
-static void next_request(struct collection *c)
-{
-    struct target *t = c->target;
-    const struct sonde_request *r = request_of(c);
-    sonde_msec left = c->deadline - clock_monotonic(t->loop->clock);
-    sonde_str unix_socket;
-    struct buf url;
-
-    if (r->body == SONDE_BODY_COLLECT) {
-        collectors_submit(t->loop->collectors, c);
-        return;
-    }
-    buf_init(&url);
-    target_request_url(&url, &unix_socket, t->scheme, t->address,
-                       r->path.len ? r->path : t->request_path);
-    start_request(c, buf_str(&url), unix_socket, left > 1 ? left : 1);
-    buf_fini(&url);
-}
-
-/* A plan of up to SONDE_FETCH_MAX requests; plugin_plan has checked it. */
-static void start_round(struct collection *c)
-{
-    if (plugin_plan(c->target->instance, &c->plan, &c->err) != SONDE_OK) {
-        finish(c);
-        return;
-    }
-    c->err.code = SONDE_OK;
-    c->request = 0;
-    if (c->plan.count)
-        next_request(c);
-    else
-        complete(c);
-}
-
-static void start_fetch(struct collection *c)
-{
-    if (c->reload)
-        plugin_reload(c->target->instance);
-    c->reload = false;
-    was_told(c);
-    start_round(c);
-}
-
 /* ---- collecting ---------------------------------------------------------- */
-
-/* `collect` was a step of a plan; its failure may be the plugin's to judge. */
-static void take_step(struct collection *c)
-{
-    const struct sonde_err why = c->err;
-    const struct http_result failed = { .code = why.code, .error = why.text };
-
-    if (why.code == SONDE_OK) {
-        (void)collection_text(c, buf_str(&c->text));
-    } else if (may_fail(c)) {
-        c->err.code = SONDE_OK;
-        give_to_plugin(c, &failed);
-    }
-    if ((c->request + 1 < c->plan.count || c->plan.more) &&
-        atomic_load(&c->target->loop->stopping))
-        drop(c);
-    else
-        advance(c);
-}
 
 static void take_collected(void *arg)
 {
     struct collection *c = arg;
     struct target *t = c->target;
 
-    was_told(c);
+    if (!c->reload)
+        t->reloads = c->reloads; /* the plugin knows of those it was told */
     if (c->late) {
         /* Its ticks were written as missed; the next one is real again. */
         (void)target_ref(t);
-        drop(c);
+        scrape_loop_drop(c);
         go_on(t);
         target_unref(t);
         return;
     }
     if (c->plan.count) {
-        take_step(c);
+        fetch_collected(c);
         return;
     }
     if (c->err.code == SONDE_OK)
         (void)collection_text(c, buf_str(&c->text));
-    finish(c);
+    scrape_loop_finish(c);
 }
 
 void scrape_loop_collected(struct scrape_loop *l, struct collection *c)
@@ -538,9 +278,9 @@ static void collect(struct target *t, struct collection *c, sonde_msec deadline)
     else
         c->unopened = true;
     if (c->err.code != SONDE_OK)
-        finish(c);
+        scrape_loop_finish(c);
     else if (plugin_is_fetch(t->job->plugin))
-        start_fetch(c);
+        fetch_start(c);
     else
         collectors_submit(l->collectors, c);
 }
@@ -729,7 +469,7 @@ static void drop_target(struct scrape_loop *l, struct target *t)
     http_client_free(t->client);
     t->client = NULL;
     if (t->collection)
-        drop(t->collection);
+        scrape_loop_drop(t->collection);
     target_unref(t);
 }
 
