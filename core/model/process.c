@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,7 +71,8 @@ static int64_t boot_seconds(void)
     return ns / 1000000000LL;
 }
 
-static size_t open_fds(void)
+/* For kernels that do not say it as the folder's size (before 6.2). */
+static size_t count_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");
     const struct dirent *e;
@@ -82,6 +84,15 @@ static size_t open_fds(void)
         n += e->d_name[0] != '.';
     (void)closedir(dir);
     return n > 0 ? n - 1 : 0; /* without the folder itself */
+}
+
+static size_t open_fds(void)
+{
+    struct stat st;
+
+    if (stat("/proc/self/fd", &st) == 0 && st.st_size > 0)
+        return (size_t)st.st_size;
+    return count_fds();
 }
 
 static void emit_limits(struct selfmetrics_page *page)

@@ -128,9 +128,10 @@ bool workers_submit(struct pool *p, enum pool_lane lane, struct pool_job *job)
         *q->tail = job;
         q->tail = &job->next;
         q->count++;
-        pthread_cond_signal(&p->work);
     }
     pthread_mutex_unlock(&p->mutex);
+    if (ok)
+        pthread_cond_signal(&p->work); /* who wakes finds the mutex free */
     return ok;
 }
 

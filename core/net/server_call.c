@@ -179,7 +179,9 @@ void server_call_unref(struct http_call *c)
     arena_fini(&c->arena);
     free(c);
     pthread_mutex_lock(&s->mutex);
-    if (--s->active == 0)
+    /* Who waits for this has set `stopping` before; else only the janitor
+     * would wake, twice a request and for nothing. */
+    if (--s->active == 0 && atomic_load(&s->stopping))
         pthread_cond_broadcast(&s->wake);
     pthread_mutex_unlock(&s->mutex);
 }

@@ -93,8 +93,8 @@ static void put_page(struct target *t, struct scrape_page *p)
     old = e->last;
     e->last = p;
     e->count++;
-    (void)pthread_cond_broadcast(&e->ended);
     (void)pthread_mutex_unlock(&t->lock);
+    (void)pthread_cond_broadcast(&e->ended); /* who wakes finds it free */
     scrape_page_unref(old);
 }
 
