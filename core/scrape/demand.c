@@ -178,7 +178,7 @@ struct scrape_page *scrape_demand_wait(struct target *t,
         struct timespec wake = clock_timespec(next < until ? next : until);
 
         (void)pthread_cond_timedwait(&e->ended, &t->lock, &wake);
-        left = gone && gone(arg);
+        left = e->count == ticket->seen && gone && gone(arg);
     }
     if (e->count != ticket->seen)
         p = scrape_page_ref(e->last);
