@@ -33,8 +33,8 @@ void emit_fini(struct emit *e)
 
 /* ---- samples ------------------------------------------------------------- */
 
-static void say_dropped(struct emit *e, const struct sonde_family *f,
-                        const sonde_str *labels)
+void emit_drop(struct emit *e, const struct sonde_family *f,
+               const sonde_str *labels)
 {
     size_t n = sizeof(e->first_dropped), at;
 
@@ -59,7 +59,7 @@ static bool prepare(struct emit *e, const struct sonde_family *f, uint64_t hash,
         n++;
     if (unique_add(&e->unique, hash, in, n, out))
         return true;
-    say_dropped(e, f, out);
+    emit_drop(e, f, out);
     return false;
 }
 
@@ -86,7 +86,8 @@ void emit_histogram(struct emit *e, size_t family, const sonde_str *labels,
 /* ---- families that only the server knows --------------------------------- */
 
 /* The same values in the order of a declared family; false if a label of
- * `from` that has a value is not among its labels. */
+ * `from` that has a value is not among its labels. Not so "server": queries
+ * have it of ours, not of the user's. */
 static bool reorder(const struct sonde_family *from, const sonde_str *in,
                     const struct sonde_family *to, sonde_str *out)
 {
@@ -100,7 +101,7 @@ static bool reorder(const struct sonde_family *from, const sonde_str *in,
             k++;
         if (k < SONDE_LABELS_MAX && to->labels[k])
             out[k] = in[i];
-        else if (in[i].len)
+        else if (in[i].len && strcmp(from->labels[i], "server") != 0)
             return false;
     }
     return true;
@@ -121,11 +122,56 @@ void emit_dynamic(struct emit *e, const struct sonde_family *family,
             memcpy(ordered, clean, sizeof(ordered));
             emit_sample(e, declared, ordered, value);
         } else {
-            say_dropped(e, family, labels);
+            emit_drop(e, family, labels);
         }
         return;
     }
     hash = unique_hash_name(family->name);
     if (prepare(e, family, hash, labels, clean))
         (void)e->host->dynamic(e->sink, family, clean, value);
+}
+
+static bool has_le(const struct sonde_family *f)
+{
+    for (size_t i = 0; i < SONDE_LABELS_MAX && f->labels[i]; i++) {
+        if (strcmp(f->labels[i], "le") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The names that a histogram's samples have are no declared family's. */
+static bool parts_free(const char *name)
+{
+    static const char *const parts[] = { "_bucket", "_sum", "_count" };
+    char full[512];
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        (void)snprintf(full, sizeof(full), "%.480s%s", name, parts[i]);
+        if (families_find(full) < PG_FAMILY_COUNT)
+            return false;
+    }
+    return true;
+}
+
+void emit_dynamic_histogram(struct emit *e, const struct sonde_family *family,
+                            const sonde_str *labels,
+                            const struct sonde_bucket *buckets, size_t n,
+                            uint64_t count, double sum)
+{
+    sonde_str clean[SONDE_LABELS_MAX];
+    size_t declared = families_find(family->name);
+
+    if (declared < PG_FAMILY_COUNT &&
+        pg_families[declared].type == SONDE_METRIC_HISTOGRAM &&
+        reorder(family, labels, &pg_families[declared], clean))
+        emit_histogram(e, declared, clean, buckets, n, count, sum);
+    else if (declared < PG_FAMILY_COUNT || has_le(family) ||
+             !parts_free(family->name) ||
+             !SONDE_HAS(struct sonde_host, e->host, dynamic_histogram))
+        emit_drop(e, family, labels);
+    else if (prepare(e, family, hash_add(HASH_START, sonde_cstr(family->name)),
+                     labels, clean))
+        (void)e->host->dynamic_histogram(e->sink, family, clean, buckets, n,
+                                         count, sum);
 }

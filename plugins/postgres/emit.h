@@ -34,5 +34,14 @@ void emit_histogram(struct emit *e, size_t family, const sonde_str *labels,
  * emitted as that, if it has all the labels. */
 void emit_dynamic(struct emit *e, const struct sonde_family *family,
                   const sonde_str *labels, double value);
+/* The same of a histogram whose buckets are in order. Left out if the host
+ * has no such service, or if a label is called "le". */
+void emit_dynamic_histogram(struct emit *e, const struct sonde_family *family,
+                            const sonde_str *labels,
+                            const struct sonde_bucket *buckets, size_t n,
+                            uint64_t count, double sum);
+/* Counts and names what the caller found no way to emit. */
+void emit_drop(struct emit *e, const struct sonde_family *family,
+               const sonde_str *labels);
 
 #endif

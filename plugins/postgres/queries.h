@@ -94,9 +94,10 @@ bool query_applies(const struct query *q, int64_t version);
 /* "3s", "1h2m3.5s", "5ms" or a plain number, in milliseconds. */
 bool query_duration(sonde_str s, double *ms);
 
-/* Emits a result, with `datname` as a further label if it is not empty (and
- * no label of the query's is called so). */
-SONDE_NODISCARD sonde_code query_emit(const struct query *q,
+/* Emits a result of a query of the set, with `datname` as a further label if it
+ * is not empty (and no label of the query's is called so). */
+SONDE_NODISCARD sonde_code query_emit(const struct query_set *set,
+                                      const struct query *q,
                                       const struct rows *r, sonde_str server,
                                       sonde_str datname, struct emit *e,
                                       struct sonde_err *err);

@@ -8,7 +8,8 @@
  * first column's value for it).
  *
  * A histogram comes in four columns: its bounds, and its counts, sum and
- * count under the same name with a suffix.
+ * count under the same name with a suffix. Its name and those with the
+ * suffixes are its own: another column that would be called so is left out.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -20,12 +21,21 @@ enum {
     BOUNDS_MAX = 256
 };
 
+struct histogram {
+    struct sonde_bucket buckets[BOUNDS_MAX];
+    size_t n;
+    uint64_t count;
+    double sum;
+};
+
 /* How a result is read: which column is what. */
 struct plan {
+    const struct query_set *set;
     const struct query *query;
     const struct rows *rows;
     const struct query_column *of[ROWS_COLUMNS_MAX]; /* NULL: not listed */
-    bool part[ROWS_COLUMNS_MAX];    /* of a histogram                       */
+    bool part[ROWS_COLUMNS_MAX];    /* of a histogram, of this query or
+                                       another                              */
     size_t label[SONDE_LABELS_MAX]; /* columns                           */
     const char *label_name[SONDE_LABELS_MAX + 1];
     size_t labels; /* of the query; then come server and datname         */
@@ -51,7 +61,11 @@ static size_t find_part(const struct rows *r, const char *name,
     return find_column(r, full);
 }
 
-static const char *const histogram_parts[] = { "_bucket", "_sum", "_count" };
+enum {
+    PARTS = 3
+};
+static const char *const histogram_parts[PARTS] = { "_bucket", "_sum",
+                                                    "_count" };
 
 static sonde_code plan_column(struct plan *p, const struct query_column *c,
                               struct sonde_err *err)
@@ -73,12 +87,63 @@ static sonde_code plan_column(struct plan *p, const struct query_column *c,
         p->label[p->labels] = at;
         p->label_name[p->labels++] = c->family;
     }
-    for (size_t i = 0; c->usage == USAGE_HISTOGRAM && i < 3; i++) {
+    for (size_t i = 0; c->usage == USAGE_HISTOGRAM && i < PARTS; i++) {
         at = find_part(p->rows, c->name, histogram_parts[i]);
         if (at != SIZE_MAX)
             p->part[at] = true;
     }
     return SONDE_OK;
+}
+
+/* Names of columns become names of metrics. */
+static void unlisted_name(const struct plan *p, size_t column, char *out,
+                          size_t cap)
+{
+    (void)snprintf(out, cap, "%.200s_%.60s", p->query->name,
+                   rows_name(p->rows, column));
+    for (char *z = out; *z; z++) {
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                    "0123456789_:",
+                    *z))
+            *z = '_';
+    }
+}
+
+/* Whether `name` is that of a histogram, or with one of its suffixes. */
+static bool of_histogram(const struct query_set *set, const char *name)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        for (size_t k = 0; k < set->items[i].column_count; k++) {
+            const struct query_column *c = &set->items[i].columns[k];
+            size_t n = strlen(c->family);
+
+            if (c->usage != USAGE_HISTOGRAM || strncmp(name, c->family, n) != 0)
+                continue;
+            if (!name[n])
+                return true;
+            for (size_t s = 0; s < PARTS; s++) {
+                if (strcmp(name + n, histogram_parts[s]) == 0)
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void plan_parts(struct plan *p)
+{
+    char name[280];
+
+    for (size_t i = 0; i < p->rows->columns; i++) {
+        const struct query_column *c = p->of[i];
+
+        if (c && (c->usage == USAGE_LABEL || c->usage == USAGE_HISTOGRAM))
+            continue;
+        if (!c)
+            unlisted_name(p, i, name, sizeof(name));
+        if (of_histogram(p->set, c ? c->family : name))
+            p->part[i] = true;
+    }
 }
 
 static void add_label(struct plan *p, size_t *n, const char *name,
@@ -103,6 +168,7 @@ static sonde_code make_plan(struct plan *p, sonde_str server, sonde_str datname,
 
     for (size_t i = 0; rc == SONDE_OK && i < q->column_count; i++)
         rc = plan_column(p, &q->columns[i], err);
+    plan_parts(p);
     n = p->labels;
     add_label(p, &n, "server", server);
     add_label(p, &n, "datname", datname);
@@ -180,20 +246,6 @@ static enum sonde_metric_type type_of(const struct query_column *c)
     }
 }
 
-/* Names of columns become names of metrics. */
-static void unlisted_name(const struct plan *p, size_t column, char *out,
-                          size_t cap)
-{
-    (void)snprintf(out, cap, "%.200s_%.60s", p->query->name,
-                   rows_name(p->rows, column));
-    for (char *z = out; *z; z++) {
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                    "0123456789_:",
-                    *z))
-            *z = '_';
-    }
-}
-
 static void emit_value(struct plan *p, size_t row, size_t column,
                        struct emit *e)
 {
@@ -236,54 +288,70 @@ static bool read_array(const struct rows *r, size_t row, size_t column,
     return ok;
 }
 
-static void emit_part(struct plan *p, const struct query_column *c,
-                      const char *suffix, sonde_str le, double value,
-                      struct emit *e)
+/* What is counted must be a whole number. */
+static bool as_count(double v, uint64_t *out)
 {
-    char name[460];
-    struct sonde_family f = { .name = name,
-                              .type = SONDE_METRIC_COUNTER,
-                              .help = c->help };
-    sonde_str values[SONDE_LABELS_MAX];
-    size_t n = 0;
+    if (!(v >= 0 && v <= 9007199254740992.0 && v == floor(v)))
+        return false;
+    *out = (uint64_t)v;
+    return true;
+}
 
-    (void)snprintf(name, sizeof(name), "%.440s%s", c->family, suffix);
-    for (; n < SONDE_LABELS_MAX - 1 && p->label_name[n]; n++) {
-        f.labels[n] = p->label_name[n];
-        values[n] = p->values[n];
+/* The host takes bounds that rise and counts that do not fall, and fails the
+ * collection otherwise: one row of a query is not worth that. */
+static bool in_order(const struct sonde_bucket *b, size_t n, uint64_t count)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(b[i].upper) || b[i].count > count ||
+            (i &&
+             (b[i].upper <= b[i - 1].upper || b[i].count < b[i - 1].count)))
+            return false;
     }
-    if (le.len) {
-        f.labels[n] = "le";
-        values[n] = le;
+    return true;
+}
+
+static bool read_cell(const struct rows *r, size_t row, size_t column,
+                      double *out)
+{
+    return column != SIZE_MAX && !rows_null(r, row, column) &&
+           text_number(rows_text(r, row, column), out);
+}
+
+static bool read_histogram(const struct rows *r, size_t row, const char *name,
+                           struct histogram *h)
+{
+    double bounds[BOUNDS_MAX], counts[BOUNDS_MAX], count;
+    size_t n = 0, m = 0;
+
+    if (!read_array(r, row, find_column(r, name), bounds, &n) ||
+        !read_array(r, row, find_part(r, name, "_bucket"), counts, &m) ||
+        n != m || !read_cell(r, row, find_part(r, name, "_sum"), &h->sum) ||
+        !read_cell(r, row, find_part(r, name, "_count"), &count) ||
+        !as_count(count, &h->count))
+        return false;
+    for (h->n = 0; h->n < n; h->n++) {
+        h->buckets[h->n].upper = bounds[h->n];
+        if (!as_count(counts[h->n], &h->buckets[h->n].count))
+            return false;
     }
-    emit_dynamic(e, &f, values, value);
+    return in_order(h->buckets, n, h->count);
 }
 
 static void emit_histogram_row(struct plan *p, size_t row,
                                const struct query_column *c, struct emit *e)
 {
-    double bounds[BOUNDS_MAX], counts[BOUNDS_MAX], sum, count;
-    size_t n = 0, m = 0, at = find_column(p->rows, c->name),
-           at_sum = find_part(p->rows, c->name, "_sum"),
-           at_count = find_part(p->rows, c->name, "_count");
-    char le[32];
+    struct sonde_family f = { .name = c->family,
+                              .type = SONDE_METRIC_HISTOGRAM,
+                              .help = c->help };
+    struct histogram h;
 
-    if (!read_array(p->rows, row, at, bounds, &n) ||
-        !read_array(p->rows, row, find_part(p->rows, c->name, "_bucket"),
-                    counts, &m) ||
-        n != m || at_sum == SIZE_MAX || at_count == SIZE_MAX ||
-        !text_number(rows_text(p->rows, row, at_sum), &sum) ||
-        !text_number(rows_text(p->rows, row, at_count), &count)) {
-        e->dropped++;
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        (void)snprintf(le, sizeof(le), "%.15g", bounds[i]);
-        emit_part(p, c, "_bucket", sonde_cstr(le), counts[i], e);
-    }
-    emit_part(p, c, "_bucket", SONDE_STR("+Inf"), count, e);
-    emit_part(p, c, "_sum", (sonde_str){ 0 }, sum, e);
-    emit_part(p, c, "_count", (sonde_str){ 0 }, count, e);
+    for (size_t i = 0; i < SONDE_LABELS_MAX; i++)
+        f.labels[i] = p->label_name[i];
+    if (read_histogram(p->rows, row, c->name, &h))
+        emit_dynamic_histogram(e, &f, p->values, h.buckets, h.n, h.count,
+                               h.sum);
+    else
+        emit_drop(e, &f, p->values);
 }
 
 /* ---- all ----------------------------------------------------------------- */
@@ -304,15 +372,16 @@ static void emit_row(struct plan *p, size_t row, struct emit *e)
     }
 }
 
-sonde_code query_emit(const struct query *q, const struct rows *r,
-                      sonde_str server, sonde_str datname, struct emit *e,
-                      struct sonde_err *err)
+sonde_code query_emit(const struct query_set *set, const struct query *q,
+                      const struct rows *r, sonde_str server, sonde_str datname,
+                      struct emit *e, struct sonde_err *err)
 {
     struct plan *p = calloc(1, sizeof(*p));
     sonde_code rc;
 
     if (!p)
         return sonde_err_set(err, SONDE_ENOMEM, "out of memory");
+    p->set = set;
     p->query = q;
     p->rows = r;
     rc = r->columns <= ROWS_COLUMNS_MAX

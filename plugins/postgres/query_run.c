@@ -196,7 +196,8 @@ static void tell_place(struct sonde_instance *i, struct query_place *p,
     if (SONDE_HAS(struct sonde_host, i->host, begin))
         i->host->begin(i->sink, COLLECTOR_QUERIES);
     if (rc == SONDE_OK)
-        rc = query_emit(p->query, r, i->server, datname_of(p), &i->emit, &err);
+        rc = query_emit(&i->queries, p->query, r, i->server, datname_of(p),
+                        &i->emit, &err);
     else
         (void)snprintf(err.text, sizeof(err.text), "%s", p->why);
     (void)snprintf(why, sizeof(why), "%.80s in database %.80s: %.400s",

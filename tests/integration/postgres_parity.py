@@ -565,6 +565,10 @@ def test_queries(case):
     equal(got["histo_h_bucket", (("le", "0.1"),)], 2.0)
     equal(got["histo_h_bucket", (("le", "+Inf"),)], 6.0)
     equal(got["histo_h_sum", ()], 3.5)
+    equal(got["histo_h_count", ()], 6.0)
+    equal(got_types["histo_h"], "histogram", "one family")
+    need(not {"histo_h_bucket", "histo_h_sum", "histo_h_count"} &
+         set(got_types), "no families of its parts")
     equal({dict(k[1])["datname"] for k in got if k[0] == "everywhere_one"},
           {"postgres", "app", "other"})
     need(not any(k[0] == "later_one" for k in got), "min_version")

@@ -139,6 +139,8 @@ static void fill(struct server_link *l, const struct answer *a,
     for (char *p = z; *p; p++) {
         if (*p == '|' || *p == ',')
             *p = *p == '|' ? '\n' : '\t';
+        else if (*p == ';') /* within an array */
+            *p = ',';
     }
     rest = sonde_cstr(z);
     *out = (struct rows){ .names = l->names,
@@ -558,10 +560,6 @@ static const char queries_text[] =
     "    - m: {usage: MAPPEDMETRIC, metric_mapping: {up: 1, down: 0}}\n"
     "    - d: {usage: DURATION}\n"
     "    - z: {usage: DISCARD}\n"
-    "pg_h:\n"
-    "  query: SELECT h_query\n"
-    "  metrics:\n"
-    "    - h: {usage: HISTOGRAM}\n"
     "pg_new:\n"
     "  query: SELECT new_query\n"
     "  min_version: 17\n"
@@ -571,6 +569,19 @@ static const char queries_text[] =
     "  timeout: 1s\n"
     "  metrics: {nolabel: {usage: LABEL}, g: {usage: GAUGE}}\n"
     "pg_stat_archiver: {query: ''}\n";
+
+static void write_queries(struct sonde_fake *f, const char *text)
+{
+    static char path[512]; /* the option is a view of it */
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/queries.yaml", tap_tmpdir());
+    file = fopen(path, "we");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    (void)fputs(text, file);
+    (void)fclose(file);
+    (void)sonde_fake_option(f, "queries", path);
+}
 
 static void test_queries(void)
 {
@@ -582,21 +593,13 @@ static void test_queries(void)
           "l,g,m,d,z,other,junk|a,1.5,up,3s,9,8,text|a,2,up,3s,9,8,text|"
           "b,\\N,down,1ms,9,8,text",
           25 },
-        { "h_query", SONDE_OK, "h,h_bucket,h_sum,h_count|{1},{3},9.5,5", 25 },
         { "bad_query", SONDE_OK, "g|1", 25 },
     };
     struct sonde_fake f;
-    char path[512];
-    FILE *file;
 
-    (void)snprintf(path, sizeof(path), "%s/queries.yaml", tap_tmpdir());
-    file = fopen(path, "we");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    (void)fputs(queries_text, file);
-    (void)fclose(file);
     SERVER(&server, 150018, answers);
     sonde_fake_init(&f, sonde_plugin_entry);
-    (void)sonde_fake_option(&f, "queries", path);
+    write_queries(&f, queries_text);
     open_case(&f, "h:1");
     for (int i = 0; i < 2; i++) {
         text_fini(&server.said);
@@ -627,6 +630,90 @@ static void test_queries(void)
     }
     CU_ASSERT(strstr(f.text.ptr, "pg_exporter_user_queries_load_error{") !=
               NULL);
+    close_case(&f);
+}
+
+/* `pg_h_h_sum` would be a name of the histogram's, as would `pg_h_h`: they
+ * come from columns that the file does not list. */
+static const char histograms_text[] =
+    "pg_h:\n"
+    "  query: SELECT spans\n"
+    "  metrics:\n"
+    "    - l: {usage: LABEL}\n"
+    "    - h: {usage: HISTOGRAM, description: Spans}\n"
+    "pg:\n"
+    "  query: SELECT clashes\n"
+    "  metrics: {g: {usage: GAUGE}}\n"
+    "pg_le:\n"
+    "  query: SELECT with_le\n"
+    "  metrics: {le: {usage: LABEL}, h: {usage: HISTOGRAM}}\n"
+    "pg_process_idle:\n"
+    "  query: SELECT idling\n"
+    "  metrics:\n"
+    "    - state: {usage: LABEL}\n"
+    "    - application_name: {usage: LABEL}\n"
+    "    - seconds: {usage: HISTOGRAM}\n";
+
+/* Only the first two rows are histograms, and the one that is "inf". */
+static const char histogram_rows[] =
+    "l,h,h_bucket,h_sum,h_count"
+    "|a,{0.5;1},{2;3},9.5,5|b,{},{},0,0|inf,{1;Infinity},{1;2},3,2"
+    "|falls,{1;2},{3;2},9,5|down,{2;1},{2;3},9,5|passes,{1;2},{2;6},9,5"
+    "|half,{1;2},{2},9,5|words,{1;x},{2;3},9,5|less,{1},{-1},9,5"
+    "|part,{1},{0.5},9,5|nan,{1},{2},9,NaN|none,{1},{2},9,\\N"
+    "|nobounds,\\N,{2},9,5";
+
+static void test_histograms(void)
+{
+    static const struct answer answers[] = {
+        ABOUT,
+        EXTENSIONS,
+        NO_OTHERS,
+        { "spans", SONDE_OK, histogram_rows, 25 },
+        { "clashes", SONDE_OK, "g,h_h,h_h_sum,h_h_other|1,2,3,4", 25 },
+        { "with_le", SONDE_OK, "le,h,h_bucket,h_sum,h_count|1,{1},{1},1,1",
+          25 },
+        { "idling", SONDE_OK,
+          "state,application_name,seconds,seconds_bucket,seconds_sum,"
+          "seconds_count|idle,psql,{1},{1},7,2",
+          25 },
+    };
+    static const char *const bad[] = { "falls", "down",    "passes", "half",
+                                       "words", "less",    "part",   "nan",
+                                       "none",  "nobounds" };
+    struct sonde_fake f;
+    char name[128];
+
+    SERVER(&server, 150018, answers);
+    sonde_fake_init(&f, sonde_plugin_entry);
+    write_queries(&f, histograms_text);
+    open_case(&f, "h:1");
+    CU_ASSERT_EQUAL(sonde_fake_collect(&f, 1000), SONDE_OK);
+    CU_ASSERT(is(&f, "pg_up", 1));
+    CU_ASSERT(is(&f, "pg_h_h_bucket{l=\"a\",server=\"h:1\",le=\"0.5\"}", 2));
+    CU_ASSERT(is(&f, "pg_h_h_bucket{l=\"a\",server=\"h:1\",le=\"1\"}", 3));
+    CU_ASSERT(is(&f, "pg_h_h_bucket{l=\"a\",server=\"h:1\",le=\"+Inf\"}", 5));
+    CU_ASSERT(is(&f, "pg_h_h_sum{l=\"a\",server=\"h:1\"}", 9.5));
+    CU_ASSERT(is(&f, "pg_h_h_count{l=\"a\",server=\"h:1\"}", 5));
+    CU_ASSERT(is(&f, "pg_h_h_count{l=\"b\",server=\"h:1\"}", 0));
+    CU_ASSERT(is(&f, "pg_h_h_count{l=\"inf\",server=\"h:1\"}", 2));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        (void)snprintf(name, sizeof(name),
+                       "pg_h_h_count{l=\"%s\",server=\"h:1\"}", bad[i]);
+        CU_ASSERT(is(&f, name, NAN));
+    }
+    CU_ASSERT(is(&f, "pg_g{server=\"h:1\"}", 1));
+    CU_ASSERT(is(&f, "pg_h_h_other{server=\"h:1\"}", 4));
+    CU_ASSERT(is(&f, "pg_h_h{server=\"h:1\"}", NAN));
+    CU_ASSERT(is(&f, "pg_h_h_sum{server=\"h:1\"}", NAN));
+    /* A family that a collector has is emitted as that. */
+    CU_ASSERT(is(&f,
+                 "pg_process_idle_seconds_count{state=\"idle\","
+                 "application_name=\"psql\"}",
+                 2));
+    CU_ASSERT(is(&f, "pg_samples_dropped", 11)); /* and the label le */
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(sonde_fake_cstr(&f.log), "pg_h_h{l=\"falls\""));
     close_case(&f);
 }
 
@@ -703,6 +790,7 @@ int main(void)
         { "other databases, and tables left out", test_databases },
         { "queries of the user's own", test_queries },
         { "bad bytes and series given twice", test_bad_labels },
+        { "histograms of queries of one's own", test_histograms },
         { "the histogram of idle times", test_idle_histogram },
     };
 
