@@ -568,6 +568,9 @@ static const char queries_text[] =
     "  query: SELECT bad_query\n"
     "  timeout: 1s\n"
     "  metrics: {nolabel: {usage: LABEL}, g: {usage: GAUGE}}\n"
+    "pg_database:\n"
+    "  query: SELECT mine\n"
+    "  metrics: {datname: {usage: LABEL}, connection_limit: {usage: GAUGE}}\n"
     "pg_stat_archiver: {query: ''}\n";
 
 static void write_queries(struct sonde_fake *f, const char *text)
@@ -594,6 +597,7 @@ static void test_queries(void)
           "b,\\N,down,1ms,9,8,text",
           25 },
         { "bad_query", SONDE_OK, "g|1", 25 },
+        { "SELECT mine", SONDE_OK, "datname,connection_limit|x,9", 25 },
     };
     struct sonde_fake f;
 
@@ -621,6 +625,8 @@ static void test_queries(void)
         CU_ASSERT(is(
             &f, "pg_custom_query_success{namespace=\"pg_x\",datname=\"app\"}",
             1));
+        /* In the place of a collector, in its family. */
+        CU_ASSERT(is(&f, "pg_database_connection_limit{datname=\"x\"}", 9));
         /* What it said lasts a minute. */
         CU_ASSERT_EQUAL(said(&server, "x_query"), i == 0);
         CU_ASSERT(said(&server, "SET statement_timeout = 1000"));
