@@ -159,7 +159,7 @@ void emit_dynamic_histogram(struct emit *e, const struct sonde_family *family,
                             const struct sonde_bucket *buckets, size_t n,
                             uint64_t count, double sum)
 {
-    sonde_str clean[SONDE_LABELS_MAX];
+    sonde_str clean[SONDE_LABELS_MAX] = { 0 };
     size_t declared = families_find(family->name);
 
     if (declared < PG_FAMILY_COUNT &&
