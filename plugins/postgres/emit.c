@@ -131,6 +131,9 @@ void emit_dynamic(struct emit *e, const struct sonde_family *family,
         (void)e->host->dynamic(e->sink, family, clean, value);
 }
 
+const char *const histogram_parts[HISTOGRAM_PARTS] = { "_bucket", "_sum",
+                                                       "_count" };
+
 static bool has_le(const struct sonde_family *f)
 {
     for (size_t i = 0; i < SONDE_LABELS_MAX && f->labels[i]; i++) {
@@ -143,11 +146,11 @@ static bool has_le(const struct sonde_family *f)
 /* The names that a histogram's samples have are no declared family's. */
 static bool parts_free(const char *name)
 {
-    static const char *const parts[] = { "_bucket", "_sum", "_count" };
     char full[512];
 
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        (void)snprintf(full, sizeof(full), "%.480s%s", name, parts[i]);
+    for (size_t i = 0; i < HISTOGRAM_PARTS; i++) {
+        (void)snprintf(full, sizeof(full), "%.480s%s", name,
+                       histogram_parts[i]);
         if (families_find(full) < PG_FAMILY_COUNT)
             return false;
     }

@@ -11,7 +11,11 @@ enum {
     EMIT_SAMPLES_MAX = 800000,
     EMIT_DYNAMIC_MAX = 4096, /* families that no table has                */
     EMIT_LABEL_MAX = 4096,   /* longer values are cut                     */
+    HISTOGRAM_PARTS = 3,
 };
+
+/* What a histogram's samples have behind its name. */
+extern const char *const histogram_parts[HISTOGRAM_PARTS];
 
 struct emit {
     const struct sonde_host *host;

@@ -61,12 +61,6 @@ static size_t find_part(const struct rows *r, const char *name,
     return find_column(r, full);
 }
 
-enum {
-    PARTS = 3
-};
-static const char *const histogram_parts[PARTS] = { "_bucket", "_sum",
-                                                    "_count" };
-
 static sonde_code plan_column(struct plan *p, const struct query_column *c,
                               struct sonde_err *err)
 {
@@ -87,7 +81,8 @@ static sonde_code plan_column(struct plan *p, const struct query_column *c,
         p->label[p->labels] = at;
         p->label_name[p->labels++] = c->family;
     }
-    for (size_t i = 0; c->usage == USAGE_HISTOGRAM && i < PARTS; i++) {
+    for (size_t i = 0; c->usage == USAGE_HISTOGRAM && i < HISTOGRAM_PARTS;
+         i++) {
         at = find_part(p->rows, c->name, histogram_parts[i]);
         if (at != SIZE_MAX)
             p->part[at] = true;
@@ -121,7 +116,7 @@ static bool of_histogram(const struct query_set *set, const char *name)
                 continue;
             if (!name[n])
                 return true;
-            for (size_t s = 0; s < PARTS; s++) {
+            for (size_t s = 0; s < HISTOGRAM_PARTS; s++) {
                 if (strcmp(name + n, histogram_parts[s]) == 0)
                     return true;
             }
