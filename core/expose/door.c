@@ -199,6 +199,10 @@ static const char *dispatch(struct visit *v)
         door_target(v);
         return "target";
     }
+    if (d->discover_path.len && sonde_str_eq(path, d->discover_path)) {
+        door_discover(v);
+        return "discover";
+    }
     if (str_eq_cstr(path, "/"))
         door_landing(v);
     else
@@ -290,6 +294,8 @@ static void set_rules(struct door *d)
         d->rules.target_label = sonde_cstr(x->target_label);
     if (x && x->target_path && !d->options.no_targets)
         d->target_path = sonde_cstr(x->target_path);
+    if (x && SONDE_HAS(struct sonde_exporter, x, discover_path))
+        d->discover_path = sonde_cstr(x->discover_path);
 }
 
 static void set_routes(struct door *d)

@@ -25,6 +25,7 @@ struct door {
     const struct sonde_plugin *plugin;
     const struct sonde_exporter *exporter; /* NULL: it is none             */
     sonde_str target_path;                 /* empty: not served            */
+    sonde_str discover_path;               /* likewise                     */
     struct compose_rules rules;
     struct http_route routes[DOOR_ROUTES];
     struct http_server *server;
@@ -52,6 +53,8 @@ struct visit {
 /* pages.c */
 void door_metrics(struct visit *v);
 void door_target(struct visit *v);
+/* discover.c */
+void door_discover(struct visit *v);
 /* landing.c */
 void door_landing(struct visit *v);
 void door_health(struct visit *v);

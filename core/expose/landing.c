@@ -68,6 +68,8 @@ void door_landing(struct visit *v)
              "the metrics");
     if (d->target_path.len)
         put_form(&b, d->target_path);
+    if (d->discover_path.len)
+        put_link(&b, d->discover_path, "the targets that are known");
     put_link(&b, SONDE_STR("/health"), "whether it works");
     buf_cstr(&b, "</ul>\n</body></html>\n");
     http_call_set_header(v->call, "Content-Security-Policy",

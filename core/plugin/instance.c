@@ -369,3 +369,21 @@ sonde_code plugin_planned(struct plugin_instance *i, struct buf *out,
                      &local);
     return copy_err(rc, &local, err);
 }
+
+/* ---- discovery ----------------------------------------------------------- */
+
+sonde_code plugin_discover(struct plugin_instance *i, sonde_msec deadline,
+                           void (*emit)(void *arg, sonde_str address),
+                           void *arg, struct sonde_err *err)
+{
+    const struct sonde_plugin *d = i->plugin->desc;
+    struct sonde_err local = { 0 };
+    sonde_code rc;
+
+    if (!SONDE_HAS(struct sonde_plugin, d, discover))
+        return sonde_err_set(err, SONDE_EUNSUPPORTED,
+                             "plugin %s discovers no targets", d->name);
+    rc = failed(d->discover(i->state, deadline, emit, arg, &local), d->name,
+                "discovery", &local);
+    return copy_err(rc, &local, err);
+}

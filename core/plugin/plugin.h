@@ -104,6 +104,15 @@ SONDE_NODISCARD sonde_code plugin_planned(struct plugin_instance *i,
                                           struct buf *out,
                                           struct sonde_err *err);
 
+/* The targets that the plugin's `discover` names: blocking, on an instance
+ * that has no collections. What `emit` was given counts only on success.
+ * SONDE_EUNSUPPORTED: the plugin, or this target's options, have none. */
+SONDE_NODISCARD sonde_code plugin_discover(struct plugin_instance *i,
+                                           sonde_msec deadline,
+                                           void (*emit)(void *arg,
+                                                        sonde_str address),
+                                           void *arg, struct sonde_err *err);
+
 /* ---- state: state.c ------------------------------------------------------ */
 
 /* Removes documents in `state_dir` that nobody has written for months. */

@@ -284,6 +284,21 @@ sonde_msec scrape_target_timeout(const struct target *t)
     return t->timeout;
 }
 
+sonde_code scrape_target_discover(const struct target *t, sonde_msec deadline,
+                                  void (*emit)(void *arg, sonde_str address),
+                                  void *arg, struct sonde_err *err)
+{
+    const struct plugin_target pt = target_for_plugin(t);
+    struct plugin_instance *instance;
+    sonde_code rc = plugin_open(t->job->plugin, &pt, &instance, err);
+
+    if (rc != SONDE_OK)
+        return rc;
+    rc = plugin_discover(instance, deadline, emit, arg, err);
+    plugin_close(instance);
+    return rc;
+}
+
 sonde_code scrape_target_make(struct job *j, sonde_str address,
                               const struct config_map *options,
                               struct target **out, struct sonde_err *err)

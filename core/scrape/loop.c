@@ -240,20 +240,9 @@ static sonde_code open_instance(struct collection *c, struct sonde_err *err)
     struct target *t = c->target;
     const struct scrape_manager *m = t->job->manager;
     uint64_t reloads = atomic_load(&m->reloads);
-    const struct plugin_target pt = {
-        .job = t->job->config->job_name,
-        .address = t->address,
-        .scheme = t->scheme,
-        .metrics_path = t->metrics_path,
-        .options = t->job->config->options,
-        .overrides = &t->overrides,
-        .tls = &t->job->config->http.tls_config,
-        .interval = t->interval,
-        .timeout = t->timeout,
-        .slow_interval = t->slow_interval,
-        .state_dir = m->deps.state_dir,
-    };
+    struct plugin_target pt = target_for_plugin(t);
 
+    pt.state_dir = m->deps.state_dir;
     c->reloads = reloads;
     if (t->instance) {
         c->reload = t->reloads != reloads;

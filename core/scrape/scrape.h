@@ -234,6 +234,15 @@ sonde_str scrape_target_address(const struct target *t);
 sonde_str scrape_target_name(const struct target *t);
 sonde_msec scrape_target_timeout(const struct target *t);
 
+/* The targets that this one's plugin knows of, if it discovers any
+ * (SONDE_EUNSUPPORTED: it does not, or is not to). Blocking, until `deadline`
+ * (monotonic), on an instance of its own: collections go on beside it. What
+ * `emit` was given counts only on success. */
+SONDE_NODISCARD sonde_code
+scrape_target_discover(const struct target *t, sonde_msec deadline,
+                       void (*emit)(void *arg, sonde_str address), void *arg,
+                       struct sonde_err *err);
+
 /* Of the last collection that ended; NULL: none has. */
 struct scrape_page *scrape_last_page(struct target *t);
 /* Wants a collection that ends by `deadline` (monotonic); one that is under

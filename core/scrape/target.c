@@ -360,6 +360,22 @@ static void make_schedule(struct target *t)
     t->offset_ns = (h ^ t->job->offset_seed) % interval_ns;
 }
 
+struct plugin_target target_for_plugin(const struct target *t)
+{
+    return (struct plugin_target){
+        .job = t->job->config->job_name,
+        .address = t->address,
+        .scheme = t->scheme,
+        .metrics_path = t->metrics_path,
+        .options = t->job->config->options,
+        .overrides = &t->overrides,
+        .tls = &t->job->config->http.tls_config,
+        .interval = t->interval,
+        .timeout = t->timeout,
+        .slow_interval = t->slow_interval,
+    };
+}
+
 sonde_msec target_first_ms(const struct target *t, sonde_msec now_ms)
 {
     int64_t interval_ns = t->interval * 1000000;

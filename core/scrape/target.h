@@ -135,6 +135,9 @@ void target_populate(const struct scrape_config *config,
  * socket to ask at if the address is one (unix:/path), else nothing. */
 void target_request_url(struct buf *url, sonde_str *unix_socket,
                         sonde_str scheme, sonde_str address, sonde_str path);
+/* What the plugin is opened with for this target; views of it. Without a
+ * folder for state. */
+struct plugin_target target_for_plugin(const struct target *t);
 /* The first moment at or after `now_ms` that the target's schedule has. */
 sonde_msec target_first_ms(const struct target *t, sonde_msec now_ms);
 /* Seed of all offsets: this host and the external labels. */

@@ -130,6 +130,9 @@ struct sonde_exporter {
     /* Other spellings of `scheme` that a `target=` may have, NULL-terminated
      * ("rediss://", "valkey://"); or NULL. */
     const char *const *schemes;
+    /* The page with what the plugin's `discover` names, as Prometheus' HTTP
+     * service discovery reads it ("/discover-cluster-nodes"); or NULL. */
+    const char *discover_path;
 };
 
 #define SONDE_EXPORTER_FLAGS(rows)                                             \

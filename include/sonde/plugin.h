@@ -386,6 +386,16 @@ struct sonde_plugin {
     size_t collector_count, collector_size; /* stride                     */
     void (*reload)(struct sonde_instance *instance);
     const struct sonde_exporter *exporter; /* <sonde/exporter.h>          */
+    /* Names the targets that this one knows of, itself included: the nodes of
+     * a cluster. `emit` copies; `address` is as a target of a job would be
+     * written, in UTF-8. Talks to the target, blocking, until the deadline
+     * (monotonic), for a page of the exporter: on an instance of its own, which
+     * is opened for this call, has no collections, and is closed after it. A
+     * failure drops what was emitted. SONDE_EUNSUPPORTED: the options do not
+     * ask for it, and what to set; no need to talk to the target then. */
+    sonde_code (*discover)(struct sonde_instance *instance, sonde_msec deadline,
+                           void (*emit)(void *arg, sonde_str address),
+                           void *arg, struct sonde_err *err);
 };
 
 /* Label values in place: SONDE_LABELS(SONDE_STR("a"), value). */

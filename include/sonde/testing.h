@@ -527,6 +527,29 @@ static inline void sonde_fake_reload(struct sonde_fake *f)
         f->plugin->reload(f->instance);
 }
 
+static inline void sonde_fake_discovered(void *arg, sonde_str address)
+{
+    struct sonde_fake *f = (struct sonde_fake *)arg;
+
+    sonde_fake_add(&f->text, address.ptr, address.len);
+    sonde_fake_addz(&f->text, "\n");
+}
+
+/* What the plugin discovers: a line of f->text for each address. */
+static inline sonde_code sonde_fake_discover(struct sonde_fake *f,
+                                             sonde_msec timeout_ms)
+{
+    struct sonde_err err = { 0 };
+    sonde_code rc;
+
+    sonde_fake_begin(f);
+    rc = f->plugin->discover(f->instance, sonde_fake_monotonic() + timeout_ms,
+                             sonde_fake_discovered, f, &err);
+    if (rc != SONDE_OK)
+        f->err = err;
+    return rc;
+}
+
 /* The plan of a fetch plugin; then answers, one at a time (for a request
  * whose body is COLLECT call sonde_fake_collect). */
 static inline sonde_code sonde_fake_plan(struct sonde_fake *f,

@@ -143,8 +143,9 @@ static const struct sonde_flag flags[] = {
           PASSWORD_HASH, NULL, "Password of that user, as bcrypt"),
     PLAIN("disable-scrape-endpoint", E("DISABLE_SCRAPE_ENDPOINT"), BOOL,
           NO_TARGETS, NULL, "Do not serve /scrape"),
-    PLAIN("cluster-discover-hostnames", E("CLUSTER_DISCOVER_HOSTNAMES"), BOOL,
-          UNUSED, NULL, "/discover-cluster-nodes is not served"),
+    OPTION("cluster-discover-hostnames", E("CLUSTER_DISCOVER_HOSTNAMES"), BOOL,
+           "cluster_discover_hostnames",
+           "/discover-cluster-nodes names hosts where nodes announce them"),
     PLAIN("debug", E("DEBUG"), BOOL, DEBUG, NULL, "Log more"),
     PLAIN("log-level", E("LOG_LEVEL"), STR, LOG_LEVEL, "INFO",
           "Least that is logged"),
@@ -172,4 +173,5 @@ const struct sonde_exporter redis_exporter = {
     .target_errors = "redis_target_scrape_request_errors_total",
     .target_errors_help = "Errors in requests to the exporter",
     .schemes = schemes,
+    .discover_path = "/discover-cluster-nodes",
 };

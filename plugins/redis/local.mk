@@ -1,6 +1,7 @@
 SOURCES_REDIS = plugins/redis/address.c plugins/redis/arena.c \
 	plugins/redis/auth.c plugins/redis/clients.c plugins/redis/commands.c \
-	plugins/redis/conn.c plugins/redis/conn.h plugins/redis/emit.c \
+	plugins/redis/conn.c plugins/redis/conn.h \
+	plugins/redis/discover.c plugins/redis/emit.c \
 	plugins/redis/emit.h plugins/redis/exporter.c \
 	plugins/redis/families.c plugins/redis/families.def \
 	plugins/redis/fields.def plugins/redis/glob.c \
@@ -77,7 +78,9 @@ tests_fuzz_redis_resp_CPPFLAGS = $(CPPFLAGS_FUZZ_REDIS)
 tests_fuzz_redis_resp_LDFLAGS = $(LDFLAGS_FUZZ)
 tests_fuzz_redis_resp_LDADD = plugins/redis/libredis.la
 
-TESTS += tests/integration/redis_parity.py tests/integration/redis_faults.py
+TESTS += tests/integration/redis_parity.py tests/integration/redis_faults.py \
+	tests/integration/redis_discover.py
+tests/integration/redis_discover.log: sonde
 tests/integration/redis_parity.log: sonde
 tests/integration/redis_faults.log: sonde
 endif
@@ -86,5 +89,6 @@ EXTRA_DIST += plugins/redis/README.md plugins/redis/testdata \
 	tests/fuzz/corpus/redis_args tests/fuzz/corpus/redis_clients \
 	tests/fuzz/corpus/redis_info tests/fuzz/corpus/redis_lua \
 	tests/fuzz/corpus/redis_password tests/fuzz/corpus/redis_resp \
+	tests/integration/redis_discover.py \
 	tests/integration/redis_faults.py tests/integration/redis_parity.py \
 	tests/integration/redis_servers.py

@@ -49,11 +49,12 @@ size_t nodes_of_key(const struct redis_nodes *n, sonde_str key)
 
 /* ---- the list ------------------------------------------------------------ */
 
-/* The host of the target's own address, brackets included. */
-static sonde_str own_host(const struct sonde_instance *i)
+sonde_str nodes_own_host(const struct sonde_instance *i)
 {
     const char *colon = strrchr(i->address.stream, ':');
 
+    if (strncmp(i->address.stream, "unix:", 5) == 0)
+        return SONDE_STR("localhost");
     return (sonde_str){ i->address.stream,
                         colon ? (size_t)(colon - i->address.stream) : 0 };
 }
@@ -78,7 +79,7 @@ static char *address_of(const struct sonde_instance *i,
         host = m->items[0]->str;
     v6 = host.len && memchr(host.ptr, ':', host.len);
     if (host.len == 0)
-        host = own_host(i);
+        host = nodes_own_host(i);
     (void)snprintf(port, sizeof(port), ":%d", (int)number);
     ok = (!v6 || text_addz(&t, "[")) && text_add(&t, host.ptr, host.len) &&
          (!v6 || text_addz(&t, "]")) && text_addz(&t, port);
@@ -198,6 +199,23 @@ static sonde_code greet(struct sonde_instance *i, struct redis_conn *c,
     return rc;
 }
 
+sonde_code nodes_dial(struct sonde_instance *i, struct redis_conn *c,
+                      const char *address, sonde_msec deadline,
+                      struct sonde_err *err)
+{
+    sonde_code rc;
+
+    c->host = i->host;
+    c->target = i->open->target;
+    c->bytes_max = i->conn.bytes_max;
+    rc = conn_open(c, address, redis_tls(i), deadline, err);
+    if (rc == SONDE_OK)
+        rc = greet(i, c, deadline, err);
+    if (rc != SONDE_OK)
+        conn_close(c);
+    return rc;
+}
+
 sonde_code nodes_conn(struct sonde_instance *i, size_t node,
                       sonde_msec deadline, struct redis_conn **out,
                       struct sonde_err *err)
@@ -216,15 +234,9 @@ sonde_code nodes_conn(struct sonde_instance *i, size_t node,
     *out = c = n->conn;
     if (c->wire.stream)
         return SONDE_OK;
-    c->wire.host = i->host;
-    c->wire.target = i->open->target;
-    c->wire.limit = i->conn.wire.limit;
-    rc = conn_open(c, n->address, redis_tls(i), deadline, err);
-    if (rc == SONDE_OK)
-        rc = greet(i, c, deadline, err);
+    rc = nodes_dial(i, c, n->address, deadline, err);
     if (rc == SONDE_OK)
         return SONDE_OK;
-    conn_close(c);
     (void)sonde_err_prefix(err, "node %s", n->address);
     return rc;
 }

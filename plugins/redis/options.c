@@ -62,6 +62,10 @@ const struct sonde_option redis_options_table[REDIS_OPTION_COUNT] = {
                    .help = "Ask Tile38's SERVER EXT"),
     SONDE_OPT_BOOL(struct redis_options, is_cluster, .fallback = "false",
                    .help = "Look for keys on all masters of the cluster"),
+    SONDE_OPT_BOOL(struct redis_options, cluster_discover_hostnames,
+                   .fallback = "false",
+                   .help = "/discover-cluster-nodes names hosts where nodes "
+                           "announce them"),
     SONDE_OPT_BOOL(struct redis_options, append_instance_role_label,
                    .fallback = "false",
                    .help = "Add the label instance_role (master, slave)"),

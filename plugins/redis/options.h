@@ -5,7 +5,7 @@
 
 #include "redis.h"
 
-#define REDIS_OPTION_COUNT 38
+#define REDIS_OPTION_COUNT 39
 extern const struct sonde_option redis_options_table[REDIS_OPTION_COUNT];
 SONDE_NODISCARD sonde_code redis_check(const void *options,
                                        struct sonde_err *err);

@@ -331,6 +331,7 @@ const struct sonde_plugin *sonde_plugin_entry(const struct sonde_host *host)
         .check = redis_check,
         .reload = redis_reload,
         .exporter = &redis_exporter,
+        .discover = redis_discover,
     };
 
     (void)host;

@@ -32,7 +32,7 @@ struct redis_options {
     bool include_modules_metrics, include_search_indexes_metrics;
     sonde_str check_search_indexes;
     bool include_sentinel_peer_info;
-    bool is_tile38, is_cluster;
+    bool is_tile38, is_cluster, cluster_discover_hostnames;
     bool append_instance_role_label;
     sonde_str check_keys, check_single_keys, count_keys;
     sonde_str check_streams, check_single_streams;
@@ -231,8 +231,24 @@ SONDE_NODISCARD sonde_code nodes_conn(struct sonde_instance *i, size_t node,
                                       sonde_msec deadline,
                                       struct redis_conn **out,
                                       struct sonde_err *err);
+/* Opens a connection and logs in, without selecting a database. */
+SONDE_NODISCARD sonde_code nodes_dial(struct sonde_instance *i,
+                                      struct redis_conn *c, const char *address,
+                                      sonde_msec deadline,
+                                      struct sonde_err *err);
+/* The host of the target's own address, brackets included. */
+sonde_str nodes_own_host(const struct sonde_instance *i);
 size_t nodes_of_key(const struct redis_nodes *n, sonde_str key);
 void nodes_fini(struct redis_nodes *n);
+
+/* ---- discover.c: the nodes of a cluster, by address ---------------------- */
+
+/* Emits what CLUSTER NODES names; see `discover` of <sonde/plugin.h>. */
+SONDE_NODISCARD sonde_code redis_discover(struct sonde_instance *i,
+                                          sonde_msec deadline,
+                                          void (*emit)(void *arg,
+                                                       sonde_str address),
+                                          void *arg, struct sonde_err *err);
 
 /* ---- keylist.c: arguments that name keys --------------------------------- */
 

@@ -8,6 +8,7 @@ real ones have tests of their own beside their plugins."""
 import base64
 import concurrent.futures
 import gzip
+import json
 import os
 import re
 import shutil
@@ -582,6 +583,82 @@ def test_several_addresses(case):
     equal(value(body, f'door_up{{addr="door://{one.address}"}}'), 1)
     equal(value(body, f'door_up{{addr="{two.address}"}}'), 1)
     stops_well(e)
+
+
+def discovered(exporter):
+    """Targets of the page for service discovery."""
+    groups = json.loads(page(exporter.url + "/discover"))
+    equal([set(g) for g in groups], [{"targets", "labels"}], "one group")
+    equal(groups[0]["labels"], {}, "labels")
+    return groups[0]["targets"]
+
+
+def test_discover(case):
+    """What targets name, joined; those that do not answer, and no answer"""
+    one, two = DoorServer(case), DoorServer(case)
+    dead = f"127.0.0.1:{free_port()}"
+    addrs = sorted((one.address, two.address))
+    e = Exporter(case, f"--door.addr={one.address},{two.address}",
+                 "--nodes=door://n:1,door://\u00e4 \"q\",door://n:1",
+                 "--door.password=geheim")
+    equal(discovered(e), [addrs[0], "door://n:1", 'door://\u00e4 "q"',
+                          addrs[1]], "each once, in the targets' order")
+    page(e.url + "/metrics")
+    wait_for("all but the collections' connections to close",
+             lambda: one.open + two.open == 2)
+    need("discover" in page(e.url + "/"), "the link")
+    request = urllib.request.Request(e.url + "/discover")
+    with urllib.request.urlopen(request) as r:
+        equal(r.headers["Content-Type"], "application/json")
+    two.close()
+    equal(set(discovered(e)) - {one.address}, {"door://n:1",
+                                               'door://\u00e4 "q"'},
+          "nothing of one that is down")
+    need("a target names no others" in e.log(), e.log())
+    one.close()
+    status, body = get(e.url + "/discover")
+    equal(status, 500, body)
+    need(one.address in body and two.address in body and
+         "geheim" not in body, body)
+    stops_well(e)
+    e = Exporter(case, f"--door.addr=door://{dead}")
+    equal(get(e.url + "/discover"), (400, "no nodes are set\n"))
+    e = Exporter(case, env={"DOOR_ADDR": ""})
+    equal(get(e.url + "/discover"), (500, "the job has no targets\n"))
+
+
+def test_discover_bounds(case):
+    """Too much, or too late, is no answer, and others get their time"""
+    server, slow = DoorServer(case), DoorServer(case, delay=30)
+    for what, why in (("long", "no text of up to"), ("many", "more than")):
+        e = Exporter(case, f"--door.addr={server.address}", f"--nodes={what}")
+        status, body = get(e.url + "/discover")
+        equal(status, 500, body)
+        need(why in body, body)
+    e = Exporter(case, f"--door.addr={slow.address},{server.address}",
+                 "--nodes=door://n:1", "--connection-timeout=2s")
+    equal(set(discovered(e)), {server.address, "door://n:1"})
+    e = Exporter(case, f"--door.addr={slow.address}", "--nodes=door://n:1",
+                 "--connection-timeout=300ms")
+    equal(get(e.url + "/discover")[0], 500)
+
+
+def test_discover_job(case):
+    """The page of a job, beside its collections"""
+    server = DoorServer(case)
+    port = free_port()
+    s = sonde(case, config(job(
+        "doors", server.address, plugin="door", interval="1s",
+        expose=f"127.0.0.1:{port}", options="{nodes: ['door://n:1']}")))
+    wait_for("a scrape", lambda: s.value("door_up") == 1)
+    for _ in range(5):
+        equal(json.loads(page(f"http://127.0.0.1:{port}/discover")),
+              [{"targets": [server.address, "door://n:1"], "labels": {}}])
+    equal(s.metric('sonde_expose_requests_total{job="doors",'
+                   'handler="discover",code="200"}'), 5)
+    seen = s.value("door_collections_total")
+    wait_for("a scrape", lambda: s.value("door_collections_total") > seen)
+    equal(server.opened, 6, "the collections kept their connection")
 
 
 def test_auth(case):

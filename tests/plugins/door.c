@@ -14,7 +14,7 @@
 
 struct options {
     sonde_str mode, password, auth_module, text, tls_name;
-    struct sonde_list keys;
+    struct sonde_list keys, nodes;
     bool extra;
     int64_t number;
     sonde_msec wait;
@@ -30,6 +30,8 @@ static const struct sonde_option options[] = {
     SONDE_OPT_STR(struct options, text, .help = "A text"),
     SONDE_OPT_STR(struct options, tls_name, .help = "A name"),
     SONDE_OPT_LIST(struct options, keys, .help = "A list"),
+    SONDE_OPT_LIST(struct options, nodes,
+                   .help = "What it discovers; `long` and `many` are too much"),
     SONDE_OPT_BOOL(struct options, extra, .fallback = "true",
                    .help = "More families"),
     SONDE_OPT_INT(struct options, number, .fallback = "7", .help = "A number"),
@@ -190,6 +192,36 @@ static sonde_code door_collect(struct sonde_instance *i,
     return SONDE_OK;
 }
 
+static void emit_node(sonde_str node,
+                      void (*emit)(void *arg, sonde_str address), void *arg)
+{
+    char text[1024];
+
+    memset(text, 'x', sizeof(text));
+    if (node.len != 4 || !strchr("lm", node.ptr[0]))
+        emit(arg, node);
+    else if (node.ptr[0] == 'l')
+        emit(arg, (sonde_str){ text, sizeof(text) });
+    for (int i = 0; node.len == 4 && node.ptr[0] == 'm' && i < 5000; i++)
+        emit(arg, (sonde_str){ text, (size_t)snprintf(text, sizeof(text),
+                                                      "door://many:%d", i) });
+}
+
+static sonde_code door_discover(struct sonde_instance *i, sonde_msec deadline,
+                                void (*emit)(void *arg, sonde_str address),
+                                void *arg, struct sonde_err *err)
+{
+    sonde_code rc;
+
+    if (i->o->nodes.count == 0)
+        return sonde_err_set(err, SONDE_EUNSUPPORTED, "no nodes are set");
+    emit(arg, i->open->address);
+    rc = talk(i, deadline, err);
+    for (size_t k = 0; rc == SONDE_OK && k < i->o->nodes.count; k++)
+        emit_node(i->o->nodes.items[k], emit, arg);
+    return rc;
+}
+
 /* ---- the exporter it stands in for ------------------------------------------
  */
 
@@ -211,6 +243,8 @@ static const struct sonde_flag flags[] = {
     FLAG("check-keys", LIST, OPTION, .to = "keys", .letter = 'Q',
          .flags = SONDE_FLAG_REPEATED | SONDE_FLAG_COMMAS,
          .env = "DOOR_CHECK_KEYS", .help = "Keys to look at"),
+    FLAG("nodes", LIST, OPTION, .flags = SONDE_FLAG_COMMAS,
+         .help = "What it discovers"),
     FLAG("skip-extra", BOOL, OPTION, .to = "extra",
          .flags = SONDE_FLAG_INVERTED, .env = "DOOR_SKIP_EXTRA",
          .help = "Fewer families"),
@@ -276,6 +310,7 @@ static const struct sonde_exporter exporter = {
     .targets = targets,
     .target_errors = "door_target_scrape_request_errors_total",
     .target_errors_help = "Errors in requests to the exporter",
+    .discover_path = "/discover",
 };
 
 SONDE_EXPORT const struct sonde_plugin *
@@ -295,6 +330,7 @@ sonde_plugin_entry(const struct sonde_host *host)
         .close = door_close,
         .collect = door_collect,
         .exporter = &exporter,
+        .discover = door_discover,
     };
 
     (void)host;

@@ -221,6 +221,144 @@ static void test_slots(void)
     CU_ASSERT_EQUAL(nodes_of_key(&n, SONDE_STR("fooo")), 0);
 }
 
+/* A node's line after its id, and what it is as a target. */
+static void test_discover(void)
+{
+    static const struct {
+        int line;
+        const char *address, *node, *want;
+        bool names;
+    } rows[] = {
+        { __LINE__, "h:1", "10.0.0.1:6379@16379 myself,master - 0 0 1 x",
+          "redis://10.0.0.1:6379\n", false },
+        { __LINE__, "rediss://h:1", "10.0.0.1:6379@16379 slave,fail? -",
+          "rediss://10.0.0.1:6379\n", false },
+        { __LINE__, "h:1", "10.0.0.1:6379 master,fail -",
+          "redis://10.0.0.1:6379\n", false },
+        { __LINE__, "h:1", "10.0.0.1:1@2,a-b.c_d master -",
+          "redis://10.0.0.1:1\n", false },
+        { __LINE__, "h:1", "10.0.0.1:1@2,a-b.c_d master -",
+          "redis://a-b.c_d:1\n", true },
+        { __LINE__, "h:1", "10.0.0.1:1@2,a,shard-id=x master -",
+          "redis://a:1\n", true },
+        { __LINE__, "h:1", "10.0.0.1:1@2,,shard-id=x master -",
+          "redis://10.0.0.1:1\n", true },
+        { __LINE__, "h:1", "10.0.0.1:1@2,shard-id=x master -",
+          "redis://10.0.0.1:1\n", true },
+        { __LINE__, "h:1", "10.0.0.1:1@2,a/b?c master -",
+          "redis://10.0.0.1:1\n", true },
+        { __LINE__, "h:1", ":1@2,a master -", "redis://a:1\n", true },
+        { __LINE__, "h:1", "fd00::1:6379@16379 master -",
+          "redis://[fd00::1]:6379\n", false },
+        { __LINE__, "h:1", ":6380@16379 myself,master -", "redis://h:6380\n",
+          false },
+        { __LINE__, "[fd00::2]:1", ":6380@16379 myself,master -",
+          "redis://[fd00::2]:6380\n", false },
+        { __LINE__, "unix:///run/r.sock", ":6380@16379 myself,master -",
+          "redis://localhost:6380\n", false },
+        { __LINE__, "h:1", ":0@0 master,noaddr -", "", false },
+        { __LINE__, "h:1", ":1@2 handshake -", "", false },
+        { __LINE__, "h:1", "10.0.0.1:0@0 slave -", "", false },
+        { __LINE__, "h:1", "10.0.0.1:65536@1 slave -", "", false },
+        { __LINE__, "h:1", "a\xff:1@2 slave -", "", false },
+        { __LINE__, "h:1", "nonsense -", "", false },
+        { __LINE__, "h:1", "", "", false },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sonde_fake f;
+        char text[256], reply[300];
+        struct sonde_fake_step steps[] = {
+            { SONDE_FAKE_CONNECT },
+            { SONDE_FAKE_EXPECT,
+              SONDE_STR("*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n") },
+            { SONDE_FAKE_SEND },
+        };
+        sonde_code rc;
+
+        (void)snprintf(text, sizeof(text), "e7d1eecce %s\n", rows[i].node);
+        (void)snprintf(reply, sizeof(reply), "$%zu\r\n%s\r\n", strlen(text),
+                       text);
+        steps[2].bytes = sonde_cstr(reply);
+        sonde_fake_init(&f, sonde_plugin_entry);
+        SONDE_FAKE_SCRIPT(&f, steps);
+        (void)sonde_fake_option(&f, "set_client_name", "false");
+        (void)sonde_fake_option(&f, "is_cluster", "true");
+        (void)sonde_fake_option(&f, "cluster_discover_hostnames",
+                                rows[i].names ? "true" : "false");
+        CU_ASSERT_EQUAL(sonde_fake_open(&f, rows[i].address), SONDE_OK);
+        rc = sonde_fake_discover(&f, 1000);
+        if (strcmp(sonde_fake_cstr(&f.text), rows[i].want) != 0 ||
+            rc != (*rows[i].want ? SONDE_OK : SONDE_EUNAVAILABLE))
+            tap_note("line %d: %d, %s, %s", rows[i].line, (int)rc, f.err.text,
+                     sonde_fake_cstr(&f.text));
+        CU_ASSERT_EQUAL(rc, *rows[i].want ? SONDE_OK : SONDE_EUNAVAILABLE);
+        CU_ASSERT_STRING_EQUAL(sonde_fake_cstr(&f.text), rows[i].want);
+        sonde_fake_fini(&f);
+    }
+}
+
+/* All lines, log-in and all; and what is no answer. */
+static void test_discover_conversations(void)
+{
+#define OKS "+OK\r\n+OK\r\n"
+    static const struct {
+        const char *greeting, *reply, *want, *why;
+        sonde_code code;
+    } rows[] = {
+        { OKS,
+          "$40\r\na 1.1.1.1:1@2 myself -\nb 1.1.1.2:1@2 m "
+          "-\n\r\n",
+          "redis://1.1.1.1:1\nredis://1.1.1.2:1\n", "", SONDE_OK },
+        { OKS, "-ERR This instance has cluster support disabled\r\n", "",
+          "cluster support disabled", SONDE_EUNAVAILABLE },
+        { OKS, "*0\r\n", "", "no text", SONDE_EUNAVAILABLE },
+        { "-WRONGPASS invalid\r\n+OK\r\n", "", "", "AUTH is refused",
+          SONDE_EAUTH },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sonde_fake f;
+        const struct sonde_fake_step steps[] = {
+            { SONDE_FAKE_CONNECT },
+            { SONDE_FAKE_EXPECT,
+              SONDE_STR("*2\r\n$4\r\nAUTH\r\n$6\r\ngeheim\r\n") },
+            { SONDE_FAKE_SEND, sonde_cstr(rows[i].greeting), .chunk = 7 },
+            { SONDE_FAKE_EXPECT,
+              SONDE_STR("*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n") },
+            { SONDE_FAKE_SEND, sonde_cstr(rows[i].reply), .chunk = 7 },
+        };
+        sonde_code rc;
+
+        sonde_fake_init(&f, sonde_plugin_entry);
+        SONDE_FAKE_SCRIPT(&f, steps);
+        (void)sonde_fake_option(&f, "is_cluster", "true");
+        (void)sonde_fake_option(&f, "password", "geheim");
+        CU_ASSERT_EQUAL(sonde_fake_open(&f, "h:1"), SONDE_OK);
+        rc = sonde_fake_discover(&f, 1000);
+        if (rc != rows[i].code || !strstr(f.err.text, rows[i].why))
+            tap_note("row %zu: %d, %s", i, (int)rc, f.err.text);
+        CU_ASSERT_EQUAL(rc, rows[i].code);
+        CU_ASSERT_PTR_NOT_NULL(strstr(f.err.text, rows[i].why));
+        CU_ASSERT_PTR_NULL(strstr(f.err.text, "geheim"));
+        CU_ASSERT_STRING_EQUAL(sonde_fake_cstr(&f.text), rows[i].want);
+        sonde_fake_fini(&f);
+    }
+#undef OKS
+}
+
+/* Nobody is asked without is_cluster. */
+static void test_discover_not_asked(void)
+{
+    struct sonde_fake f;
+
+    sonde_fake_init(&f, sonde_plugin_entry);
+    CU_ASSERT_EQUAL(sonde_fake_open(&f, "h:1"), SONDE_OK);
+    CU_ASSERT_EQUAL(sonde_fake_discover(&f, 1000), SONDE_EUNSUPPORTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.err.text, "is_cluster"));
+    sonde_fake_fini(&f);
+}
+
 static void test_password_maps(void)
 {
     static const struct {
@@ -749,6 +887,9 @@ int main(void)
         { "Lua's patterns that are refused, or too slow", test_bad_lua },
         { "arguments that name keys", test_key_lists },
         { "slots of a cluster", test_slots },
+        { "nodes as targets", test_discover },
+        { "asking for nodes", test_discover_conversations },
+        { "nodes are not asked for", test_discover_not_asked },
         { "password files", test_password_maps },
         { "latency and the slow log", test_latency },
         { "rights that are missing", test_rights },
