@@ -141,6 +141,37 @@ class Server:
               "+OK", "ACL SETUSER")
 
 
+def cluster(case, *flags):
+    """A cluster of three masters, and the slots of each."""
+    nodes = [Server(case, "redis7", "--cluster-enabled", "yes", *flags)
+             for _ in range(3)]
+    bounds = [(0, 5460), (5461, 10922), (10923, 16383)]
+    for n, (low, high) in zip(nodes, bounds):
+        equal(n("CLUSTER", "ADDSLOTSRANGE", low, high), "+OK")
+    for n in nodes[1:]:
+        n("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
+    for n in nodes:
+        wait_for("the cluster", lambda: b"cluster_state:ok" in
+                 n("CLUSTER", "INFO") and b"cluster_known_nodes:3" in
+                 n("CLUSTER", "INFO"))
+    return nodes, bounds
+
+
+def certificate(case, name, ca=None, host="localhost"):
+    """(certificate, key) signed by `ca` or by itself."""
+    key, crt = case.path(name + ".key"), case.path(name + ".crt")
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out",
+            crt, "-days", "2", "-subj", f"/CN={name}", "-addext",
+            f"subjectAltName=DNS:{host},IP:127.0.0.1"]
+    if ca:
+        argv += ["-CA", ca[0], "-CAkey", ca[1], "-addext",
+                 "basicConstraints=critical,CA:FALSE"]
+    out = subprocess.run(argv, capture_output=True, text=True)
+    equal(out.returncode, 0, out.stderr)
+    return crt, key
+
+
 class Load:
     """A client that is at work as long as the case."""
 
