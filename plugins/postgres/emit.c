@@ -173,8 +173,7 @@ void emit_dynamic_histogram(struct emit *e, const struct sonde_family *family,
              !parts_free(family->name) ||
              !SONDE_HAS(struct sonde_host, e->host, dynamic_histogram))
         emit_drop(e, family, labels);
-    else if (prepare(e, family, hash_add(HASH_START, sonde_cstr(family->name)),
-                     labels, clean))
+    else if (prepare(e, family, unique_hash_name(family->name), labels, clean))
         (void)e->host->dynamic_histogram(e->sink, family, clean, buckets, n,
                                          count, sum);
 }
