@@ -36,8 +36,8 @@ def ours(case, *flags):
 
 
 def theirs(case, *flags):
-    path = newer("prometheus-redis-exporter", "prometheus-redis-exporter")
-    return Exporter(case, [path, *flags], "theirs")
+    return Exporter(case, [newest("prometheus-redis-exporter"), *flags],
+                    "theirs")
 
 
 def of(nodes, scheme="redis"):
