@@ -29,7 +29,7 @@ static void names_grow(struct sonde_sink *s)
 
     s->names_cap = old_cap ? old_cap * 2 : 64;
     s->names = mem_zalloc(s->names_cap * sizeof(*s->names));
-    for (size_t i = 0; i < old_cap; i++) {
+    for (size_t i = 0; old && i < old_cap; i++) {
         if (old[i])
             *name_slot(s, s->families[old[i] - 1].row->name) = old[i];
     }
@@ -42,7 +42,7 @@ static void names_declare(struct sonde_sink *s)
 {
     size_t n = s->plugin->desc->family_count;
 
-    while (s->names_cap < (n + 1) * 2)
+    while (!s->names || s->names_cap < (n + 1) * 2)
         names_grow(s);
     for (size_t i = 0; i < n; i++)
         *name_slot(s, s->families[i].row->name) = i + 1;
