@@ -464,18 +464,19 @@ static sonde_code ask_all(struct asking *a, sonde_str label,
 static sonde_code take_scalars(struct asking *a, size_t from, size_t n,
                                struct sonde_err *err)
 {
-    sonde_code rc = SONDE_OK;
-
-    for (size_t i = 0; rc == SONDE_OK && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         const struct promql_expr *arg = a->expr->call.args[from + i];
+        double *values;
+        sonde_code rc = node_scalar(a->exec, arg, &a->steps, &values, err);
 
-        rc = node_scalar(a->exec, arg, &a->steps, &a->q[i], err);
-        for (size_t k = 0; rc == SONDE_OK && !a->fraction && k < a->steps.count;
-             k++)
-            note_quantile(a->exec, arg, a->q[i][k]);
+        if (rc != SONDE_OK)
+            return rc;
+        for (size_t k = 0; !a->fraction && k < a->steps.count; k++)
+            note_quantile(a->exec, arg, values[k]);
+        a->q[i] = values;
     }
     a->q_count = n;
-    return rc;
+    return SONDE_OK;
 }
 
 sonde_code histogram_quantile_make(struct exec *x, const struct promql_expr *e,
@@ -512,7 +513,7 @@ sonde_code histogram_quantiles_make(struct exec *x, const struct promql_expr *e,
         .exec = x, .expr = e, .vector = e->call.args[0], .steps = *steps
     };
     sonde_str label = expr_bare(e->call.args[1])->text;
-    sonde_str texts[QUANTILES_MAX];
+    sonde_str texts[QUANTILES_MAX] = { 0 };
     size_t n = e->call.count - 2;
     sonde_code rc;
 
