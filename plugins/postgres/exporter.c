@@ -215,7 +215,7 @@ static sonde_code join_source(const struct sonde_flag_values *v,
         rc = from_env(v, "DATA_SOURCE_USER", true, &user, err);
     if (rc == SONDE_OK)
         rc = from_env(v, "DATA_SOURCE_PASS", true, &password, err);
-    if (rc == SONDE_OK && *uri) {
+    if (rc == SONDE_OK && uri && user && password && *uri) {
         text_addz(out, "postgresql://");
         add_escaped(out, user);
         if (*password) {
