@@ -11,7 +11,7 @@ FILES_FORMAT = $(FILES_LINT) $(srcdir)/core/*/*.h \
 	$(srcdir)/include/sonde/*.h $(srcdir)/tests/unit/*.h \
 	$(srcdir)/plugins/*/*.h $(srcdir)/tests/*/*.c
 FLAGS_LINT = -D_GNU_SOURCE -I$(srcdir)/core -I$(srcdir)/include \
-	-I$(srcdir)/plugins \
+	-I$(srcdir)/plugins $(POSTGRES_PLUGIN_CFLAGS) \
 	-I$(builddir)
 
 .PHONY: lint lint-format lint-tidy lint-cppcheck lint-layers
