@@ -218,6 +218,17 @@ static void visit_begin(struct visit *v, struct door *d, struct http_call *call)
     set_deadlines(v);
 }
 
+bool door_renew(struct visit *v)
+{
+    struct job *now = scrape_job_get(v->door->deps->scrape, v->door->job);
+    bool other = now != v->job;
+
+    scrape_job_put(other ? v->job : now);
+    v->job = now;
+    v->config = now ? scrape_job_config(now) : NULL;
+    return other;
+}
+
 static void on_any(struct http_call *call, void *arg)
 {
     struct door *d = arg;

@@ -50,6 +50,10 @@ struct visit {
     sonde_msec until;    /* of waiting for them: a little later            */
 };
 
+/* After a reload in the middle of a visit: false, if the job of that name is
+ * still the same; else the visit goes on with the new one (or with NULL). */
+bool door_renew(struct visit *v);
+
 /* pages.c */
 void door_metrics(struct visit *v);
 void door_target(struct visit *v);

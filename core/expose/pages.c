@@ -21,6 +21,7 @@
 
 #define PARAM_MAX_BYTES 4096
 #define PARAMS_MAX      32
+#define RELOADS_MAX     5 /* that one visit goes along with              */
 
 static bool is_gone(void *arg)
 {
@@ -271,31 +272,51 @@ static void reply_page(struct showing *s, uint64_t errors, bool self)
     buf_fini(&out);
 }
 
+/* A reload may take the targets away while they are shown. */
+static bool is_outdated(const struct showing *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->pages[i] && s->pages[i]->code == SONDE_ENOTFOUND)
+            return true;
+    return s->count == 0;
+}
+
+static void show_job(struct showing *s, struct visit *v)
+{
+    struct target **targets;
+    size_t n = scrape_job_targets(v->job, http_call_arena(v->call), &targets);
+
+    show_begin(s, v, targets, n, v->config->expose.on_demand);
+}
+
+static void show_job_end(struct showing *s)
+{
+    show_end(s);
+    for (size_t i = 0; i < s->count; i++)
+        scrape_target_put(s->targets[i]);
+}
+
 void door_metrics(struct visit *v)
 {
     struct door *d = v->door;
-    struct arena *a = http_call_arena(v->call);
-    struct target **targets;
-    struct showing s;
-    size_t n;
+    struct showing s = { 0 };
 
-    if (!v->job) {
+    for (int reloads = 0; v->job; reloads++) {
+        show_job(&s, v);
+        if (!is_outdated(&s) || reloads == RELOADS_MAX || !door_renew(v))
+            break;
+        show_job_end(&s);
+        s.count = 0;
+    }
+    if (!v->job)
         door_reply_text(v, 503, "the job is not there yet\n");
-        return;
-    }
-    n = scrape_job_targets(v->job, a, &targets);
-    show_begin(&s, v, targets, n, v->config->expose.on_demand);
-    if (n ? s.failed == n : !d->options.self) {
-        if (n)
-            reply_failed(&s);
-        else
-            door_reply_text(v, 503, "the job has no targets\n");
-    } else {
+    else if (s.count ? s.failed < s.count : d->options.self)
         reply_page(&s, atomic_load(&d->target_errors), true);
-    }
-    show_end(&s);
-    for (size_t i = 0; i < n; i++)
-        scrape_target_put(targets[i]);
+    else if (s.count)
+        reply_failed(&s);
+    else
+        door_reply_text(v, 503, "the job has no targets\n");
+    show_job_end(&s);
 }
 
 /* ---- target=
@@ -353,33 +374,38 @@ static bool read_params(const struct visit *v, struct config_map *out)
     return true;
 }
 
-static void show_target(struct visit *v, struct target *t, bool fresh)
+/* False: a reload came between, nothing is answered yet. */
+static bool show_target(struct visit *v, struct target *t, bool again)
 {
     struct showing s;
+    bool outdated;
 
-    show_begin(&s, v, &t, 1, fresh);
-    if (s.failed) {
+    show_begin(&s, v, &t, 1, true);
+    outdated = is_outdated(&s) && again && door_renew(v);
+    if (!outdated && s.failed)
         reply_failed(&s);
-    } else {
+    else if (!outdated)
         reply_page(&s, 0, false);
-    }
     show_end(&s);
+    return !outdated;
 }
 
-static void show_asked(struct visit *v, sonde_str address,
-                       const struct config_map *options)
+static bool show_asked(struct visit *v, sonde_str address,
+                       const struct config_map *options, bool again)
 {
     const struct asked_want want = { v->job, address, options, v->deadline };
     struct sonde_err err = { 0 };
     struct target *t;
     sonde_code rc = asked_get(v->door->asked, &want, &t, &err);
+    bool answered;
 
     if (rc != SONDE_OK) {
         door_reply_text(v, rc == SONDE_EINVAL ? 400 : 503, err.text);
-        return;
+        return true;
     }
-    show_target(v, t, true);
+    answered = show_target(v, t, again);
     asked_put(v->door->asked, t);
+    return answered;
 }
 
 static void refuse(struct visit *v, sonde_code rc, const char *why,
@@ -403,38 +429,49 @@ static void refuse(struct visit *v, sonde_code rc, const char *why,
                     why);
 }
 
-void door_target(struct visit *v)
+/* What `target=` says, if it may be reached. */
+static bool show_reached(struct visit *v, sonde_str text,
+                         const struct config_map *options, bool again)
 {
-    struct arena *a = http_call_arena(v->call);
-    struct config_map options = { 0 };
-    struct sonde_err err = { 0 };
     struct reach reach = { 0 };
-    sonde_str text;
-    sonde_code rc;
+    struct sonde_err err = { 0 };
+    sonde_code rc = reach_target(v->job, http_call_arena(v->call), text,
+                                 v->deadline, &reach, &err);
+    bool answered = true;
 
-    if (!v->job) {
-        door_reply_text(v, 503, "the job is not there yet\n");
-        return;
-    }
-    if (!http_call_param(v->call, "target", 0, &text) || text.len == 0) {
-        refuse(v, SONDE_EINVAL, "'target' parameter must be specified\n",
-               (sonde_str){ 0 });
-        return;
-    }
-    if (!read_params(v, &options)) {
-        refuse(v, SONDE_EINVAL, "a parameter is no text, or is too long\n",
-               (sonde_str){ 0 });
-        return;
-    }
-    rc = reach_target(v->job, a, text, v->deadline, &reach, &err);
     if (rc != SONDE_OK)
         refuse(v, rc, err.text, reach.shown);
-    else if (reach.configured && options.count == 0)
-        show_target(v, reach.configured, true);
+    else if (reach.configured && options->count == 0)
+        answered = show_target(v, reach.configured, again);
     else
-        show_asked(v,
-                   reach.configured ? scrape_target_address(reach.configured)
-                                    : reach.address,
-                   &options);
+        answered = show_asked(v,
+                              reach.configured
+                                  ? scrape_target_address(reach.configured)
+                                  : reach.address,
+                              options, again);
     scrape_target_put(reach.configured);
+    return answered;
+}
+
+void door_target(struct visit *v)
+{
+    const sonde_str none = { 0 };
+    struct config_map options = { 0 };
+    sonde_str text;
+    int reloads = 0;
+
+    if (v->job &&
+        (!http_call_param(v->call, "target", 0, &text) || text.len == 0)) {
+        refuse(v, SONDE_EINVAL, "'target' parameter must be specified\n", none);
+        return;
+    }
+    if (v->job && !read_params(v, &options)) {
+        refuse(v, SONDE_EINVAL, "a parameter is no text, or is too long\n",
+               none);
+        return;
+    }
+    while (v->job && !show_reached(v, text, &options, reloads < RELOADS_MAX))
+        reloads++;
+    if (!v->job)
+        door_reply_text(v, 503, "the job is not there yet\n");
 }

@@ -730,15 +730,16 @@ def test_reload_under_load(case):
                  "--allow=127.0.0.1", "--max-targets=3",
                  env={"DOOR_TEXT_FILE": case.path("text")})
     stop = threading.Event()
-    seen = set()
+    pages, named = set(), set()
 
     def ask(n):
         while not stop.is_set():
             if n % 2:
-                seen.add(get(e.url + "/metrics")[0])
+                status, body = get(e.url + "/metrics")
+                pages.add(200 if status == 200 else (status, body[:200]))
             else:
-                seen.add(e.scrape(target=f"127.0.0.1:{server.port}",
-                                  keys=str(time.monotonic())[-2:])[0])
+                named.add(e.scrape(target=f"127.0.0.1:{server.port}",
+                                   keys=str(time.monotonic())[-2:])[0])
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         asking = [pool.submit(ask, n) for n in range(6)]
         for i in range(30):
@@ -748,8 +749,9 @@ def test_reload_under_load(case):
         stop.set()
         for a in asking:
             a.result()
-    need(seen <= {200, 503}, f"{seen}")
-    need(200 in seen, f"{seen}")
+    # No page is lost to a reload; of named targets there may be too many.
+    equal(pages, {200})
+    need(200 in named and named <= {200, 503}, f"{named}")
     need('text="14"' in page(e.url + "/metrics"), "the last reload")
     stops_well(e)
 
