@@ -5,7 +5,7 @@ from celery_redis import SEND, check_fates
 
 PACKAGES = ("python3-celery", "python3-kombu", "python3-billiard",
             "python3-vine", "python3-amqp", "python3-redis", "python3-tzlocal",
-            "redis-server")
+            "redis-server,redis-tools")
 
 
 def probe(packages):

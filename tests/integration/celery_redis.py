@@ -28,7 +28,9 @@ add.apply_async((1, 1), task_id=early)
 FATES = {
     ("sent", "app.add"): 21, ("received", "app.add"): 20,
     ("started", "app.add"): 20, ("succeeded", "app.add"): 20,
-    ("revoked", "app.add"): 1,
+    # One of add, whose name may come too late: the worker can be faster than
+    # the sender's own event; and one of sleep.
+    ("revoked", None): 2,
     ("sent", "app.quiet"): 3, ("succeeded", "app.quiet"): 3,
     ("sent", "app.fail"): 4, ("started", "app.fail"): 4,
     ("failed", "app.fail", "ValueError"): 2,
@@ -46,7 +48,7 @@ FATES = {
 
 def check_fates(s, fates=FATES):
     for key, want in fates.items():
-        labels = {"name": key[1]}
+        labels = {"name": key[1]} if key[1] else {}
         if len(key) == 3:
             labels["exception"] = key[2]
         wait_total(s, want, f"celery_task_{key[0]}_total", **labels)

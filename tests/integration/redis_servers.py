@@ -17,8 +17,8 @@ def program(name):
         need(path, "the Debian package redis-server is not installed")
         return path
     if name == "redis8":
-        return newest("redis-server")
-    return newest("valkey-server")
+        return newest("redis-server", "redis-server,redis-tools")
+    return newest("valkey-server", "valkey-server,valkey-tools")
 
 
 def start_redis(case, *flags, port=None):
