@@ -1,7 +1,7 @@
 noinst_LTLIBRARIES += core/agent/libagent.la
 core_agent_libagent_la_SOURCES = \
 	core/agent/agent.c core/agent/agent.h core/agent/agent_int.h \
-	core/agent/limits.c core/agent/reload.c \
+	core/agent/limits.c core/agent/quiet.c core/agent/reload.c \
 	core/agent/sidecar.c core/agent/sidecar.h \
 	core/agent/signals.c \
 	core/agent/web_metrics.c core/agent/wire.c core/agent/wire_status.c

@@ -100,6 +100,9 @@ static void go_back(struct agent *a)
 
     if (!a->config)
         return;
+    if (api_set_query_log(a->api, a->config->query_log_file, &err) != SONDE_OK)
+        log_error("agent", "could not go back to the old query log",
+                  LOG_ERRTEXT(&err));
     if (apply_remote(a, a->config, &err) != SONDE_OK)
         log_error("agent", "could not go back to the old remote_write",
                   LOG_ERRTEXT(&err));
@@ -124,25 +127,14 @@ static void adopt(struct agent *a, struct config *config)
     config_unref(old);
 }
 
-/* To the configuration that runs, after a new one failed half-way. */
-static void go_back(struct agent *a)
-{
-    struct sonde_err err;
-    sonde_code rc = api_set_query_log(a->api, a->config->query_log_file, &err);
-
-    if (rc == SONDE_OK)
-        rc = apply_remote(a, a->config, &err);
-    if (rc != SONDE_OK)
-        log_error("agent", "could not go back to the old configuration",
-                  LOG_ERRTEXT(&err));
-}
-
 sonde_code agent_apply(struct agent *a, struct config *config,
                        struct sonde_err *err)
 {
     struct tsdb_limits limits;
     sonde_code rc = api_set_query_log(a->api, config->query_log_file, err);
 
+    if (rc == SONDE_OK)
+        rc = apply_remote(a, config, err);
     if (rc == SONDE_OK)
         rc = apply_expose(a, config, err);
     if (rc == SONDE_OK)

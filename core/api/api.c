@@ -239,9 +239,7 @@ static void metrics_register(struct api *api)
     metric_set(selfmetrics_gauge(m, "prometheus_engine_queries_concurrent_max",
                                  "The max number of concurrent queries.", NULL),
                api->gate.limit);
-    metric_set(selfmetrics_gauge(m, "prometheus_engine_query_log_enabled",
-                                 "State of the query log.", NULL),
-               0);
+    api_query_log_init(&api->query_log, m);
     selfmetrics_callback(m, selfmetrics_process, api);
     selfmetrics_callback(m, api_metrics_write, api);
 }

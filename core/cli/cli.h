@@ -31,8 +31,11 @@ int cli_tsdb(int argc, char **argv);
 int cli_query(int argc, char **argv);
 int cli_exporter(int argc, char **argv);
 
-/* For what runs for long, before anything is allocated: run.c. */
-void cli_setup_heap(void);
+/* For what runs for long: run.c. Keeps the heap from spreading. Who answers
+ * queries keeps what one has used for the next, since getting pages again
+ * costs as much as the query; it goes back when there are no more
+ * (agent/quiet.c). */
+void cli_setup_heap(bool queries);
 
 /* docs/configuration.md. */
 void cli_document_text(struct buf *b);

@@ -232,7 +232,7 @@ int cli_exporter(int argc, char **argv)
     struct arena a;
     int code;
 
-    cli_setup_heap();
+    cli_setup_heap(false);
     arena_init(&a);
     log_setup(LOG_ERROR, LOG_LOGFMT);
     cli_take_plugin_path(&a, &argc, argv, &path);

@@ -12,13 +12,13 @@
 #include "util/mem.h"
 #include "util/str.h"
 
-/* Keeps the heap from spreading: two arenas are enough for the threads that
- * allocate at the same time, and large blocks go back to the system. */
-void cli_setup_heap(void)
+/* Two arenas are enough for the threads that allocate at the same time, and
+ * large blocks go back to the system. */
+void cli_setup_heap(bool queries)
 {
     (void)mallopt(M_ARENA_MAX, 2);
-    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
-    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    (void)mallopt(M_MMAP_THRESHOLD, queries ? 4 << 20 : 256 << 10);
+    (void)mallopt(M_TRIM_THRESHOLD, queries ? 16 << 20 : 512 << 10);
 }
 
 static const char usage_text[] =
@@ -180,7 +180,7 @@ int cli_run(int argc, char **argv)
     struct sonde_err err;
     int code;
 
-    cli_setup_heap();
+    cli_setup_heap(false);
     arena_init(&a);
     if (flags_parse(&a, argc, argv, &f, &err) != SONDE_OK) {
         cli_error("%s", err.text);
@@ -191,6 +191,7 @@ int cli_run(int argc, char **argv)
         (void)puts("sonde " PACKAGE_VERSION);
         code = CLI_OK;
     } else {
+        cli_setup_heap(!f.agent);
         code = setup_log(&f);
         if (code == CLI_OK)
             code = run_agent(&a, &f);

@@ -307,7 +307,7 @@ struct web_config {
     bool tls;                     /* as of the start */
     pthread_mutex_t mutex;        /* guards what is below */
     struct web_snapshot *current; /* NULL: broken */
-    struct stamp *stamps;         /* the first is the file's */
+    struct stamp *stamps;         /* the first is the file's, if there is one */
     size_t stamp_count;
 };
 
@@ -391,7 +391,6 @@ static sonde_code load(struct web_config *w, struct web_snapshot **out,
     struct buf text;
     sonde_code rc = SONDE_OK;
 
-    w->stamps[0].path = w->text ? NULL : w->path;
     stamp_take(&w->stamps[0]);
     buf_init(&text);
     if (w->text)
@@ -426,6 +425,9 @@ static sonde_code open_config(const char *path, const char *text,
 
     w->path = mem_strdup(sonde_cstr(path));
     w->text = text ? mem_strdup(sonde_cstr(text)) : NULL;
+    w->stamps = mem_zalloc(sizeof(*w->stamps));
+    if (!text)
+        stamp_add(w, sonde_cstr(path));
     pthread_mutex_init(&w->mutex, NULL);
     rc = load(w, &w->current, err);
     if (rc != SONDE_OK) {

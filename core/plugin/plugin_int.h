@@ -97,6 +97,11 @@ sonde_code sink_summary(struct sonde_sink *s, size_t family,
                         const sonde_str *labels, uint64_t count, double sum);
 sonde_code sink_dynamic(struct sonde_sink *s, const struct sonde_family *family,
                         const sonde_str *labels, double value);
+bool sink_due(struct sonde_sink *s, size_t collector);
+void sink_begin(struct sonde_sink *s, size_t collector);
+void sink_end(struct sonde_sink *s, sonde_code code, const char *why,
+              double seconds);
+void sink_discard(struct sonde_sink *s);
 sonde_code sink_dynamic_histogram(struct sonde_sink *s,
                                   const struct sonde_family *family,
                                   const sonde_str *labels,

@@ -54,12 +54,6 @@ static sonde_code dynamic_check(struct sonde_sink *s,
     if (!plugin_metric_name_ok(f->name))
         return sink_fail(s, SONDE_EINVAL, "\"%.300s\" is not a metric name",
                          f->name);
-    if (f->type != SONDE_METRIC_COUNTER && f->type != SONDE_METRIC_GAUGE &&
-        f->type != SONDE_METRIC_UNKNOWN)
-        return sink_fail(s, SONDE_EINVAL,
-                         "%s: a family that is not declared can only be a "
-                         "counter, a gauge or unknown",
-                         f->name);
     if (s->names_count >= PLUGIN_DYNAMIC_MAX)
         return sink_fail(s, SONDE_ELIMIT,
                          "more than %d families that are not declared",
@@ -132,20 +126,82 @@ static sonde_code dynamic_labels(struct sonde_sink *s,
     return SONDE_OK;
 }
 
+/* A line of a dynamic family, and what it points to. */
+struct dynamic_line {
+    struct line line;
+    struct sonde_family names;
+    sonde_str values[SONDE_LABELS_MAX];
+};
+
+static sonde_code dynamic_begin(struct sonde_sink *s,
+                                const struct sonde_family *f,
+                                const sonde_str *labels, struct dynamic_line *d)
+{
+    size_t i = 0;
+
+    d->names = (struct sonde_family){ .name = f->name };
+    if (sink_code(s) != SONDE_OK || sink_dynamic_family(s, f, &i) != SONDE_OK ||
+        dynamic_labels(s, f, labels, &d->names, d->values) != SONDE_OK)
+        return sink_code(s);
+    d->names.type = s->families[i].row->type;
+    d->line = (struct line){
+        .family = i, .suffix = "", .labels = d->values, .names = &d->names
+    };
+    return SONDE_OK;
+}
+
 sonde_code sink_dynamic(struct sonde_sink *s, const struct sonde_family *family,
                         const sonde_str *labels, double value)
 {
-    struct sonde_family names = { .name = family->name };
-    sonde_str values[SONDE_LABELS_MAX];
-    size_t i = 0;
+    struct dynamic_line d;
 
-    if (sink_code(s) != SONDE_OK ||
-        sink_dynamic_family(s, family, &i) != SONDE_OK ||
-        dynamic_labels(s, family, labels, &names, values) != SONDE_OK)
+    if (dynamic_begin(s, family, labels, &d) != SONDE_OK)
         return sink_code(s);
-    return sink_put_line(s, &(struct line){ .family = i,
-                                            .suffix = "",
-                                            .labels = values,
-                                            .names = &names,
-                                            .value = value });
+    if (d.names.type != SONDE_METRIC_COUNTER &&
+        d.names.type != SONDE_METRIC_GAUGE &&
+        d.names.type != SONDE_METRIC_UNKNOWN)
+        return sink_fail(s, SONDE_EINVAL,
+                         "%s: `dynamic` is for a counter, a gauge or unknown; "
+                         "histograms and summaries have their own functions",
+                         family->name);
+    d.line.value = value;
+    return sink_put_line(s, &d.line);
+}
+
+sonde_code sink_dynamic_histogram(struct sonde_sink *s,
+                                  const struct sonde_family *family,
+                                  const sonde_str *labels,
+                                  const struct sonde_bucket *buckets, size_t n,
+                                  uint64_t count, double sum)
+{
+    struct dynamic_line d;
+
+    if (dynamic_begin(s, family, labels, &d) != SONDE_OK)
+        return sink_code(s);
+    if (d.names.type != SONDE_METRIC_HISTOGRAM)
+        return sink_fail(s, SONDE_EINVAL, "%s is not a histogram",
+                         family->name);
+    for (size_t i = 0; i < SONDE_LABELS_MAX && d.names.labels[i]; i++) {
+        if (strcmp(d.names.labels[i], "le") == 0)
+            return sink_fail(s, SONDE_EINVAL,
+                             "%s: label \"le\" is the host's to add to a "
+                             "histogram",
+                             family->name);
+    }
+    return sink_put_histogram(s, d.line, buckets, n, count, sum);
+}
+
+sonde_code sink_dynamic_summary(struct sonde_sink *s,
+                                const struct sonde_family *family,
+                                const sonde_str *labels, uint64_t count,
+                                double sum)
+{
+    struct dynamic_line d;
+
+    if (dynamic_begin(s, family, labels, &d) != SONDE_OK)
+        return sink_code(s);
+    if (d.names.type != SONDE_METRIC_SUMMARY)
+        return sink_fail(s, SONDE_EINVAL, "%s is not a summary", family->name);
+    d.line.skip = "quantile";
+    return sink_put_summary(s, d.line, count, sum);
 }

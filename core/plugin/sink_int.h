@@ -76,6 +76,13 @@ static inline sonde_code sink_code(const struct sonde_sink *s)
 }
 
 sonde_code sink_put_line(struct sonde_sink *s, const struct line *l);
+/* The lines of a histogram or a summary; `l` has all but suffix, bound and
+ * value. */
+sonde_code sink_put_histogram(struct sonde_sink *s, struct line l,
+                              const struct sonde_bucket *b, size_t n,
+                              uint64_t count, double sum);
+sonde_code sink_put_summary(struct sonde_sink *s, struct line l, uint64_t count,
+                            double sum);
 /* A line as a sink has written it before, of a series that is not there yet;
  * false if it is. */
 bool sink_put_again(struct sonde_sink *s, size_t family, sonde_str line);

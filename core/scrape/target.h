@@ -79,7 +79,7 @@ struct target {
     struct config_map overrides; /* __param_NAME: plugin options          */
     uint64_t hash;               /* of what makes it this target              */
     uint64_t offset_ns;          /* of its schedule within the interval       */
-    sonde_msec interval, timeout;
+    sonde_msec interval, timeout, slow_interval;
     bool asked_only; /* no schedule: collected when a page is asked for     */
     sonde_msec idle; /* then: its connections close after this; 0: never    */
 

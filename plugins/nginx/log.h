@@ -13,8 +13,10 @@
 #define LOG_BUCKETS_MAX 32
 #define LOG_FILES_MAX   64
 #define LOG_TAILS_MAX   16 /* files that one name has stood for             */
-#define LOG_BETWEEN_MAX 14 /* of these, ones it stood for between looks     */
-#define LOG_DOC_MAX     (1 << 20) /* what the host keeps                    */
+#define LOG_BETWEEN_MAX                                                        \
+    14 /* of these, ones that it stood for between looks                       \
+        */
+#define LOG_DOC_MAX (1 << 20) /* what the host keeps                    */
 
 /* ---- log_format.c: a log_format ------------------------------------------ */
 

@@ -205,9 +205,9 @@ sonde_code nodes_dial(struct sonde_instance *i, struct redis_conn *c,
 {
     sonde_code rc;
 
-    c->host = i->host;
-    c->target = i->open->target;
-    c->bytes_max = i->conn.bytes_max;
+    c->wire.host = i->host;
+    c->wire.target = i->open->target;
+    c->wire.limit = i->conn.wire.limit;
     rc = conn_open(c, address, redis_tls(i), deadline, err);
     if (rc == SONDE_OK)
         rc = greet(i, c, deadline, err);
