@@ -209,12 +209,24 @@ def compare(before, ours, after, exceptions):
         got = ours[1][key]
         if NOT_COMPARED.match(name) or (math.isnan(value) and got == 0):
             continue
-        if not low - 1e-6 * abs(low) <= got <= high + 1e-6 * abs(high) and \
+        # Files grow by the load and are cut by vacuum meanwhile.
+        slack = 0.05 if name.endswith("size_bytes") else 1e-6
+        if not low - slack * abs(low) <= got <= high + slack * abs(high) and \
                 not exceptions.covers(f"value {text}"):
             wrong.append(f"{text}: {value} and {after[1][key]} there, "
                          f"{got} here")
     equal(wrong, [], "differences")
     equal(exceptions.unused(), [], "exceptions that nothing needs")
+
+
+def looked_at(compared, looks=3):
+    """Runs a comparison; what moves under load must agree at one look."""
+    for look in range(looks):
+        try:
+            return compared()
+        except AssertionError:
+            if look + 1 == looks:
+                raise
 
 
 def collections(exporter, server, *options, names=()):
@@ -238,6 +250,10 @@ def check_newest(case, which):
     exporter = Exporter(
         case, binary, server, *[f"--collector.{c}" for c in on],
         "--collector.stat_statements.include_query")
+    looked_at(lambda: compare_newest(exporter, server, which))
+
+
+def compare_newest(exporter, server, which):
     before, ours, after = collections(exporter, server, *ALL_ON, names=SLOT)
     rows = [
         (r"value pg_settings_extra_float_digits",
@@ -251,7 +267,8 @@ def check_newest(case, which):
          "the collector's name before 0.20"),
         (r"series pg_stat_statements",
          "the top statements change while they are looked at"),
-        (r"series pg_stat_activity_.*'state': 'active'",
+        (r"series pg_stat_activity_.*('state': 'active'"
+         r"|'application_name': 'load')",
          "sessions of the load come and go"),
         (r"value pg_wal_size_bytes|value pg_wal_segments",
          "files are recycled meanwhile"),
