@@ -102,4 +102,4 @@ tests_fuzz_promql_engine_SOURCES = tests/fuzz/promql_engine.c $(FUZZ_MAIN)
 tests_fuzz_promql_engine_CPPFLAGS = $(CPPFLAGS_FUZZ)
 tests_fuzz_promql_engine_LDFLAGS = $(LDFLAGS_FUZZ)
 tests_fuzz_promql_engine_LDADD = $(LIB_PROMQL)
-EXTRA_DIST += tests/fuzz/corpus/promql tests/fuzz/corpus/promql_engine
+EXTRA_DIST += core/promql/README.md tests/fuzz/corpus/promql tests/fuzz/corpus/promql_engine
