@@ -23,6 +23,7 @@
 #define READ_TIMEOUT_MS     (2 * 60 * 1000)
 #define SCRAPER_SECONDS_MAX 600.0
 #define GRACE_MS            500
+#define RELOADS_MAX         5 /* that one visit goes along with */
 
 /* ---- counting -------------------------------------------------------------
  */
@@ -221,11 +222,14 @@ static void visit_begin(struct visit *v, struct door *d, struct http_call *call)
 bool door_renew(struct visit *v)
 {
     struct job *now = scrape_job_get(v->door->deps->scrape, v->door->job);
-    bool other = now != v->job;
+    bool other = now != v->job && v->reloads < RELOADS_MAX;
 
     scrape_job_put(other ? v->job : now);
-    v->job = now;
-    v->config = now ? scrape_job_config(now) : NULL;
+    if (other) {
+        v->job = now;
+        v->config = now ? scrape_job_config(now) : NULL;
+        v->reloads++;
+    }
     return other;
 }
 

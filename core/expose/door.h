@@ -48,10 +48,12 @@ struct visit {
     const struct scrape_config *config; /* of the job                      */
     sonde_msec deadline; /* of collections, monotonic                      */
     sonde_msec until;    /* of waiting for them: a little later            */
+    int reloads;         /* that it has gone along with                    */
 };
 
-/* After a reload in the middle of a visit: false, if the job of that name is
- * still the same; else the visit goes on with the new one (or with NULL). */
+/* After a reload in the middle of a visit it goes on with the job that has the
+ * name now (or with NULL). False: that is the same one, or the visit has gone
+ * along with too many reloads. */
 bool door_renew(struct visit *v);
 
 /* pages.c */

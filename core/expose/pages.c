@@ -21,15 +21,13 @@
 
 #define PARAM_MAX_BYTES 4096
 #define PARAMS_MAX      32
-#define RELOADS_MAX     5 /* that one visit goes along with              */
 
 static bool is_gone(void *arg)
 {
     return http_call_gone(arg);
 }
 
-/* ---- the pages of some targets
- * ------------------------------------------------ */
+/* ---- the pages of some targets ------------------------------------------- */
 
 struct showing {
     struct visit *visit;
@@ -95,8 +93,7 @@ static void reply_failed(struct showing *s)
     buf_fini(&b);
 }
 
-/* ---- what the agent adds
- * --------------------------------------------------------- */
+/* ---- what the agent adds ------------------------------------------------- */
 
 static const char *target_errors_name(const struct door *d)
 {
@@ -182,8 +179,7 @@ static void add_health(const struct showing *s, struct compose *c)
     buf_fini(&b);
 }
 
-/* ---- the page
- * ------------------------------------------------------------------- */
+/* ---- the page ------------------------------------------------------------ */
 
 /* A text that can not be read to its end fails a page of its own; on one with
  * others it is left as far as it came. */
@@ -301,9 +297,9 @@ void door_metrics(struct visit *v)
     struct door *d = v->door;
     struct showing s = { 0 };
 
-    for (int reloads = 0; v->job; reloads++) {
+    while (v->job) {
         show_job(&s, v);
-        if (!is_outdated(&s) || reloads == RELOADS_MAX || !door_renew(v))
+        if (!is_outdated(&s) || !door_renew(v))
             break;
         show_job_end(&s);
         s.count = 0;
@@ -319,8 +315,7 @@ void door_metrics(struct visit *v)
     show_job_end(&s);
 }
 
-/* ---- target=
- * -------------------------------------------------------------------- */
+/* ---- target= ------------------------------------------------------------- */
 
 static bool is_clean(sonde_str s)
 {
@@ -375,13 +370,13 @@ static bool read_params(const struct visit *v, struct config_map *out)
 }
 
 /* False: a reload came between, nothing is answered yet. */
-static bool show_target(struct visit *v, struct target *t, bool again)
+static bool show_target(struct visit *v, struct target *t)
 {
     struct showing s;
     bool outdated;
 
     show_begin(&s, v, &t, 1, true);
-    outdated = is_outdated(&s) && again && door_renew(v);
+    outdated = is_outdated(&s) && door_renew(v);
     if (!outdated && s.failed)
         reply_failed(&s);
     else if (!outdated)
@@ -391,7 +386,7 @@ static bool show_target(struct visit *v, struct target *t, bool again)
 }
 
 static bool show_asked(struct visit *v, sonde_str address,
-                       const struct config_map *options, bool again)
+                       const struct config_map *options)
 {
     const struct asked_want want = { v->job, address, options, v->deadline };
     struct sonde_err err = { 0 };
@@ -403,7 +398,7 @@ static bool show_asked(struct visit *v, sonde_str address,
         door_reply_text(v, rc == SONDE_EINVAL ? 400 : 503, err.text);
         return true;
     }
-    answered = show_target(v, t, again);
+    answered = show_target(v, t);
     asked_put(v->door->asked, t);
     return answered;
 }
@@ -431,7 +426,7 @@ static void refuse(struct visit *v, sonde_code rc, const char *why,
 
 /* What `target=` says, if it may be reached. */
 static bool show_reached(struct visit *v, sonde_str text,
-                         const struct config_map *options, bool again)
+                         const struct config_map *options)
 {
     struct reach reach = { 0 };
     struct sonde_err err = { 0 };
@@ -442,13 +437,13 @@ static bool show_reached(struct visit *v, sonde_str text,
     if (rc != SONDE_OK)
         refuse(v, rc, err.text, reach.shown);
     else if (reach.configured && options->count == 0)
-        answered = show_target(v, reach.configured, again);
+        answered = show_target(v, reach.configured);
     else
         answered = show_asked(v,
                               reach.configured
                                   ? scrape_target_address(reach.configured)
                                   : reach.address,
-                              options, again);
+                              options);
     scrape_target_put(reach.configured);
     return answered;
 }
@@ -458,7 +453,6 @@ void door_target(struct visit *v)
     const sonde_str none = { 0 };
     struct config_map options = { 0 };
     sonde_str text;
-    int reloads = 0;
 
     if (v->job &&
         (!http_call_param(v->call, "target", 0, &text) || text.len == 0)) {
@@ -470,8 +464,8 @@ void door_target(struct visit *v)
                none);
         return;
     }
-    while (v->job && !show_reached(v, text, &options, reloads < RELOADS_MAX))
-        reloads++;
+    while (v->job && !show_reached(v, text, &options))
+        ; /* once more, with the job as it is now */
     if (!v->job)
         door_reply_text(v, 503, "the job is not there yet\n");
 }
