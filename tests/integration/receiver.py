@@ -110,11 +110,17 @@ def same_samples(case, s, sender_data, t, name):
     """Stops the source; all that the sender has must arrive."""
     t.close()
     case.cleanups.remove(t.close)
-    time.sleep(0.3)
-    want = of_counter(promtool_dump(case.copy(sender_data, name + "-sent")))
-    need(want and all(len(v) > 5 for v in want.values()), "samples were sent")
-    wait_for("the last sample to arrive", lambda: of_counter(promtool_dump(
-        case.copy(s.data, f"{name}-got-{time.monotonic_ns()}"))) == want)
+
+    def samples(data, what):
+        return of_counter(promtool_dump(
+            case.copy(data, f"{name}-{what}-{time.monotonic_ns()}")))
+
+    def all_arrived():
+        sent = samples(sender_data, "sent")
+        need(sent and all(len(v) > 5 for v in sent.values()),
+             "samples were sent")
+        return samples(s.data, "got") == sent
+    wait_for("the last sample to arrive", all_arrived)
 
 
 def by_prometheus(case, name, binary=None, extra=""):
