@@ -439,8 +439,7 @@ query_label_values(struct querier *base, const sonde_str *label,
     return rc;
 }
 
-/* ---- the querier
- * ------------------------------------------------------------- */
+/* ---- the querier --------------------------------------------------------- */
 
 static void query_free(struct querier *base)
 {

@@ -83,8 +83,7 @@ static bool bounds(const struct chart *c, size_t count, double *low,
     return any;
 }
 
-/* ---- the raster
- * ---------------------------------------------------------------- */
+/* ---- the raster ---------------------------------------------------------- */
 
 struct cell {
     uint8_t dots;   /* of a Braille pattern; 1 for letters                 */
@@ -186,8 +185,7 @@ static void draw_series(struct raster *r, const struct scale *s,
     }
 }
 
-/* ---- characters
- * ------------------------------------------------------------------ */
+/* ---- characters ---------------------------------------------------------- */
 
 static void put_cell(struct buf *b, const struct cell *cell,
                      enum chart_style style)
@@ -278,8 +276,7 @@ static void put_rows(struct buf *b, const struct chart *c,
     }
 }
 
-/* ---- the horizontal axis
- * ------------------------------------------------------------ */
+/* ---- the horizontal axis ------------------------------------------------- */
 
 static void time_text(char out[LABEL_MAX], sonde_msec t, sonde_msec span)
 {
@@ -336,8 +333,7 @@ static void put_axis(struct buf *b, const struct chart *c,
     put_times(b, c, r, indent);
 }
 
-/* ---- the legend
- * ---------------------------------------------------------------------- */
+/* ---- the legend ---------------------------------------------------------- */
 
 static void put_mark(struct buf *b, const struct chart *c, size_t number)
 {
@@ -373,8 +369,7 @@ static void put_legend(struct buf *b, const struct chart *c, size_t count)
         buf_printf(b, "and %zu more\n", c->count - count);
 }
 
-/* ---- all of it
- * ---------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------- */
 
 void chart_draw(struct buf *b, const struct chart *c)
 {

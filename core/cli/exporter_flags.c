@@ -321,8 +321,7 @@ static sonde_code read_defaults(struct exporter_flags *f)
     return SONDE_OK;
 }
 
-/* ---- arguments
- * --------------------------------------------------------------- */
+/* ---- arguments ----------------------------------------------------------- */
 
 static struct exporter_flag *find(struct exporter_flags *f, sonde_str name)
 {
@@ -459,8 +458,7 @@ sonde_code exporter_flags_parse(struct exporter_flags *f, int argc,
     return read_defaults(f);
 }
 
-/* ---- asking
- * -------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------- */
 
 const struct exporter_flag *exporter_flag_of(const struct exporter_flags *f,
                                              int role)

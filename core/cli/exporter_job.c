@@ -22,8 +22,7 @@
 #define INTERVAL_MS 60000 /* of the schedule that is not kept */
 #define TIMEOUT_MS  10000
 
-/* ---- writing YAML
- * ---------------------------------------------------------------- */
+/* ---- writing YAML -------------------------------------------------------- */
 
 static void put_quoted(struct buf *b, sonde_str s)
 {
@@ -256,8 +255,7 @@ sonde_code exporter_job_text(const struct exporter_flags *f,
     return rc;
 }
 
-/* ---- the door
- * -------------------------------------------------------------------- */
+/* ---- the door ------------------------------------------------------------ */
 
 /* name=value, each a label of all series. */
 static sonde_code read_labels(const struct exporter_flags *f, struct arena *a,
@@ -430,8 +428,7 @@ static sonde_code read_door(const struct exporter_flags *f,
     return rc == SONDE_OK ? read_web(f, &c->arena, door, err) : rc;
 }
 
-/* ---- the job
- * --------------------------------------------------------------------- */
+/* ---- the job ------------------------------------------------------------- */
 
 static sonde_code read_job(const struct plugin *plugin, sonde_str text,
                            struct sidecar_config *c, struct sonde_err *err)

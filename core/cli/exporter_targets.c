@@ -27,8 +27,7 @@ static sonde_code fail(struct job_parts *p, sonde_code rc)
     return rc;
 }
 
-/* ---- options
- * ----------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------- */
 
 static const struct sonde_option *find_row(const struct sonde_plugin *d,
                                            sonde_str name)
@@ -114,8 +113,7 @@ static void take_option(struct job_parts *p, const struct exporter_flag *flag)
         put_value(o, inverted(flag, flag->values[i]));
 }
 
-/* ---- targets
- * ------------------------------------------------------------------ */
+/* ---- targets ------------------------------------------------------------- */
 
 static size_t after_scheme(sonde_str s)
 {
@@ -228,8 +226,7 @@ static sonde_code add_target(struct job_parts *p, sonde_str given)
     return SONDE_OK;
 }
 
-/* ---- what the exporter's callback is shown
- * ------------------------------------- */
+/* ---- what the exporter's callback is shown ------------------------------- */
 
 struct values {
     struct sonde_flag_values ops; /* first: it is what the callback gets    */
@@ -330,8 +327,7 @@ static sonde_code ask_exporter(struct job_parts *p)
     return rc == SONDE_OK ? p->code : rc;
 }
 
-/* ---- all of it
- * ------------------------------------------------------------------ */
+/* ---- all of it ----------------------------------------------------------- */
 
 sonde_code job_parts_read(struct job_parts *p, const struct exporter_flags *f,
                           const struct sonde_plugin *plugin,

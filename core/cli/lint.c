@@ -196,8 +196,7 @@ static void count_twice(struct reading *r)
             r->families[r->marks[i].family].twice++;
 }
 
-/* ---- rules
- * ---------------------------------------------------------------------- */
+/* ---- rules --------------------------------------------------------------- */
 
 SONDE_PRINTF(3, 4)
 static void problem(struct lint *out, const struct family *f, const char *fmt,
@@ -396,8 +395,7 @@ static void (*const rules[])(struct lint *out, const struct family *f) = {
     rule_type_in_name, rule_letters, rule_abbreviations, rule_unique,
 };
 
-/* ---- all of it
- * --------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------- */
 
 static int by_family(const void *a, const void *b)
 {

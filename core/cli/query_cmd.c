@@ -66,8 +66,7 @@ sonde_code query_times(struct query *q, sonde_msec now, struct sonde_err *err)
     return SONDE_OK;
 }
 
-/* ---- the command line
- * -------------------------------------------------------- */
+/* ---- the command line ---------------------------------------------------- */
 
 struct command {
     struct query query;
@@ -172,8 +171,7 @@ static bool settle(struct command *c, const char *rest[3],
            query_features(&c->features, &c->query.features);
 }
 
-/* ---- printing
- * ------------------------------------------------------------------ */
+/* ---- printing ------------------------------------------------------------ */
 
 static void say_notes(const struct answer *a)
 {
@@ -239,8 +237,7 @@ static int print(const struct command *c, const struct answer *a)
     return ok ? CLI_OK : CLI_FAILED;
 }
 
-/* ---- running
- * ---------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------- */
 
 static int run(struct command *c, struct arena *a)
 {
@@ -382,8 +379,7 @@ static int query_labels(int argc, char **argv)
                    "Values of a label.\n" TIMES, argc, argv);
 }
 
-/* ---- the sub-commands
- * --------------------------------------------------------------- */
+/* ---- the sub-commands ---------------------------------------------------- */
 
 static const struct {
     const char *name;

@@ -25,8 +25,7 @@ static sonde_str text_of(struct arena *a, const json_t *v)
         a, (sonde_str){ json_string_value(v), json_string_length(v) });
 }
 
-/* ---- values
- * ------------------------------------------------------------------ */
+/* ---- values -------------------------------------------------------------- */
 
 static bool read_time(const json_t *v, sonde_msec *out)
 {
@@ -90,8 +89,7 @@ static bool read_histogram(struct arena *a, const json_t *v,
     return true;
 }
 
-/* ---- series
- * -------------------------------------------------------------------- */
+/* ---- series -------------------------------------------------------------- */
 
 static bool read_labels(struct arena *a, const json_t *o, struct labels *out)
 {
@@ -157,8 +155,7 @@ static bool read_series(struct arena *a, const json_t *o, bool matrix,
                        : false;
 }
 
-/* ---- by type
- * --------------------------------------------------------------------- */
+/* ---- by type ------------------------------------------------------------- */
 
 static sonde_code read_vector(const json_t *result, struct answer *out,
                               bool matrix, struct sonde_err *err)
@@ -255,8 +252,7 @@ static sonde_code read_strings(const json_t *data, struct answer *out,
     return SONDE_OK;
 }
 
-/* ---- the envelope
- * ------------------------------------------------------------------ */
+/* ---- the envelope -------------------------------------------------------- */
 
 static void read_notes(const json_t *root, struct answer *out)
 {

@@ -302,8 +302,7 @@ void answer_print_json(struct buf *b, const struct answer *a)
     buf_char(b, '\n');
 }
 
-/* ---- CSV (RFC 4180, lines end with LF)
- * ---------------------------------------- */
+/* ---- CSV (RFC 4180, lines end with LF) ----------------------------------- */
 
 static void csv_field(struct buf *b, sonde_str s)
 {

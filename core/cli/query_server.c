@@ -89,8 +89,7 @@ static sonde_code read_header(struct arena *a, sonde_str text,
     return SONDE_OK;
 }
 
-/* ---- the form
- * ----------------------------------------------------------------- */
+/* ---- the form ------------------------------------------------------------ */
 
 static void put_escaped(struct buf *b, sonde_str s)
 {
@@ -194,8 +193,7 @@ static void put_url(struct buf *b, const char *base, const struct query *q)
     buf_cstr(b, "/values");
 }
 
-/* ---- asking
- * --------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------- */
 
 struct asking {
     const struct http_client_config *config;

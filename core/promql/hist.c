@@ -104,8 +104,7 @@ const struct histogram *hist_close(struct arena *a, const struct hist *h)
     return out;
 }
 
-/* ---- layout
- * ------------------------------------------------------------------ */
+/* ---- layout -------------------------------------------------------------- */
 
 /* 2^(2^-n), as Prometheus' table of bounds is made with; the first is one step
  * below the nearest double, and so are bounds made with it. */
@@ -252,8 +251,7 @@ static void same_zero(struct hist *a, struct hist *b)
     }
 }
 
-/* ---- custom bounds
- * ------------------------------------------------------------ */
+/* ---- custom bounds ------------------------------------------------------- */
 
 static bool same_bounds(const struct hist *a, const struct hist *b)
 {
@@ -320,8 +318,7 @@ bool hist_reconcile(struct arena *a, struct hist *x, struct hist *y)
     return true;
 }
 
-/* ---- arithmetic
- * ---------------------------------------------------------------- */
+/* ---- arithmetic ---------------------------------------------------------- */
 
 static struct precise negative_of(struct precise p, double sign)
 {

@@ -46,8 +46,7 @@ static void note_reconciled(struct range_call *c, const char *what)
               "mismatched custom buckets were reconciled during %s", what);
 }
 
-/* ---- resets
- * ------------------------------------------------------------------- */
+/* ---- resets -------------------------------------------------------------- */
 
 static double at_index(const struct hist_buckets *b, size_t *i, int32_t at)
 {
@@ -114,8 +113,7 @@ bool histogram_was_reset(const struct histogram *before,
     return reset;
 }
 
-/* ---- growth
- * ------------------------------------------------------------------- */
+/* ---- growth -------------------------------------------------------------- */
 
 static bool is_custom(const struct histogram *h)
 {
@@ -255,8 +253,7 @@ bool histogram_step(struct range_call *c, const struct histogram *before,
     return true;
 }
 
-/* ---- sums
- * --------------------------------------------------------------------- */
+/* ---- sums ---------------------------------------------------------------- */
 
 bool histogram_sums(struct range_call *c, const struct window *win, bool mean,
                     struct worker *w, struct point *out)

@@ -36,8 +36,7 @@ const struct histogram *histogram_unhinted(struct arena *a,
     return copy;
 }
 
-/* ---- with a scalar
- * ------------------------------------------------------------ */
+/* ---- with a scalar ------------------------------------------------------- */
 
 static const struct histogram *
 scaled(struct arena *a, const struct histogram *h, double f, bool divide)
@@ -94,8 +93,7 @@ void histograms_with_scalar(struct node *n, struct worker *w,
     }
 }
 
-/* ---- with each other
- * ---------------------------------------------------------- */
+/* ---- with each other ----------------------------------------------------- */
 
 static bool added(struct node *n, struct worker *w, const struct histogram *l,
                   const struct histogram *r, struct point *out)
@@ -171,8 +169,7 @@ bool histogram_binary(struct node *n, struct worker *w, const struct point *l,
     return false;
 }
 
-/* ---- text
- * ---------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------- */
 
 static void put_bucket(struct buf *b, char open, double lower, double upper,
                        char close, double n)
@@ -208,8 +205,7 @@ sonde_str histogram_text(struct arena *a, const struct histogram *h)
     return text;
 }
 
-/* ---- comparing
- * ------------------------------------------------------------------ */
+/* ---- comparing ----------------------------------------------------------- */
 
 static bool same_side(const struct histogram_side *a,
                       const struct histogram_side *b)

@@ -30,8 +30,7 @@ struct info_rows {
     size_t count, cap_series, cap_rows;
 };
 
-/* ---- selecting
- * ------------------------------------------------------------------ */
+/* ---- selecting ----------------------------------------------------------- */
 
 static bool about_name(const struct matcher *m)
 {
@@ -133,8 +132,7 @@ static sonde_code make_sides(struct info_rows *r, struct sonde_err *err)
     return rc;
 }
 
-/* ---- which info series
- * ----------------------------------------------------------- */
+/* ---- which info series --------------------------------------------------- */
 
 static struct row kept(struct node *n, size_t i)
 {
@@ -205,8 +203,7 @@ static sonde_code is_newest(struct info_rows *r, const struct labels *base,
     return SONDE_OK;
 }
 
-/* ---- labels
- * ------------------------------------------------------------------------ */
+/* ---- labels -------------------------------------------------------------- */
 
 static bool wanted(const struct info_rows *r, sonde_str name)
 {

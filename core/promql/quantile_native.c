@@ -37,8 +37,7 @@ static void one_sided(const struct histogram *h, struct hist_range *r)
         r->upper = 0;
 }
 
-/* ---- quantiles
- * ---------------------------------------------------------------- */
+/* ---- quantiles ----------------------------------------------------------- */
 
 /* The bucket that the rank is in, from the bottom or the top; `*count` is what
  * has been passed with it. */
@@ -118,8 +117,7 @@ double native_quantile(struct worker *w, const struct histogram *h, double q,
     return within(h, &b, rank / b.n);
 }
 
-/* ---- fractions
- * ---------------------------------------------------------------- */
+/* ---- fractions ----------------------------------------------------------- */
 
 static double rank_within(const struct histogram *h, const struct hist_range *b,
                           double v)

@@ -56,8 +56,7 @@ struct asking {
     struct classic_fixes fixes;
 };
 
-/* ---- putting together
- * --------------------------------------------------------- */
+/* ---- putting together ---------------------------------------------------- */
 
 static bool bound_of(const struct labels *l, double *bound)
 {
@@ -192,8 +191,7 @@ static void put_together(struct asking *a)
     exec_at_end(a->exec, free, a->groups);
 }
 
-/* ---- asking
- * -------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------- */
 
 static struct row kept(struct asking *a, uint32_t series)
 {
@@ -399,8 +397,7 @@ static void note_fixes(struct asking *a)
               f->min_bound, f->max_bound, f->max_diff, f->samples, first, last);
 }
 
-/* ---- making
- * --------------------------------------------------------------------- */
+/* ---- making -------------------------------------------------------------- */
 
 /* The series of the results: without `le` and name, each once for every
  * quantile. */

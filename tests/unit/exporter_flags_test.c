@@ -255,8 +255,7 @@ static void test_files(void)
     arena_fini(&a);
 }
 
-/* ---- the door
- * ----------------------------------------------------------------- */
+/* ---- the door ------------------------------------------------------------ */
 
 static sonde_code make(const char *args, struct sidecar_config **out,
                        struct sonde_err *err, struct arena *a)

@@ -9,8 +9,7 @@
 #include "unit/tap.h"
 #include "util/str.h"
 
-/* ---- compose
- * ------------------------------------------------------------------ */
+/* ---- compose ------------------------------------------------------------- */
 
 struct text {
     const char *text, *target;
@@ -321,8 +320,7 @@ static void test_link_local(void)
     }
 }
 
-/* ---- configuration
- * --------------------------------------------------------------- */
+/* ---- configuration ------------------------------------------------------- */
 
 static sonde_code read_job(struct arena *a, const char *expose,
                            struct scrape_config *out, struct sonde_err *err)
