@@ -257,9 +257,7 @@ static bool filter_takes_nothing(const struct info_rows *r)
     return true;
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------
- */
+/* ---- rows ---------------------------------------------------------------- */
 
 static sonde_code row_of(struct info_rows *r, const struct labels *l,
                          struct row **out, struct sonde_err *err)

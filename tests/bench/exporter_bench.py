@@ -144,7 +144,7 @@ class Redis(Server):
 
 
 class Celery(Redis):
-    """A broker; the worker is the bench's own, made of one published event."""
+    """A broker with a queue and messages in it, and no worker."""
 
     def start(self):
         super().start()
@@ -206,6 +206,8 @@ class Postgres(Server):
 
 
 class Nginx(Server):
+    """With a page of metrics and one of health, for the plugin fastapi."""
+
     def start(self):
         (self.folder / "nginx.conf").write_text(
             f"daemon off; pid {self.folder}/pid; error_log {self.folder}/err;"
@@ -215,7 +217,10 @@ class Nginx(Server):
             f"fastcgi_temp_path {self.folder}/f;"
             f"uwsgi_temp_path {self.folder}/u; scgi_temp_path {self.folder}/s;"
             f"server {{ listen 127.0.0.1:{self.port};"
-            f"location /stub_status {{ stub_status; }} }} }}")
+            f"location /stub_status {{ stub_status; }}"
+            f"location /health {{ default_type text/plain; return 200 ok; }}"
+            f"location /metrics {{ default_type text/plain;"
+            f'return 200 "app_requests_total 1\\n"; }} }} }}')
         self.spawn(["nginx", "-p", self.folder, "-c",
                     self.folder / "nginx.conf"])
         self.await_port(lambda: bench.get(self.address()))
@@ -411,8 +416,6 @@ def jobs_of(servers):
     for plugin, target in targets.items():
         text += (f"  - job_name: {plugin}\n    plugin: {plugin}\n"
                  f"    static_configs: [{{targets: ['{target}']}}]\n")
-        if plugin == "fastapi":
-            text += "    metrics_path: /stub_status\n"
     return text
 
 
@@ -439,11 +442,14 @@ def idle(options, folder):
             f"http://127.0.0.1:{port}/api/v1/targets"))
         states = {t["scrapePool"]: t["health"]
                   for t in page["data"]["activeTargets"]}
+        down = [k for k, state in states.items() if state != "up"]
+        if down:
+            raise bench.Failed(f"not up: {', '.join(down)}")
         rss = bench.memory_bytes(agent.pid, "VmRSS")
         print(f"\nagent with all plugins, idle for {options.idle} s: "
               f"{rss / (1 << 20):.1f} MiB resident, peak "
               f"{bench.memory_bytes(agent.pid, 'VmHWM') / (1 << 20):.1f} MiB; "
-              + ", ".join(f"{k} {v}" for k, v in sorted(states.items())))
+              f"all up: {', '.join(sorted(states))}")
         return rss
     finally:
         if agent:
